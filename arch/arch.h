@@ -1,0 +1,149 @@
+/* A resolved architecture: one configuration struct per component class, each
+ * decoded by that class's own schema table (arch/registry.c lists the classes).
+ * Immutable after arch_decode; shared by threads. */
+#ifndef ARCH_ARCH_H
+#define ARCH_ARCH_H
+
+#include "base/schema.h"
+
+struct machine;
+struct cost_sink;
+struct arch;
+
+/* A component class. Add one: its file, a row in registry.c, a line in
+ * meson.build, a test. */
+struct arch_class {
+    const char *name;               /* key of its section in an architecture file */
+    const struct section *section;  /* schema; section->size bytes of configuration */
+    /* Checks against the other components; may add to arch->hypothetical. NULL ok. */
+    bool (*check)(struct arch *a, const struct ynode *node, struct err *err);
+    /* Build-up of the run-time state in `m` and of the counters. NULL ok. */
+    bool (*init)(struct machine *m, struct err *err);
+    void (*finish)(struct machine *m);
+    /* Appends the relative state (no absolute time, pointer, total or index). NULL ok. */
+    void (*state)(const struct machine *m, struct text *out);
+    /* Describes structure and counted actions. NULL ok. */
+    void (*cost)(const struct machine *m, struct cost_sink *sink);
+};
+extern const struct arch_class *const arch_classes[]; /* sorted by name, NULL at the end */
+enum { ARCH_MAX_CLASSES = 24, ARCH_MAX_NOTES = 24 };
+
+struct arch {
+    struct arena *arena;
+    const char *name, *title;
+    const char *tech_path;  /* as written, relative to the architecture file */
+    void *blob;             /* decoded top-level section */
+    const char *hypothetical[ARCH_MAX_NOTES];
+    unsigned n_hypothetical;
+    const char *warnings[ARCH_MAX_NOTES];
+    unsigned n_warnings;
+};
+
+/* Top-level schema: name, tech and one sub-section per class. */
+const struct section *arch_section(void);
+/* NULL on error; everything lives in `a`. */
+struct arch *arch_decode(struct arena *a, const struct ynode *root, struct err *err);
+/* Configuration of a class. */
+const void *arch_cfg(const struct arch *a, const struct arch_class *cls);
+void arch_hypothetical(struct arch *a, const char *key);
+
+/* ---- configurations, by class ---- */
+
+struct clocks_cfg {
+    uint64_t soc_hz, periph_hz;
+};
+struct tcdm_cfg {
+    uint64_t banks, bytes, masters, hwpe_ports;
+    bool ideal;
+};
+struct private_l2_cfg {
+    uint64_t bytes, rom_bytes;
+};
+struct apb_cfg {
+    uint64_t store_cycles, load_cycles, hwpe_load_cycles, slaves;
+};
+struct host_cfg {
+    int core;
+    uint64_t irq_path_cycles, irq_entry_cycles, isr_cycles, acquire_cycles, kge;
+};
+struct regfile_cfg {
+    uint64_t contexts, job_registers, trigger_to_start_cycles, restart_cycles;
+};
+struct sequencer_cfg {
+    int autonomy; /* enum autonomy */
+    uint64_t queue_depth, program_bytes;
+    int clock_gating;
+    bool udma_access;
+};
+enum autonomy { AUTONOMY_TILE, AUTONOMY_LAYER, AUTONOMY_NETWORK };
+enum gating { GATE_NONE, GATE_UNIT, GATE_LANE };
+struct udma_cfg {
+    uint64_t fifo_words, max_transfer_bytes, pending, cfg_stores;
+};
+struct hyperram_cfg {
+    int kind; /* enum offchip_kind */
+    uint64_t bytes, phy_div, bytes_per_phy_clk, command_clks, latency_clks, extra_latency, recovery_clks,
+        fixed_clks, max_cs_clks, burst_bytes;
+};
+enum offchip_kind { OFFCHIP_HYPERRAM, OFFCHIP_NONE };
+struct stream_cfg {
+    const char *name;
+    int issue; /* 0 decoupled, 1 lockstep */
+    uint64_t fifo, dims;
+};
+struct streamer_cfg {
+    struct list streams; /* struct stream_cfg: load, weight, store */
+    uint64_t start_cycles, latency_cycles;
+    int transpose; /* enum transpose_kind */
+};
+enum transpose_kind { TRANSPOSE_STRIDED, TRANSPOSE_BUFFER };
+struct buffer_cfg {
+    uint64_t bytes, width_bits, banks, slots;
+    int ports; /* enum ports_kind */
+};
+enum ports_kind { PORTS_1RW, PORTS_1R1W };
+struct buffers_cfg {
+    struct buffer_cfg activation, operand, accumulator, score, state, output;
+};
+struct mode_cfg {
+    uint64_t w, a, macs_per_cycle, passes;
+};
+struct engine_cfg {
+    int style, dataflow; /* enum engine_style, enum dataflow */
+    uint64_t units, length, rows, cols, weight_sets, acc_bits, latency_cycles, requant_lanes, os_depth;
+    int fill_drain; /* enum fill_drain */
+    struct list modes; /* struct mode_cfg */
+};
+enum engine_style { ENGINE_DOT_PRODUCT, ENGINE_SYSTOLIC };
+enum dataflow { FLOW_OS, FLOW_WS, FLOW_IS };
+enum fill_drain { FILL_OVERLAPPED, FILL_SERIAL };
+struct retention_cfg {
+    int state; /* enum state_place */
+    uint64_t state_bits, lanes, read_bits, latency_cycles, decay_block;
+    int update, decay, rounding; /* token|chunk; shift|multiply|per_token; half_up|truncate|stochastic */
+    bool fused_readout;
+};
+enum state_place { STATE_BUFFER, STATE_ENGINE, STATE_L2 };
+struct vector_cfg {
+    uint64_t lanes, isqrt_units, isqrt_cycles, div_units, div_cycles, lut_ports, latency_cycles;
+};
+
+extern const struct arch_class apb_class, buffers_class, clocks_class, engine_class, host_class, hyperram_class,
+    private_l2_class, regfile_class, retention_class, sequencer_class, streamer_class, tcdm_class, udma_class,
+    vector_class;
+
+#define ARCH_CFG(a, cls) ((const struct cls##_cfg *)arch_cfg((a), &cls##_class))
+
+/* ---- derived from the engine's configuration ---- */
+
+/* Geometry of one stationary set: outputs x contraction, and the useful width. */
+struct engine_geom {
+    uint32_t n_tile, k_tile; /* outputs of a set, contraction of a set */
+    uint64_t macs_per_cycle; /* peak, 8 x 8 */
+    bool swapped;            /* is: the activation is stationary, the weights move */
+};
+struct engine_geom engine_geometry(const struct engine_cfg *e);
+/* Smallest mode that takes w x a bits, or NULL. */
+const struct mode_cfg *engine_mode(const struct engine_cfg *e, uint64_t w_bits, uint64_t a_bits);
+
+#endif

@@ -1,0 +1,205 @@
+#include "arch/tech_impl.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef unsigned __int128 u128;
+
+static bool not_legal(double v)
+{
+    return !isfinite(v) || v < 0;
+}
+
+bool tech_fill(const struct tech *t, const struct tech_class *c, double *slots, char *why, size_t size)
+{
+    double *macro = slots + tech_slot_macro(t, c), *area = slots + tech_slot_area(t, c);
+
+    memset(macro, 0, SRAM_N * sizeof(*macro));
+    if (c->cell) {
+        double bytes = expr_eval(c->macro_bytes, slots), bits = expr_eval(c->macro_bits, slots);
+
+        if (!sram_query(t->sram, c->cell, c->node_nm, bytes, bits, SIZE_MAX, macro)) {
+            snprintf(why, size, "a memory of %g bytes and %g bits is not possible", bytes, bits);
+            return false;
+        }
+    }
+    for (size_t i = 0; i < c->n_locals; i++) {
+        size_t l = c->local_order[i];
+
+        slots[tech_slot_local(t, c) + l] = expr_eval(c->local_exprs[l], slots);
+    }
+    *area = expr_eval(c->area, slots);
+    if (not_legal(*area)) {
+        snprintf(why, size, "the area is %g", *area);
+        return false;
+    }
+    if (c->area_in_um2)
+        *area *= t->fixed[TECH_UTILISATION] / t->fixed[TECH_GE_UM2];
+    return true;
+}
+
+static bool set_params(const struct tech *t, const struct tech_class *c, const struct cost_item *item,
+                       double *slots, struct err *err)
+{
+    for (size_t i = 0; i < c->n_params; i++) {
+        unsigned k = 0;
+
+        while (k < item->n_params && strcmp(item->params[k].name, c->params[i]) != 0)
+            k++;
+        if (k == item->n_params)
+            return err_add(err, ERR_CONFIG, &c->at, "%s: class `%s` needs the parameter `%s`", item->component,
+                           c->name, c->params[i]);
+        slots[tech_slot_param(t) + i] = item->params[k].value;
+    }
+    return true;
+}
+
+/* The coefficient is rounded to attojoules once; the product, below 2^117, to
+ * femtojoules. */
+static bool book(struct cost_line *l, uint64_t count, double attojoules)
+{
+    u128 fj;
+
+    if (not_legal(attojoules) || attojoules > 9e15)
+        return false;
+    fj = ((u128)count * (uint64_t)llround(attojoules) + 500) / 1000;
+    l->count = count;
+    l->energy_fj = (uint64_t)fj;
+    return fj >> 63 == 0;
+}
+
+static bool too_big(const struct cost_item *item, const char *action, struct err *err)
+{
+    return err_add(err, ERR_DATA, NULL, "%s: the energy of `%s` (class `%s`) is not a number from 0 to 2^63 fJ",
+                   item->component, action, item->cls);
+}
+
+static bool unknown_action(const struct tech_class *c, const struct cost_item *item, const char *name,
+                           struct err *err)
+{
+    const char *names[COST_MAX_ACTIONS], *near;
+
+    for (size_t i = 0; i < c->n_actions; i++)
+        names[i] = c->actions[i].name;
+    near = text_nearest(name, names, c->n_actions);
+    return err_add(err, ERR_CONFIG, &c->at, "%s: class `%s` has no action `%s`%s%s%s", item->component, c->name,
+                   name, near ? " (did you mean `" : "", near ? near : "", near ? "`?)" : "");
+}
+
+static bool price_actions(const struct tech *t, const struct tech_class *c, const struct cost_item *item,
+                          const double *slots, struct cost_price *out, struct err *err)
+{
+    double v = t->voltage / t->fixed[TECH_V_NOM];
+    double onchip = v * v * t->fixed[TECH_CAL_ENERGY];
+
+    for (unsigned i = 0; i < item->n_actions; i++) {
+        const struct tech_action *a = NULL;
+        struct cost_line *l = &out->lines[out->n_lines++];
+
+        for (size_t k = 0; k < c->n_actions && !a; k++)
+            if (strcmp(c->actions[k].name, item->actions[i].name) == 0)
+                a = &c->actions[k];
+        if (!a)
+            return unknown_action(c, item, item->actions[i].name, err);
+        *l = (struct cost_line){.kind = a->kind, .action = a->name, .unit = a->unit,
+                                .rel_err = a->energy.rel_err};
+        /* Off-chip parts have their own supply. */
+        if (!book(l, item->actions[i].count,
+                  expr_eval(a->energy.expr, slots) * a->energy.scale * 1000 *
+                      (a->kind == COST_ONCHIP ? onchip : 1)))
+            return too_big(item, a->name, err);
+    }
+    return true;
+}
+
+static double leak_factor(const struct tech *t)
+{
+    double v0 = t->fixed[TECH_V_NOM];
+
+    return t->voltage / v0 * exp((t->voltage - v0) / t->fixed[TECH_V_DIBL]) *
+           exp((t->temp_k - t->fixed[TECH_TEMP_REF]) / t->fixed[TECH_TEMP_SLOPE]);
+}
+
+/* Picowatts, rounded once, times seconds: 1 pW for 1 s is 1000 fJ. */
+static bool book_leak(struct cost_line *l, const struct cost_item *item, double pw, uint64_t soc_hz)
+{
+    u128 x;
+
+    if (soc_hz == 0 || not_legal(pw) || pw > 9e15)
+        return false;
+    x = (u128)item->instances * (uint64_t)llround(pw);
+    if (x >> 63)
+        return false;
+    x *= item->total_cycles;
+    l->count = item->total_cycles;
+    if (x / soc_hz >> 53)
+        return false;
+    l->energy_fj = (uint64_t)(x / soc_hz) * 1000 + (uint64_t)(x % soc_hz * 1000 / soc_hz);
+    return true;
+}
+
+static bool price_background(const struct tech *t, const struct tech_class *c, const struct cost_item *item,
+                             const double *slots, uint64_t soc_hz, struct cost_price *out, struct err *err)
+{
+    double v = t->voltage / t->fixed[TECH_V_NOM];
+    struct cost_line *clock = &out->lines[out->n_lines++], *leak = &out->lines[out->n_lines++];
+
+    *clock = (struct cost_line){.kind = COST_IDLE, .action = "clock", .unit = "cycle",
+                                .rel_err = c->idle.rel_err};
+    *leak = (struct cost_line){.kind = COST_IDLE, .action = "leak", .unit = "cycle",
+                               .rel_err = c->leak.rel_err};
+    if (!book(clock, item->clocked_cycles,
+              expr_eval(c->idle.expr, slots) * c->idle.scale * 1000 * v * v * t->fixed[TECH_CAL_ENERGY]))
+        return too_big(item, "clock", err);
+    if (!book_leak(leak, item, expr_eval(c->leak.expr, slots) * leak_factor(t) * 1000, soc_hz))
+        return too_big(item, "leak", err);
+    return true;
+}
+
+const struct tech_class *tech_find_class(const struct tech *t, const char *name)
+{
+    for (size_t i = 0; i < t->n_classes; i++)
+        if (strcmp(t->classes[i].name, name) == 0)
+            return &t->classes[i];
+    return NULL;
+}
+
+static bool unknown_class(const struct tech *t, const struct cost_item *item, struct err *err)
+{
+    const char *names[128], *near;
+    size_t n = 0;
+
+    for (; n < t->n_classes && n < 128; n++)
+        names[n] = t->classes[n].name;
+    near = text_nearest(item->cls, names, n);
+    return err_add(err, ERR_CONFIG, &t->root->at, "%s: the technology `%s` has no class `%s`%s%s%s",
+                   item->component, t->name, item->cls, near ? " (did you mean `" : "", near ? near : "",
+                   near ? "`?)" : "");
+}
+
+bool tech_price(const struct tech *t, const struct cost_item *item, uint64_t soc_hz,
+                struct cost_price *out, struct err *err)
+{
+    const struct tech_class *c = tech_find_class(t, item->cls);
+    double slots[TECH_MAX_NAMES];
+    double ge_um2 = t->fixed[TECH_GE_UM2] / t->fixed[TECH_UTILISATION];
+    char why[160];
+
+    memset(out, 0, sizeof(*out));
+    if (!c)
+        return unknown_class(t, item, err);
+    memcpy(slots, t->coefs, t->n_coefs * sizeof(slots[0]));
+    if (!set_params(t, c, item, slots, err))
+        return false;
+    if (!tech_fill(t, c, slots, why, sizeof(why)))
+        return err_add(err, ERR_CONFIG, &c->at, "%s: class `%s`: %s", item->component, c->name, why);
+    out->area_ge = slots[tech_slot_area(t, c)] * (double)item->instances;
+    out->area_um2 = out->area_ge * ge_um2 * t->fixed[TECH_CAL_AREA];
+    out->path_fo4 = item->path && c->path ? expr_eval(c->path, slots) : 0;
+    if (not_legal(out->path_fo4))
+        return err_add(err, ERR_CONFIG, &c->at, "%s: class `%s`: the path is %g FO4", item->component, c->name,
+                       out->path_fo4);
+    return price_actions(t, c, item, slots, out, err) &&
+           price_background(t, c, item, slots, soc_hz, out, err);
+}

@@ -1,0 +1,73 @@
+/* Cost: a technology file turns structures into gate equivalents, square
+ * micrometres and FO4, and action counts into energy. Components describe
+ * themselves as cost items; nothing here knows what they are. */
+#ifndef ARCH_COST_H
+#define ARCH_COST_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/text.h"
+#include "base/yamldoc.h"
+
+enum { COST_MAX_PARAMS = 10, COST_MAX_ACTIONS = 12 };
+
+enum cost_kind { COST_ONCHIP, COST_OFFCHIP, COST_IDLE };
+
+struct cost_param {
+    const char *name;
+    double value;
+};
+struct cost_action {
+    const char *name; /* as in the technology file's class */
+    uint64_t count;   /* over all instances */
+};
+/* A group of identical blocks inside one component instance. */
+struct cost_item {
+    const char *component; /* instance the cost is booked on, e.g. "engine" */
+    const char *cls;       /* technology class, e.g. "dot_product", "sram" */
+    uint64_t instances;
+    unsigned n_params, n_actions;
+    struct cost_param params[COST_MAX_PARAMS];
+    struct cost_action actions[COST_MAX_ACTIONS];
+    uint64_t clocked_cycles; /* cycles in which an instance is clocked but does nothing (idle energy), summed over instances */
+    uint64_t total_cycles;   /* run length: leakage */
+    const char *path;        /* what the longest register-to-register path is, for fmax; NULL = no path */
+};
+
+struct tech; /* a loaded technology file, immutable */
+
+/* Decodes and checks a technology tree (units, unknown names, cycles between
+ * formulas, a source on each number). Lives in `a`. NULL on error. */
+struct tech *tech_decode(struct arena *a, const struct ynode *root, struct err *err);
+const char *tech_name(const struct tech *t);
+/* Canonical text: sorted keys, for hashing and storing. */
+void tech_emit(const struct tech *t, struct text *out);
+/* JSON Schema of a technology file; `explain` lines. */
+void tech_schema_json(struct text *out);
+void tech_explain(const char *path_or_null, struct text *out);
+double tech_voltage(const struct tech *t);
+
+struct cost_line { /* price of one (item, action) */
+    uint64_t energy_fj;
+    enum cost_kind kind;
+    const char *action, *unit;
+    uint64_t count;
+    double rel_err;
+};
+struct cost_price { /* price of one item */
+    double area_ge, area_um2; /* all instances */
+    double path_fo4;          /* 0: none */
+    unsigned n_lines;
+    struct cost_line lines[COST_MAX_ACTIONS + 2]; /* actions, then "clock" and "leak" as COST_IDLE */
+};
+/* Prices one item at the technology's voltage. Energy per (component, action)
+ * is an exact integer: count x (coefficient in attojoules, rounded once) / 1000,
+ * in 128-bit arithmetic; false with an error when it exceeds 63 bits, when the
+ * class or action is unknown, or a parameter is missing. soc_hz gives leakage
+ * time. */
+bool tech_price(const struct tech *t, const struct cost_item *item, uint64_t soc_hz,
+                struct cost_price *out, struct err *err);
+/* Highest clock of a path of `fo4` at the technology's voltage. */
+double tech_fmax_hz(const struct tech *t, double fo4);
+
+#endif

@@ -1,0 +1,217 @@
+/* The engine: a dot-product array (units x length, stationary weights in
+ * double-buffered sets: the ITA shape) or a systolic array. Timing of one mm
+ * command; operands are resident when it starts, so nothing can stall it.
+ *
+ * dot_product: one row a cycle and pass; a set holds units x length weights.
+ * systolic ws: the same with cols outputs and rows of contraction.
+ * systolic is: roles swapped, the activation is stationary and weights move.
+ * systolic os: rows x cols outputs stay, the contraction streams: a set holds
+ * cols x os_depth weights and serves ceil(moving rows / rows) tiles.
+ * fill_drain serial: each command pays its fill and drain and absent rows cost
+ * as present ones (SCALE-Sim's rule, facts/peers.md section 3); overlapped:
+ * consecutive tiles hide them, the pipeline latency remains. */
+#include "arch/result.h"
+
+static const char *const style_names[] = {"dot_product", "systolic", NULL};
+static const char *const flow_names[] = {"os", "ws", "is", NULL};
+static const char *const fill_names[] = {"overlapped", "serial", NULL};
+
+#define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct mode_cfg, m), .def = d
+static const struct field mode_fields[] = {
+    {F("w", FIELD_U64, w, NULL), .min = 2, .max = 16, .unit = "bits", .doc = "width of the stationary operand"},
+    {F("a", FIELD_U64, a, NULL), .min = 2, .max = 16, .unit = "bits", .doc = "width of the moving operand"},
+    {F("macs_per_cycle", FIELD_U64, macs_per_cycle, "auto"), .min = 1, .max = 1 << 20, .allow_auto = true,
+     .doc = "in one pass; auto: the array's size"},
+    {F("passes", FIELD_U64, passes, "1"), .min = 1, .max = 8, .doc = "passes a row takes in this mode"},
+    {0},
+};
+#undef F
+static const struct section mode_section = {"mode", "one operand width that the array does",
+                                            sizeof(struct mode_cfg), mode_fields, NULL};
+
+#define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct engine_cfg, m), .def = d
+static const struct field fields[] = {
+    {F("style", FIELD_ENUM, style, "dot_product"), .names = style_names, .doc = "array organisation"},
+    {F("dataflow", FIELD_ENUM, dataflow, "ws"), .names = flow_names,
+     .doc = "what stays in a systolic array: outputs, weights or inputs"},
+    {F("units", FIELD_U64, units, "8"), .min = 1, .max = 1024, .doc = "dot-product units"},
+    {F("length", FIELD_U64, length, "32"), .min = 1, .max = 1024, .unit = "elements",
+     .doc = "length of a dot-product unit"},
+    {F("rows", FIELD_U64, rows, "16"), .min = 1, .max = 1024, .doc = "rows of a systolic array"},
+    {F("cols", FIELD_U64, cols, "16"), .min = 1, .max = 1024, .doc = "columns of a systolic array"},
+    {F("weight_sets", FIELD_U64, weight_sets, "2"), .min = 1, .max = SLOTS_MAX,
+     .doc = "stationary sets; 2 = double buffered", .prov = PROV_RTL, .source = "ITA ita_package.sv: 2 sets"},
+    {F("os_depth", FIELD_U64, os_depth, "64"), .min = 1, .max = 4096, .unit = "elements",
+     .doc = "contraction that one weight set of an os array holds"},
+    {F("acc_bits", FIELD_U64, acc_bits, "32"), .min = 16, .max = 64, .unit = "bits", .doc = "accumulator width"},
+    {F("latency_cycles", FIELD_U64, latency_cycles, "11"), .max = 64, .unit = "cycles",
+     .doc = "row accepted to requantised output", .prov = PROV_MEASURED,
+     .source = "ITA RTL: accept to output handshake 11 cycles (facts/ita.md section 1)"},
+    {F("requant_lanes", FIELD_U64, requant_lanes, "auto"), .min = 1, .max = 1024, .allow_auto = true,
+     .doc = "requantisers at the output; auto: one an output"},
+    {F("fill_drain", FIELD_ENUM, fill_drain, "overlapped"), .names = fill_names,
+     .doc = "serial: every tile pays fill and drain and absent rows (SCALE-Sim); overlapped: as real arrays do"},
+    {F("modes", FIELD_LIST, modes, "[{w: 8, a: 8}, {w: 16, a: 8, passes: 2}]"), .sub = &mode_section,
+     .doc = "operand widths the hardware does; any other is an error"},
+    {0},
+};
+#undef F
+static const struct section section = {"engine", "PE array", sizeof(struct engine_cfg), fields, NULL};
+
+struct engine_geom engine_geometry(const struct engine_cfg *e)
+{
+    struct engine_geom g = {0};
+    if (e->style == ENGINE_DOT_PRODUCT) {
+        g.n_tile = (uint32_t)e->units;
+        g.k_tile = (uint32_t)e->length;
+        g.macs_per_cycle = e->units * e->length;
+        return g;
+    }
+    g.macs_per_cycle = e->rows * e->cols;
+    g.n_tile = (uint32_t)e->cols;
+    g.k_tile = (uint32_t)(e->dataflow == FLOW_OS ? e->os_depth : e->rows);
+    g.swapped = e->dataflow == FLOW_IS;
+    return g;
+}
+
+const struct mode_cfg *engine_mode(const struct engine_cfg *e, uint64_t w_bits, uint64_t a_bits)
+{
+    const struct mode_cfg *best = NULL, *modes = e->modes.items;
+    for (size_t i = 0; i < e->modes.n; i++) {
+        if (modes[i].w < w_bits || modes[i].a < a_bits)
+            continue;
+        if (!best || modes[i].w * modes[i].a * modes[i].passes < best->w * best->a * best->passes)
+            best = &modes[i];
+    }
+    return best;
+}
+
+static uint64_t div_up(uint64_t a, uint64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+/* Accumulators in a single-port memory: a read and a write for each row. */
+static uint64_t accumulate_factor(const struct machine *m, const struct cmd *c)
+{
+    bool both = !c->first && !(c->last && c->mm_dst != MM_STATE);
+    bool rmw = both || (!c->first && c->last) || c->mm_dst == MM_STATE;
+    const struct buffer_cfg *b = c->mm_dst == MM_STATE ? &m->buffers->state : &m->buffers->accumulator;
+    uint64_t beats = 1;
+    uint64_t bits = c->mm_dst == MM_STATE ? m->retention->state_bits : m->engine->acc_bits;
+    if (!(c->first && c->last) || c->mm_dst == MM_STATE)
+        beats = div_up(c->cols * bits, b->width_bits);
+    bool dual = b->ports == PORTS_1R1W || b->banks >= 2;
+    return beats * (rmw && !dual ? 2 : 1);
+}
+
+/* Rows of the moving operand come over the source buffer's port. */
+static uint64_t operand_factor(const struct machine *m, const struct cmd *c)
+{
+    const struct buffer_cfg *b = c->src.ring == RING_SCORE ? &m->buffers->score : &m->buffers->activation;
+    uint64_t beats = div_up((uint64_t)c->k * c->a_bits, b->width_bits);
+    /* One port for filling and reading: they alternate. */
+    bool shared = b->ports == PORTS_1RW && b->banks < b->slots;
+    return beats * (shared ? 2 : 1);
+}
+
+uint64_t engine_cycles(const struct machine *m, const struct cmd *c, uint32_t rows)
+{
+    const struct engine_cfg *e = m->engine;
+    uint64_t per_row = c->passes, lanes = e->requant_lanes == FIELD_AUTO ? m->geom.n_tile : e->requant_lanes;
+    uint64_t acc = accumulate_factor(m, c), operand = operand_factor(m, c);
+    per_row = per_row > acc ? per_row : acc;
+    if (c->last && div_up(c->cols, lanes) > per_row)
+        per_row = div_up(c->cols, lanes);
+    if (e->style == ENGINE_SYSTOLIC && e->dataflow == FLOW_OS) {
+        uint64_t tiles = div_up(rows, e->rows), k = (uint64_t)c->k * c->passes;
+        if (e->fill_drain == FILL_SERIAL)
+            return tiles * (k + e->rows + e->cols - 2);
+        /* Outputs leave row by row while the next tile fills. */
+        uint64_t tile = k > operand ? k : operand;
+        uint64_t out = (rows < e->rows ? rows : e->rows) * acc;
+        return tiles * (tile > out ? tile : out);
+    }
+    per_row = per_row > operand ? per_row : operand;
+    uint64_t cycles = (uint64_t)rows * per_row;
+    if (e->style == ENGINE_SYSTOLIC && e->fill_drain == FILL_SERIAL)
+        cycles += 2 * e->rows + e->cols - 2;
+    return cycles;
+}
+
+enum { C_MAC, C_MAC_WIDE, C_BUSY, C_REQUANT, C_ACC_READ, C_ACC_WRITE, C_ROWS, N_C };
+
+
+
+static bool init(struct machine *m, struct err *err)
+{
+    (void)err;
+    m->cb.engine = counter_add(m, "engine", "mac", "mac");
+    counter_add(m, "engine", "mac_wide", "mac");
+    counter_add(m, "engine", "busy", "cycle");
+    counter_add(m, "engine", "requant", "value");
+    counter_add(m, "engine", "acc_read", "value");
+    counter_add(m, "engine", "acc_write", "value");
+    counter_add(m, "engine", "rows", "row");
+    return true;
+}
+
+void engine_count(struct machine *m, const struct issued *is, uint64_t cycles)
+{
+    const struct cmd *c = is->c;
+    uint64_t *n = &m->counter[m->cb.engine];
+    /* The array spends a full set's MACs on each row and pass. */
+    uint64_t macs = (uint64_t)is->rows * m->geom.n_tile * m->geom.k_tile;
+    if (m->engine->style == ENGINE_SYSTOLIC && m->engine->dataflow == FLOW_OS)
+        macs = div_up(is->rows, m->engine->rows) * m->engine->rows * m->geom.n_tile * c->k;
+    n[C_MAC] += macs * c->passes;
+    n[C_MAC_WIDE] += c->passes > 1 ? macs : 0;
+    n[C_BUSY] += cycles;
+    n[C_ROWS] += is->rows;
+    uint64_t values = (uint64_t)is->rows * c->cols;
+    n[C_ACC_READ] += c->first ? 0 : values;
+    n[C_ACC_WRITE] += c->last && c->mm_dst != MM_ACC ? 0 : values;
+    n[C_REQUANT] += c->last && c->mm_dst != MM_ACC ? values : 0;
+    m->macs += is->useful_macs;
+    m->macs_issued += macs;
+}
+
+static bool check(struct arch *a, const struct ynode *node, struct err *err)
+{
+    const struct engine_cfg *e = ARCH_CFG(a, engine);
+    struct engine_geom g = engine_geometry(e);
+    if (!engine_mode(e, 8, 8))
+        return err_add(err, ERR_CONFIG, &node->at, "arch.engine.modes lacks {w: 8, a: 8}; every network needs it");
+    if (g.n_tile * (uint64_t)g.k_tile > 1 << 20)
+        return err_add(err, ERR_CONFIG, &node->at, "arch.engine: a weight set of %u x %u is too large; legal: up to "
+                       "1048576 weights", g.n_tile, g.k_tile);
+    return true;
+}
+
+static void cost(const struct machine *m, struct cost_sink *sink)
+{
+    const struct engine_cfg *e = m->engine;
+    const uint64_t *n = &m->counter[m->cb.engine];
+    bool dot = e->style == ENGINE_DOT_PRODUCT;
+    uint64_t pes = dot ? e->units : e->rows * e->cols, sets = e->weight_sets * m->geom.n_tile * m->geom.k_tile;
+    struct cost_item *it = cost_add(sink, "engine", dot ? "dot_product" : "systolic_pe", pes);
+    cost_param(it, "w_bits", 8);
+    cost_param(it, "a_bits", 8);
+    if (dot)
+        cost_param(it, "length", (double)e->length);
+    cost_param(it, "acc_bits", (double)e->acc_bits);
+    cost_count(it, "mac", n[C_MAC]);
+    cost_count(it, dot ? "acc_write" : "shift", dot ? n[C_ACC_WRITE] + n[C_REQUANT] : n[C_MAC]);
+    it->path = "array";
+    cost_idle(m, it, n[C_BUSY], pes);
+    it = cost_add(sink, "engine", "requant", e->requant_lanes == FIELD_AUTO ? m->geom.n_tile : e->requant_lanes);
+    cost_param(it, "acc_bits", (double)e->acc_bits);
+    cost_param(it, "mul_bits", 15);
+    cost_count(it, "requant", n[C_REQUANT]);
+    it->path = "requantiser";
+    it = cost_add(sink, "engine", "regs", (sets * 8 + 31) / 32); /* weight sets, in words */
+    cost_param(it, "bits", 32);
+    cost_count(it, "write", m->counter[m->cb.streamer + 1]);
+}
+
+const struct arch_class engine_class = {.name = "engine", .section = &section, .check = check, .init = init, .cost = cost};

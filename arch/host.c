@@ -1,0 +1,207 @@
+/* The host: the FC core as far as the accelerator needs it. It alone programs
+ * the uDMA, writes jobs and takes events. Costs are cycles of APB accesses and
+ * interrupts (facts/pulpissimo.md sections 2.4 and 5); instruction fetch and data
+ * stay in the private banks, so the core does not load the interleaved banks. */
+#include "arch/result.h"
+
+#include <stdlib.h>
+
+static const char *const core_names[] = {"cv32e40p", "ibex", NULL};
+
+#define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct host_cfg, m), .def = d
+static const struct field fields[] = {
+    {F("core", FIELD_ENUM, core, "cv32e40p"), .names = core_names, .doc = "fabric controller core"},
+    {F("kge", FIELD_U64, kge, "41"), .min = 1, .max = 1000, .unit = "kGE", .doc = "size of the core",
+     .prov = PROV_ESTIMATE, .source = "from memory: RI5CY 40-41 kGE in 65 nm (facts/costs.md 2.4)"},
+    {F("irq_path_cycles", FIELD_U64, irq_path_cycles, "4"), .max = 64, .unit = "cycles",
+     .doc = "event to the core's interrupt input", .prov = PROV_RTL,
+     .source = "four registers: event queue, event FIFO, pending, core (facts/pulpissimo.md 5)"},
+    {F("irq_entry_cycles", FIELD_U64, irq_entry_cycles, "8"), .max = 64, .unit = "cycles",
+     .doc = "pipeline drain and vector fetch", .prov = PROV_ESTIMATE, .source = "facts/pulpissimo.md 5: 6..10"},
+    {F("isr_cycles", FIELD_U64, isr_cycles, "12"), .max = 1000, .unit = "cycles",
+     .doc = "instructions of the handler besides its APB read", .prov = PROV_ASSUMPTION,
+     .source = "save, decode, restore of a minimal handler"},
+    {F("acquire_cycles", FIELD_U64, acquire_cycles, "6"), .max = 64, .unit = "cycles",
+     .doc = "ACQUIRE read of the register file", .prov = PROV_MEASURED,
+     .source = "HWPE register read: one per 6 cycles (interconnect.md section 5)"},
+    {0},
+};
+#undef F
+static const struct section section = {"host", "FC core", sizeof(struct host_cfg), fields, NULL};
+
+struct host {
+    struct event done;
+    bool busy;    /* executing the current command */
+    bool waited;  /* the current command was found blocked: the core sleeps */
+};
+
+bool host_working(const struct machine *m)
+{
+    return m->host->busy;
+}
+
+enum { C_ACTIVE, C_IRQS, C_APB, C_JOBS };
+
+uint64_t host_cmd_cycles(const struct machine *m, const struct cmd *c)
+{
+    const struct host_cfg *h = m->host_cfg;
+    const struct apb_cfg *apb = m->apb_cfg;
+    switch (c->op) {
+    case OP_WAIT: return apb->load_cycles; /* polled; sleeping for it costs the interrupt too */
+    case OP_POST: return apb->store_cycles;
+    case OP_UDMA_RX: case OP_UDMA_TX: return m->udma_cfg->cfg_stores * apb->store_cycles;
+    case OP_JOB: return h->acquire_cycles + c->words * apb->store_cycles + apb->store_cycles +
+                        m->regfile_cfg->trigger_to_start_cycles;
+    case OP_HOST_WORK: return c->cycles;
+    default: return 0;
+    }
+}
+
+static bool ready(const struct machine *m, const struct cmd *c)
+{
+    switch (c->op) {
+    case OP_WAIT: return m->token[c->token] >= c->count;
+    case OP_UDMA_RX: return udma_room(m, false);
+    case OP_UDMA_TX: return udma_room(m, true);
+    default: return true;
+    }
+}
+
+static void count(struct machine *m, const struct cmd *c, uint64_t cycles)
+{
+    uint64_t *n = &m->counter[m->cb.host];
+    n[C_ACTIVE] += cycles;
+    n[C_IRQS] += c->op == OP_WAIT && m->host->waited;
+    n[C_JOBS] += c->op == OP_JOB;
+    if (c->op == OP_UDMA_RX || c->op == OP_UDMA_TX)
+        n[C_APB] += m->udma_cfg->cfg_stores;
+    else if (c->op == OP_JOB)
+        n[C_APB] += c->words + 2;
+    else
+        n[C_APB] += c->op == OP_WAIT || c->op == OP_POST;
+}
+
+/* Loops cost the core a cycle or two; that is within the cost of what they hold. */
+static bool control(struct machine *m, struct thread *t)
+{
+    const struct cmd *c = &m->prog->cmds[THREAD_HOST][t->pc];
+    if (c->op == OP_REPEAT) {
+        int64_t trips = aff_eval(&c->trips, t->idx, t->depth);
+        if (trips <= 0) {
+            t->pc = c->match + 1;
+            return true;
+        }
+        t->frame[t->depth] = (struct loop_frame){t->pc, (uint64_t)trips};
+        t->idx[t->depth++] = 0;
+        t->pc++;
+        return true;
+    }
+    if (c->op == OP_END) {
+        unsigned d = t->depth - 1;
+        if (++t->idx[d] < t->frame[d].trips)
+            t->pc = t->frame[d].pc + 1;
+        else {
+            t->depth--;
+            t->pc++;
+        }
+        return true;
+    }
+    if (c->op == OP_NEXT) {
+        t->part[c->l2ring]++;
+        t->pc++;
+        return true;
+    }
+    if (c->op == OP_HALT && !t->halted) {
+        t->halted = true;
+        machine_kick(m);
+    }
+    return false;
+}
+
+void host_try(struct machine *m)
+{
+    struct host *h = m->host;
+    struct thread *t = &m->thread[THREAD_HOST];
+    if (h->busy || t->halted)
+        return;
+    while (control(m, t))
+        ;
+    if (t->halted)
+        return;
+    const struct cmd *c = &m->prog->cmds[THREAD_HOST][t->pc];
+    if (!ready(m, c)) {
+        h->waited = true;
+        return;
+    }
+    uint64_t cycles = host_cmd_cycles(m, c);
+    if (c->op == OP_WAIT) {
+        m->token[c->token] -= c->count;
+        const struct host_cfg *cfg = m->host_cfg;
+        cycles += h->waited ? cfg->irq_path_cycles + cfg->irq_entry_cycles + cfg->isr_cycles : 0;
+    }
+    count(m, c, cycles);
+    h->waited = false;
+    acct_sync(m);
+    h->busy = true;
+    machine_post(m, &h->done, soc_edge(m, m->now) + cycles * m->soc_ticks, PHASE_DELIVER);
+}
+
+static void done(void *self, uint64_t now)
+{
+    struct machine *m = self;
+    struct thread *t = &m->thread[THREAD_HOST];
+    m->now = now;
+    acct_sync(m);
+    const struct cmd *c = &m->prog->cmds[THREAD_HOST][t->pc];
+    m->host->busy = false;
+    switch (c->op) {
+    case OP_POST: token_post(m, c->token, c->count); break;
+    case OP_JOB: token_post(m, c->token, 1); break;
+    case OP_UDMA_RX: case OP_UDMA_TX:
+        udma_enqueue(m, c, aff_eval(&c->addr, t->idx, t->depth) + l2_part(m, t, c),
+                     aff_eval(&c->ext, t->idx, t->depth));
+        break;
+    default: break;
+    }
+    t->pc++;
+    machine_kick(m);
+}
+
+static bool init(struct machine *m, struct err *err)
+{
+    (void)err;
+    m->host = calloc(1, sizeof *m->host);
+    if (!m->host)
+        abort();
+    machine_event(m, &m->host->done, done);
+    m->cb.host = counter_add(m, "host", "active", "cycle");
+    counter_add(m, "host", "interrupt", "interrupt");
+    counter_add(m, "host", "apb", "access");
+    counter_add(m, "host", "job", "job");
+    return true;
+}
+
+static void finish(struct machine *m)
+{
+    free(m->host);
+}
+
+static void state(const struct machine *m, struct text *out)
+{
+    const struct thread *t = &m->thread[THREAD_HOST];
+    uint32_t v[4] = {t->pc, t->halted, m->host->busy, m->host->waited};
+    text_addn(out, (const char *)v, sizeof v);
+}
+
+static void cost(const struct machine *m, struct cost_sink *sink)
+{
+    const uint64_t *n = &m->counter[m->cb.host];
+    struct cost_item *it = cost_add(sink, "host", "core", 1);
+    uint64_t active = n[C_ACTIVE] < sink->total_cycles ? n[C_ACTIVE] : sink->total_cycles;
+    cost_param(it, "kge", (double)m->host_cfg->kge);
+    cost_count(it, "active_cycle", active);
+    cost_count(it, "sleep_cycle", sink->total_cycles - active);
+}
+
+const struct arch_class host_class = {.name = "host", .section = &section, .init = init, .finish = finish,
+                                      .state = state, .cost = cost};

@@ -1,0 +1,182 @@
+/* Builds a machine from an architecture and a program, and runs it. */
+#include "arch/machine.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+unsigned counter_add(struct machine *m, const char *component, const char *action, const char *unit)
+{
+    assert(m->n_counters < MAX_COUNTERS);
+    m->info[m->n_counters] = (struct counter_info){component, action, unit};
+    return m->n_counters++;
+}
+
+void machine_event(struct machine *m, struct event *e, void (*fn)(void *self, uint64_t now))
+{
+    assert(m->n_events < MAX_EVENTS);
+    *e = (struct event){.fn = fn, .self = m, .id = (uint16_t)m->n_events};
+    m->events[m->n_events++] = e;
+}
+
+void machine_post(struct machine *m, struct event *e, uint64_t t, enum phase phase)
+{
+    e->t = t;
+    e->phase = (uint8_t)phase;
+    m->evq_ops->push(m->evq, e);
+}
+
+void machine_kick(struct machine *m)
+{
+    if (m->kicking || m->kick_event.queued)
+        return;
+    uint64_t t = soc_edge(m, m->now);
+    if (t == m->now && m->phase >= PHASE_REQUEST)
+        t += m->soc_ticks;
+    machine_post(m, &m->kick_event, t, PHASE_REQUEST);
+}
+
+void token_post(struct machine *m, uint16_t token, uint32_t n)
+{
+    m->token[token] += n;
+    machine_kick(m);
+}
+
+/* Lets every unit, the host and the sequencer look again, until nothing moves. */
+static void kick(void *self, uint64_t now)
+{
+    struct machine *m = self;
+    m->now = now;
+    acct_sync(m);
+    m->kicking = true;
+    bool moved = true;
+    while (moved) {
+        moved = false;
+        for (unsigned u = 0; u < N_UNITS; u++)
+            moved |= unit_try(m, u);
+    }
+    host_try(m);
+    m->kicking = false;
+    if (m->seq_blocked) {
+        m->seq_blocked = false;
+        machine_post(m, &m->seq_event, now + m->soc_ticks, PHASE_DELIVER);
+    }
+    acct_update(m);
+}
+
+static void resolve(struct machine *m)
+{
+    const struct arch *a = m->arch;
+    m->clocks = ARCH_CFG(a, clocks);
+    m->tcdm_cfg = ARCH_CFG(a, tcdm);
+    m->engine = ARCH_CFG(a, engine);
+    m->retention = ARCH_CFG(a, retention);
+    m->vector = ARCH_CFG(a, vector);
+    m->buffers = ARCH_CFG(a, buffers);
+    m->sequencer = ARCH_CFG(a, sequencer);
+    m->streamer_cfg = ARCH_CFG(a, streamer);
+    m->udma_cfg = ARCH_CFG(a, udma);
+    m->hyperram_cfg = ARCH_CFG(a, hyperram);
+    m->host_cfg = ARCH_CFG(a, host);
+    m->apb_cfg = ARCH_CFG(a, apb);
+    m->regfile_cfg = ARCH_CFG(a, regfile);
+    m->regfile_cfg = ARCH_CFG(a, regfile);
+    m->geom = engine_geometry(m->engine);
+}
+
+static void init_rings(struct machine *m)
+{
+    m->ring[RING_ACT].n_slots = m->buffers->activation.slots;
+    m->ring[RING_AUX].n_slots = m->buffers->operand.slots;
+    m->ring[RING_SET].n_slots = m->engine->weight_sets;
+    m->ring[RING_SCORE].n_slots = m->buffers->score.slots;
+    m->ring[RING_OUT].n_slots = m->buffers->output.slots;
+    for (unsigned t = 0; t < m->prog->n_tokens; t++)
+        m->token[t] = m->prog->tokens[t].initial;
+}
+
+struct machine *machine_create(const struct arch *arch, const struct program *prog, const struct evq_ops *ops,
+                               bool folding, struct err *err)
+{
+    struct machine *m = calloc(1, sizeof *m);
+    if (!m)
+        abort();
+    m->arch = arch;
+    m->prog = prog;
+    m->evq_ops = ops;
+    m->evq = ops->create();
+    m->acct_cause = CAUSE_IDLE;
+    resolve(m);
+    units_init(m);
+    machine_event(m, &m->kick_event, kick);
+    bool ok = true;
+    for (unsigned i = 0; ok && arch_classes[i]; i++)
+        ok = !arch_classes[i]->init || arch_classes[i]->init(m, err);
+    init_rings(m);
+    m->folding = folding;
+    if (ok && fold_init(m, err))
+        return m;
+    machine_destroy(m);
+    return NULL;
+}
+
+void machine_destroy(struct machine *m)
+{
+    if (!m)
+        return;
+    fold_finish(m);
+    for (unsigned i = 0; arch_classes[i]; i++)
+        if (arch_classes[i]->finish)
+            arch_classes[i]->finish(m);
+    m->evq_ops->destroy(m->evq);
+    free(m);
+}
+
+static void report_deadlock(const struct machine *m, struct err *err)
+{
+    static const char *const names[N_UNITS] = {"load", "weight", "engine", "retention", "vector", "store"};
+    struct text t = {0};
+    for (unsigned u = 0; u < N_UNITS; u++) {
+        const struct hw_unit *unit = &m->unit[u];
+        if (!unit->n)
+            continue;
+        const struct issued *is = &unit->q[unit->head];
+        text_printf(&t, "; %s unit at command %u", names[u], is->pc);
+        if (is->c->op == OP_WAIT)
+            text_printf(&t, " waits for token %s (%u of %u)", m->prog->tokens[is->c->token].name,
+                        m->token[is->c->token], is->c->count);
+        else
+            text_printf(&t, " waits for %s", unit->blocked >= 0 ? cause_names[unit->blocked] : "nothing");
+    }
+    for (unsigned th = 0; th < N_THREADS; th++)
+        if (!m->thread[th].halted)
+            text_printf(&t, "; %s thread at command %u", th ? "host" : "accel", m->thread[th].pc);
+    err_add(err, ERR_SOFTWARE, NULL, "deadlock at cycle %llu%s",
+            (unsigned long long)((m->now + m->skipped) / m->soc_ticks), t.s ? t.s : "");
+    text_finish(&t);
+}
+
+static bool done(const struct machine *m)
+{
+    for (unsigned u = 0; u < N_UNITS; u++)
+        if (m->unit[u].n || m->unit[u].n_commits)
+            return false;
+    return m->thread[THREAD_ACCEL].halted && m->thread[THREAD_HOST].halted && !udma_busy(m);
+}
+
+bool machine_run(struct machine *m, struct err *err)
+{
+    machine_post(m, &m->seq_event, 0, PHASE_DELIVER);
+    machine_post(m, &m->kick_event, 0, PHASE_REQUEST);
+    for (struct event *e; (e = m->evq_ops->pop(m->evq));) {
+        m->phase = e->phase;
+        e->fn(e->self, e->t);
+    }
+    acct_sync(m);
+    if (done(m)) {
+        m->layer_cycles[m->prog->n_layers] += m->now - m->layer_last;
+        return true;
+    }
+    report_deadlock(m, err);
+    return false;
+}

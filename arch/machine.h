@@ -1,0 +1,214 @@
+/* Run-time state of one simulated machine, and what its components share.
+ * Components meet only through this header. */
+#ifndef ARCH_MACHINE_H
+#define ARCH_MACHINE_H
+
+#include "arch/arch.h"
+#include "arch/program.h"
+#include "sim/evq.h"
+
+enum { QUEUE_MAX = 16, SLOTS_MAX = 8, MAX_COUNTERS = 160, MAX_LAYERS = 160, MAX_PORTS = 16,
+       MAX_EVENTS = 32, N_COMMITS = 64 };
+
+/* Breakdown of cycles, in the order in which results show it. */
+enum cause {
+    CAUSE_ENGINE, CAUSE_RETENTION, CAUSE_VECTOR, CAUSE_FILL_DRAIN, CAUSE_WEIGHT_WAIT, CAUSE_OPERAND_WAIT,
+    CAUSE_BUFFER_WAIT, CAUSE_TCDM_CONFLICT, CAUSE_OFFCHIP_WAIT, CAUSE_HOST, CAUSE_IDLE, N_CAUSES
+};
+extern const char *const cause_names[N_CAUSES];
+
+struct counter_info {
+    const char *component, *action, *unit;
+};
+
+/* A command as dispatched: affine parts evaluated, slots renamed. */
+struct issued {
+    const struct cmd *c;
+    uint32_t pc;
+    uint32_t rows;
+    uint64_t seq;
+    int64_t addr;
+    uint64_t src, src2, set, dst; /* allocation numbers */
+    uint64_t useful_macs;
+};
+
+struct slot { /* of a ring */
+    uint8_t stage;      /* 0 free or filling, 1 and 2 as committed */
+    bool filling;
+    uint64_t lifetimes; /* how often it was released */
+};
+struct ring {
+    uint64_t n_slots;
+    uint64_t allocs; /* renamed so far, by the sequencer */
+    struct slot slot[SLOTS_MAX];
+};
+
+struct commit { /* effects that a pipelined unit delivers after its latency */
+    uint64_t at;
+    const struct cmd *c;
+    uint64_t dst;
+};
+
+struct hw_unit {
+    struct issued q[QUEUE_MAX];
+    unsigned head, n;
+    bool busy;       /* the head is being executed */
+    bool active;     /* counts as working in the breakdown */
+    int blocked;     /* enum cause while the head waits, -1 otherwise */
+    struct event done;
+    struct commit commits[N_COMMITS];
+    unsigned commit_head, n_commits;
+    struct event deliver;
+    uint64_t drain_until;
+};
+
+struct loop_frame {
+    uint32_t pc; /* of the REPEAT */
+    uint64_t trips;
+};
+struct thread {
+    uint32_t pc;
+    unsigned depth;
+    uint64_t idx[PROG_MAX_DEPTH];
+    struct loop_frame frame[PROG_MAX_DEPTH];
+    uint64_t part[PROG_MAX_L2RINGS]; /* steps taken on each L2 ring */
+    bool halted;
+};
+
+struct streamer;
+struct tcdm;
+struct udma;
+struct host;
+struct fold;
+
+struct machine {
+    const struct arch *arch;
+    const struct program *prog;
+    const struct evq_ops *evq_ops;
+    struct evq *evq;
+    uint64_t now;            /* ticks */
+    uint64_t skipped;        /* ticks that folding jumped over */
+    uint64_t soc_ticks, periph_ticks; /* ticks of a clock period */
+    /* configurations, resolved once */
+    const struct clocks_cfg *clocks;
+    const struct tcdm_cfg *tcdm_cfg;
+    const struct engine_cfg *engine;
+    const struct retention_cfg *retention;
+    const struct vector_cfg *vector;
+    const struct buffers_cfg *buffers;
+    const struct sequencer_cfg *sequencer;
+    const struct streamer_cfg *streamer_cfg;
+    const struct udma_cfg *udma_cfg;
+    const struct hyperram_cfg *hyperram_cfg;
+    const struct host_cfg *host_cfg;
+    const struct apb_cfg *apb_cfg;
+    const struct regfile_cfg *regfile_cfg;
+    struct engine_geom geom;
+    /* sequencer and units */
+    struct thread thread[N_THREADS];
+    struct hw_unit unit[N_UNITS];
+    struct ring ring[N_RINGS];
+    uint32_t token[PROG_MAX_TOKENS];
+    uint64_t next_seq;
+    struct event seq_event, kick_event;
+    bool seq_blocked;
+    /* components with their own files */
+    struct streamer *streamer;
+    struct tcdm *tcdm;
+    struct udma *udma;
+    struct host *host;
+    struct fold *fold;
+    /* counters: totals, additive */
+    uint64_t counter[MAX_COUNTERS];
+    struct counter_info info[MAX_COUNTERS];
+    unsigned n_counters;
+    struct { /* first counter of each component */
+        unsigned engine, retention, vector, buffers, streamer, tcdm, udma, hyperram, host, sequencer;
+    } cb;
+    uint64_t macs, macs_issued;
+    uint64_t traffic[N_TENSOR_KINDS][4]; /* bytes: L2 read, L2 write, off-chip read, off-chip write */
+    /* breakdown */
+    uint64_t cause[N_CAUSES]; /* ticks */
+    uint64_t acct_last, acct_conflicts, acct_conflict_at;
+    int acct_cause;
+    uint64_t layer_cycles[MAX_LAYERS]; /* ticks */
+    uint64_t layer_last, layer_marks;
+    struct event *events[MAX_EVENTS]; /* every event of the machine; the index is its id */
+    unsigned n_events;
+    enum phase phase; /* of the event being served */
+    bool kicking;
+    bool folding;     /* may jump */
+};
+
+/* Registers a counter; the index is stable. */
+unsigned counter_add(struct machine *m, const char *component, const char *action, const char *unit);
+
+/* ---- machine.c ---- */
+struct machine *machine_create(const struct arch *arch, const struct program *prog, const struct evq_ops *ops,
+                               bool folding, struct err *err);
+void machine_destroy(struct machine *m);
+/* Runs to the end. False on a deadlock (with a report of who waits for what). */
+bool machine_run(struct machine *m, struct err *err);
+/* Asks for another look at every unit in this cycle's request phase. */
+void machine_kick(struct machine *m);
+/* Makes an event of the machine. */
+void machine_event(struct machine *m, struct event *e, void (*fn)(void *self, uint64_t now));
+void machine_post(struct machine *m, struct event *e, uint64_t t, enum phase phase);
+/* First SoC clock edge at or after tick t. */
+static inline uint64_t soc_edge(const struct machine *m, uint64_t t)
+{
+    return m->soc_ticks == 1 ? t : (t + m->soc_ticks - 1) / m->soc_ticks * m->soc_ticks;
+}
+void token_post(struct machine *m, uint16_t token, uint32_t n);
+
+/* ---- acct.c: which cause each cycle is booked on ---- */
+void acct_sync(struct machine *m);   /* books the time since the last call */
+void acct_update(struct machine *m); /* decides the cause from now on */
+void acct_conflict(struct machine *m); /* an accelerator port lost arbitration in this cycle */
+
+/* ---- unit.c: queues, slots, completion ---- */
+bool unit_push(struct machine *m, enum unit_id u, const struct issued *is); /* false: full */
+bool unit_try(struct machine *m, enum unit_id u); /* true when anything happened */
+void unit_complete(struct machine *m, enum unit_id u, uint64_t latency_ticks); /* head finished */
+struct issued *unit_head(struct hw_unit *u);
+void units_init(struct machine *m);
+
+/* ---- components ---- */
+void sequencer_tick(void *self, uint64_t now);
+/* Where the current part of a command's L2 ring begins. */
+int64_t l2_part(const struct machine *m, const struct thread *t, const struct cmd *c);
+uint64_t engine_cycles(const struct machine *m, const struct cmd *c, uint32_t rows);
+uint64_t retention_cycles(const struct machine *m, const struct cmd *c, uint32_t rows);
+uint64_t vector_cycles(const struct machine *m, const struct cmd *c, uint32_t rows);
+void engine_count(struct machine *m, const struct issued *is, uint64_t cycles);
+void retention_count(struct machine *m, const struct issued *is, uint64_t cycles);
+void vector_count(struct machine *m, const struct issued *is, uint64_t cycles);
+void buffers_count(struct machine *m, const struct issued *is);
+void streamer_start(struct machine *m, enum unit_id u, const struct issued *is);
+/* Ports that ask this cycle: bank by port, mask as return value. */
+uint32_t streamer_requests(struct machine *m, uint8_t *bank);
+void streamer_grants(struct machine *m, uint32_t granted, uint32_t requested);
+/* Counts a transfer that is only walked, not simulated. */
+void streamer_count(struct machine *m, enum unit_id u, const struct cmd *c);
+bool streamer_busy(const struct machine *m);
+uint64_t streamer_packets(const struct machine *m, const struct cmd *c);
+uint64_t streamer_words(const struct machine *m, const struct cmd *c);
+void tcdm_wake(struct machine *m); /* somebody asks from the next cycle on */
+/* uDMA masters' requests: bit 0 tx, bit 1 rx. */
+uint32_t udma_requests(struct machine *m, uint8_t *bank);
+void udma_grants(struct machine *m, uint32_t granted);
+bool udma_room(const struct machine *m, bool tx);
+void udma_enqueue(struct machine *m, const struct cmd *c, int64_t l2, int64_t ext);
+bool udma_busy(const struct machine *m);
+uint64_t hyperram_burst_ticks(const struct machine *m, uint64_t bytes);
+void host_try(struct machine *m);
+bool host_working(const struct machine *m);
+uint64_t host_cmd_cycles(const struct machine *m, const struct cmd *c);
+
+/* ---- fold.c ---- */
+bool fold_init(struct machine *m, struct err *err);
+void fold_finish(struct machine *m);
+/* The sequencer has reached the end of an iteration of the loop at `depth`. */
+void fold_boundary(struct machine *m, unsigned depth);
+
+#endif

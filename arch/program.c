@@ -1,0 +1,262 @@
+#include "arch/program.h"
+
+#include "base/arena.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const tensor_kind_names[N_TENSOR_KINDS] = {"weight", "activation", "residual", "kv",
+                                                       "score",  "state",      "embedding", "logit"};
+
+void program_init(struct program *p)
+{
+    memset(p, 0, sizeof *p);
+}
+
+void program_finish(struct program *p)
+{
+    for (int t = 0; t < N_THREADS; t++)
+        free(p->cmds[t]);
+    text_finish(&p->notes);
+    memset(p, 0, sizeof *p);
+}
+
+struct cmd *prog_add(struct program *p, enum thread_id th, enum op op, enum unit_id unit)
+{
+    if (p->n[th] == p->cap[th]) {
+        p->cap[th] = p->cap[th] ? p->cap[th] * 2 : 128;
+        p->cmds[th] = xrealloc(p->cmds[th], p->cap[th], sizeof *p->cmds[th]);
+    }
+    struct cmd *c = &p->cmds[th][p->n[th]++];
+    memset(c, 0, sizeof *c);
+    c->op = op;
+    c->unit = unit;
+    c->src.ring = c->src2.ring = c->set.ring = c->dst.ring = RING_NONE;
+    c->decay = -1;
+    c->l2ring = L2RING_NONE;
+    c->planes = 1;
+    c->rows = 1;
+    c->passes = 1;
+    c->w_bits = c->a_bits = 8;
+    c->out_bytes = 1;
+    return c;
+}
+
+unsigned prog_repeat(struct program *p, enum thread_id th, struct affine trips)
+{
+    assert(p->depth[th] < PROG_MAX_DEPTH);
+    unsigned d = p->depth[th]++;
+    p->open[th][d] = p->n[th];
+    struct cmd *c = prog_add(p, th, OP_REPEAT, N_UNITS);
+    c->trips = trips;
+    c->depth = (uint8_t)d;
+    return d;
+}
+
+void prog_end(struct program *p, enum thread_id th)
+{
+    assert(p->depth[th] > 0);
+    unsigned d = --p->depth[th];
+    uint32_t open = p->open[th][d], end = p->n[th];
+    struct cmd *c = prog_add(p, th, OP_END, N_UNITS);
+    c->match = open;
+    c->depth = (uint8_t)d;
+    p->cmds[th][open].match = end;
+}
+
+uint16_t prog_token(struct program *p, const char *name, uint32_t initial, enum wait_class cls)
+{
+    assert(p->n_tokens < PROG_MAX_TOKENS);
+    p->tokens[p->n_tokens] = (struct token){.name = name, .initial = initial, .wait_class = (uint8_t)cls};
+    return (uint16_t)p->n_tokens++;
+}
+
+void prog_wait(struct program *p, enum thread_id th, enum unit_id unit, uint16_t token, uint64_t n)
+{
+    struct cmd *c = prog_add(p, th, OP_WAIT, unit);
+    c->token = token;
+    c->count = (uint32_t)n;
+}
+
+void prog_post(struct program *p, enum thread_id th, enum unit_id unit, uint16_t token, uint64_t n)
+{
+    struct cmd *c = prog_add(p, th, OP_POST, unit);
+    c->token = token;
+    c->count = (uint32_t)n;
+}
+
+uint8_t prog_l2ring(struct program *p, const char *name, uint64_t parts, uint64_t stride)
+{
+    assert(p->n_l2rings < PROG_MAX_L2RINGS);
+    p->l2rings[p->n_l2rings] = (struct l2ring){name, parts, stride};
+    return (uint8_t)p->n_l2rings++;
+}
+
+void prog_prune(struct program *p)
+{
+    for (int th = 0; th < N_THREADS; th++) {
+        struct cmd *cmds = p->cmds[th];
+        uint32_t n = 0, open[PROG_MAX_DEPTH];
+        for (uint32_t i = 0; i < p->n[th]; i++) {
+            struct cmd c = cmds[i];
+            if (c.op == OP_REPEAT)
+                open[c.depth] = n;
+            if (c.op == OP_END && open[c.depth] == n - 1) {
+                n--; /* nothing in between */
+                continue;
+            }
+            if (c.op == OP_END) {
+                c.match = open[c.depth];
+                cmds[c.match].match = n;
+            }
+            cmds[n++] = c;
+        }
+        p->n[th] = n;
+    }
+}
+
+static const char *const op_names[N_OPS] = {"load", "store", "ldw", "mm", "ret.step", "ret.decay", "clear",
+    "ret.load", "ret.save", "vec", "alloc", "commit", "free", "mark", "udma.rx", "udma.tx", "job", "work", "repeat", "end",
+    "wait", "post", "next", "halt"};
+static const char *const unit_names[N_UNITS + 1] = {"load", "weight", "engine", "retention", "vector", "store",
+    "host"};
+static const char *const ring_names[N_RINGS] = {"act", "aux", "set", "score", "out"};
+static const char *const vec_names[N_VEC_KINDS] = {"rms", "rms_gate", "rotary", "rotary_decay", "lut", "glu",
+    "residual", "requant", "gather", "align"};
+static const char *const dst_names[] = {"acc", "out", "score", "state"};
+
+static void print_affine(const struct affine *a, struct text *out)
+{
+    bool any = false;
+    for (unsigned d = 0; d < PROG_MAX_DEPTH; d++) {
+        if (!a->k[d])
+            continue;
+        text_printf(out, any && a->k[d] > 0 ? "+" : "");
+        if (a->k[d] != 1)
+            text_printf(out, "%lld*", (long long)a->k[d]);
+        text_printf(out, "i%u", d);
+        any = true;
+    }
+    if (a->c || !any)
+        text_printf(out, any && a->c > 0 ? "+%lld" : "%lld", (long long)a->c);
+}
+
+static void print_slot(const char *role, const struct slot_use *s, struct text *out)
+{
+    if (s->ring == RING_NONE)
+        return;
+    text_printf(out, " %s=%s", role, ring_names[s->ring]);
+    if (s->age)
+        text_printf(out, "-%u", s->age);
+    text_printf(out, "%s", s->acquire ? "+" : "");
+    if (s->commit)
+        text_printf(out, "!%u", s->stage);
+    else if (s->stage)
+        text_printf(out, "?%u", s->stage);
+    text_printf(out, "%s", s->release ? "~" : "");
+}
+
+static void print_transfer(const struct cmd *c, struct text *out)
+{
+    text_printf(out, " %s l2[%s", tensor_kind_names[c->tensor], c->l2ring == L2RING_NONE ? "" : "ring+");
+    print_affine(&c->addr, out);
+    text_printf(out, "] %ux%u B", c->rows, c->row_bytes);
+    if (c->rows > 1)
+        text_printf(out, " step %lld", (long long)c->row_stride);
+    if (c->planes > 1)
+        text_printf(out, " x%u step %lld", c->planes, (long long)c->plane_stride);
+    if (c->transpose)
+        text_add(out, " transposed");
+    if (c->from_state)
+        text_add(out, " from state buffer");
+    if (c->buf_offset || c->buf_pitch)
+        text_printf(out, " at %u pitch %u", c->buf_offset, c->buf_pitch);
+}
+
+static void print_body(const struct program *p, const struct cmd *c, struct text *out)
+{
+    switch (c->op) {
+    case OP_LOAD: case OP_STORE: case OP_LDW: case OP_RET_LOAD: case OP_RET_SAVE:
+        print_transfer(c, out);
+        break;
+    case OP_UDMA_RX: case OP_UDMA_TX:
+        text_printf(out, " %s l2[%s", tensor_kind_names[c->tensor], c->l2ring == L2RING_NONE ? "" : "ring+");
+        print_affine(&c->addr, out);
+        text_add(out, "] ext[");
+        print_affine(&c->ext, out);
+        text_printf(out, "] %u B -> token %s", c->row_bytes, p->tokens[c->token].name);
+        break;
+    case OP_MM:
+        text_add(out, " rows ");
+        if (c->rows_is_affine)
+            print_affine(&c->rows_aff, out);
+        else
+            text_printf(out, "%u", c->rows);
+        text_printf(out, " n %u k %u w%u a%u passes %u -> %s%s%s%s", c->cols, c->k, c->w_bits, c->a_bits, c->passes,
+                    dst_names[c->mm_dst], c->first ? " first" : "", c->last ? " last" : "", c->causal ? " causal" : "");
+        text_printf(out, " acc@%u", c->acc_offset);
+        break;
+    case OP_RET_STEP: case OP_RET_DECAY:
+        text_printf(out, " tokens %u dk %u dv %u state@%u", c->rows, c->k, c->cols, c->state_offset);
+        break;
+    case OP_VEC:
+        text_printf(out, " %s rows %u width %u", vec_names[c->vec_kind], c->rows, c->cols);
+        break;
+    case OP_MARK:
+        text_printf(out, " %s ", p->layer_names[c->layer_name]);
+        print_affine(&c->layer, out);
+        break;
+    case OP_REPEAT:
+        text_printf(out, " i%u < ", c->depth);
+        print_affine(&c->trips, out);
+        break;
+    case OP_WAIT: case OP_POST:
+        text_printf(out, " %s %u", p->tokens[c->token].name, c->count);
+        break;
+    case OP_NEXT:
+        text_printf(out, " %s", p->l2rings[c->l2ring].name);
+        break;
+    case OP_JOB:
+        text_printf(out, " %u registers -> token %s", c->words, p->tokens[c->token].name);
+        break;
+    case OP_HOST_WORK:
+        text_printf(out, " %u cycles", c->cycles);
+        break;
+    default:
+        break;
+    }
+    if (c->decay >= 0)
+        text_printf(out, " decay %d", c->decay);
+    print_slot("src", &c->src, out);
+    print_slot("src2", &c->src2, out);
+    print_slot("set", &c->set, out);
+    print_slot("dst", &c->dst, out);
+}
+
+void program_print(const struct program *p, struct text *out)
+{
+    static const char *const threads[] = {"accel", "host"};
+    text_printf(out, "# l2 %llu B, off-chip %llu B, state buffer %llu B\n", (unsigned long long)p->l2_bytes,
+                (unsigned long long)p->ext_bytes, (unsigned long long)p->state_bytes);
+    for (unsigned r = 0; r < N_RINGS; r++)
+        text_printf(out, "# slot of %s: %llu B\n", ring_names[r], (unsigned long long)p->slot_bytes[r]);
+    for (unsigned t = 0; t < p->n_tokens; t++)
+        text_printf(out, "# token %s starts at %u\n", p->tokens[t].name, p->tokens[t].initial);
+    for (int th = 0; th < N_THREADS; th++) {
+        text_printf(out, "%s:\n", threads[th]);
+        unsigned indent = 1;
+        for (uint32_t i = 0; i < p->n[th]; i++) {
+            const struct cmd *c = &p->cmds[th][i];
+            if (c->op == OP_END)
+                indent--;
+            text_printf(out, "%5u %*s%s", i, (int)(indent * 2), "", op_names[c->op]);
+            if ((c->op == OP_WAIT || c->op == OP_POST) && th == THREAD_ACCEL)
+                text_printf(out, ".%s", unit_names[c->unit]);
+            print_body(p, c, out);
+            text_add(out, "\n");
+            if (c->op == OP_REPEAT)
+                indent++;
+        }
+    }
+}

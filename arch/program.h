@@ -1,0 +1,248 @@
+/* The program: what lowering emits, what timing, values and bounds read.
+ *
+ * Two threads of commands: `accel` (the accelerator's sequencer) and `host`
+ * (the FC core). The sequencer walks loops, renames buffer slots and hands each
+ * command to the in-order queue of its unit; units meet through slots and
+ * tokens. Nothing is unrolled: addresses and trip counts are affine in the
+ * indices of the enclosing loops.
+ *
+ * Slots. A ring (activation, weight set, score, output) is used in the order in
+ * which the sequencer dispatches: a command with `acquire` on its destination
+ * allocates the next slot; later commands name it by age (0: the newest when
+ * they are dispatched, 1: the one before, ...). A slot goes free -> stage 1
+ * (commit) [-> stage 2 (vector unit done)] -> free (release). */
+#ifndef ARCH_PROGRAM_H
+#define ARCH_PROGRAM_H
+
+#include "base/text.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { PROG_MAX_DEPTH = 10, PROG_MAX_TOKENS = 96, PROG_MAX_L2RINGS = 8, L2RING_NONE = 255 };
+
+enum op {
+    /* accel */
+    OP_LOAD,     /* L2 -> ring slot */
+    OP_STORE,    /* output slot -> L2 */
+    OP_LDW,      /* L2 or state buffer -> weight set */
+    OP_MM,       /* rows of the moving operand past one weight set */
+    OP_RET_STEP, /* decay + update + read-out, token by token */
+    OP_RET_DECAY, /* clears (or decays) the state of one head */
+    OP_CLEAR,    /* flash-clears the accumulators' valid bits: the next row starts from zero */
+    OP_RET_LOAD, /* L2 -> state buffer */
+    OP_RET_SAVE, /* state buffer -> L2 */
+    OP_VEC,      /* vector unit */
+    OP_ALLOC,    /* takes the next slot of dst's ring */
+    OP_COMMIT,   /* dst's slot is complete once the unit's pipeline is empty */
+    OP_FREE,     /* src's slot is free */
+    OP_MARK,     /* end of a layer, seen by the store unit */
+    /* host */
+    OP_UDMA_RX, /* off-chip -> L2 */
+    OP_UDMA_TX, /* L2 -> off-chip */
+    OP_JOB,     /* writes the register file, triggers */
+    OP_HOST_WORK, /* cycles of the core itself */
+    /* control, both threads */
+    OP_REPEAT,
+    OP_END,
+    OP_WAIT,
+    OP_POST,
+    OP_NEXT, /* steps an L2 ring: later addresses of this thread are in its next part */
+    OP_HALT,
+    N_OPS
+};
+
+enum unit_id { UNIT_LOAD, UNIT_WEIGHT, UNIT_ENGINE, UNIT_RETENTION, UNIT_VECTOR, UNIT_STORE, N_UNITS };
+enum ring_id { RING_ACT, RING_AUX, RING_SET, RING_SCORE, RING_OUT, N_RINGS, RING_NONE = 255 };
+enum thread_id { THREAD_ACCEL, THREAD_HOST, N_THREADS };
+
+/* Where the result rows of an mm go. */
+enum mm_dst { MM_ACC, MM_OUT, MM_SCORE, MM_STATE };
+
+enum vec_kind {
+    VEC_RMS,       /* rms norm of rows: square-sum, isqrt, divide, scale */
+    VEC_RMS_GATE,  /* per-head norm of the output rows, times the gate rows */
+    VEC_ROTARY,    /* rotary of adjacent pairs */
+    VEC_ROTARY_DECAY, /* rotary, and a second, decayed copy for the chunk state */
+    VEC_LUT,       /* activation by table */
+    VEC_GLU,       /* lut(a) * b */
+    VEC_RESIDUAL,  /* requantise and add the residual rows */
+    VEC_REQUANT,   /* requantise accumulators */
+    VEC_GATHER,    /* embedding rows: widen and scale */
+    VEC_ALIGN,     /* per-row block shift */
+    N_VEC_KINDS
+};
+
+struct affine { /* c + sum k[d] * index of the loop at depth d */
+    int64_t c;
+    int64_t k[PROG_MAX_DEPTH];
+};
+
+/* How a command uses a slot of a ring. */
+struct slot_use {
+    uint8_t ring;  /* enum ring_id, RING_NONE: unused */
+    uint8_t age;   /* of the slot, counted at dispatch after the command's own acquire */
+    uint8_t stage; /* consumer: stage that it waits for; producer: stage that it commits to */
+    bool acquire;  /* producer: takes a fresh slot */
+    bool commit;   /* producer: the slot is complete afterwards */
+    bool release;  /* consumer: the slot is free afterwards */
+};
+
+struct cmd {
+    uint8_t op;
+    uint8_t unit; /* accel commands; for WAIT/POST the unit whose queue carries it */
+    /* memory side: LOAD STORE LDW RET_LOAD RET_SAVE UDMA_* */
+    struct affine addr;  /* L2 byte offset */
+    uint8_t l2ring;      /* the offset counts from the current part of this L2 ring; L2RING_NONE */
+    struct affine ext;   /* off-chip byte offset (UDMA_*) */
+    uint32_t rows;       /* lines; constant part of mm/vec rows as well */
+    uint32_t row_bytes;  /* contiguous bytes of a line */
+    int64_t row_stride;  /* bytes between lines */
+    uint32_t planes;     /* third dimension, 1 when unused */
+    int64_t plane_stride;
+    bool transpose;      /* bytes land column-wise */
+    bool from_state;     /* LDW out of the state buffer */
+    uint32_t buf_offset; /* bytes into the slot (or state buffer) */
+    uint32_t buf_pitch;  /* bytes between lines in the slot */
+    uint8_t tensor;      /* enum tensor_kind: traffic is counted by it */
+    /* slots */
+    struct slot_use src, src2, set, dst;
+    /* mm, ret, vec shapes */
+    struct affine rows_aff; /* rows that pass (affine: causal skip); used when rows_is_affine */
+    bool rows_is_affine;
+    uint32_t row0_bytes;    /* byte offset of the first moving row in its slot */
+    uint32_t cols;       /* mm: outputs of the set in use; vec: row width; ret: dv */
+    uint32_t k;          /* mm: contraction of the set in use; ret: dk */
+    uint8_t w_bits, a_bits, passes;
+    uint8_t mm_dst;
+    bool first, last;    /* mm: overwrite / finish the accumulator */
+    bool causal;         /* mm: triangular mask on the result or operand */
+    uint32_t acc_offset; /* values into the accumulator buffer */
+    struct affine useful; /* useful MACs */
+    int16_t decay;       /* decay table index, -1 none */
+    uint8_t vec_kind;
+    uint8_t out_bytes;   /* bytes a result element takes */
+    uint32_t state_offset; /* bytes into the state buffer */
+    uint32_t param;      /* index into the program's requant/table list (values) */
+    /* control */
+    struct affine trips; /* REPEAT */
+    uint32_t match;      /* REPEAT <-> END */
+    uint8_t depth;       /* of the loop a REPEAT opens */
+    uint16_t token;      /* WAIT POST, UDMA completion */
+    uint32_t count;      /* WAIT POST */
+    uint32_t cycles;     /* HOST_WORK */
+    uint32_t layer_name; /* MARK: index of the layer class */
+    struct affine layer; /* MARK: index */
+    uint32_t words;      /* JOB: registers written */
+};
+
+/* What a wait on a token is booked on while nothing else works. */
+enum wait_class { WAIT_OPERAND, WAIT_WEIGHT, WAIT_BUFFER, WAIT_OFFCHIP, WAIT_HOST };
+
+/* Parts of L2 used in turn by both threads (staging of what lives off-chip). */
+struct l2ring {
+    const char *name;
+    uint64_t parts, stride;
+};
+
+struct token {
+    const char *name;
+    uint32_t initial;
+    uint8_t wait_class;
+};
+
+enum tensor_kind { T_WEIGHT, T_ACT, T_RESIDUAL, T_KV, T_SCORE, T_STATE, T_EMBED, T_LOGIT, N_TENSOR_KINDS };
+extern const char *const tensor_kind_names[N_TENSOR_KINDS];
+
+struct prog_home {
+    const char *tensor, *home;
+    uint64_t bytes;
+};
+
+struct program {
+    struct cmd *cmds[N_THREADS];
+    uint32_t n[N_THREADS], cap[N_THREADS];
+    struct token tokens[PROG_MAX_TOKENS];
+    unsigned n_tokens;
+    struct l2ring l2rings[PROG_MAX_L2RINGS];
+    unsigned n_l2rings;
+    uint64_t slot_bytes[N_RINGS]; /* of one slot, as lowered */
+    uint64_t l2_bytes, ext_bytes; /* highest byte in use + 1 */
+    uint64_t state_bytes;
+    const char *layer_names[16]; /* classes of MARK */
+    unsigned n_layer_names;
+    uint64_t n_layers;           /* layer indices are below this */
+    uint64_t tokens_done;        /* processed or generated tokens of the whole run */
+    struct prog_home homes[24];
+    unsigned n_homes;
+    uint64_t spilled_bytes[N_TENSOR_KINDS]; /* moved off-chip for lack of L2, whole run */
+    struct text notes;           /* one decision a line */
+    /* builder */
+    uint8_t depth[N_THREADS];
+    uint32_t open[N_THREADS][PROG_MAX_DEPTH];
+};
+
+void program_init(struct program *p);
+void program_finish(struct program *p);
+
+/* Builder: returns the new command, zeroed, with op and unit set. */
+struct cmd *prog_add(struct program *p, enum thread_id th, enum op op, enum unit_id unit);
+/* Opens a loop; its index is dimension `return value` of affine expressions. */
+unsigned prog_repeat(struct program *p, enum thread_id th, struct affine trips);
+void prog_end(struct program *p, enum thread_id th);
+uint16_t prog_token(struct program *p, const char *name, uint32_t initial, enum wait_class cls);
+void prog_wait(struct program *p, enum thread_id th, enum unit_id unit, uint16_t token, uint64_t n);
+void prog_post(struct program *p, enum thread_id th, enum unit_id unit, uint16_t token, uint64_t n);
+
+static inline struct affine aff(int64_t c)
+{
+    return (struct affine){.c = c};
+}
+/* a + k * index(depth) */
+static inline struct affine aff_term(struct affine a, unsigned depth, int64_t k)
+{
+    a.k[depth] += k;
+    return a;
+}
+static inline struct affine aff_plus(struct affine a, int64_t c)
+{
+    a.c += c;
+    return a;
+}
+static inline int64_t aff_eval(const struct affine *a, const uint64_t *idx, unsigned depth)
+{
+    int64_t v = a->c;
+    for (unsigned d = 0; d < depth; d++)
+        v += a->k[d] * (int64_t)idx[d];
+    return v;
+}
+static inline struct affine aff_scale(struct affine a, int64_t s)
+{
+    a.c *= s;
+    for (unsigned d = 0; d < PROG_MAX_DEPTH; d++)
+        a.k[d] *= s;
+    return a;
+}
+static inline struct affine aff_add(struct affine a, const struct affine *b)
+{
+    a.c += b->c;
+    for (unsigned d = 0; d < PROG_MAX_DEPTH; d++)
+        a.k[d] += b->k[d];
+    return a;
+}
+static inline bool aff_is_const(const struct affine *a)
+{
+    for (unsigned d = 0; d < PROG_MAX_DEPTH; d++)
+        if (a->k[d])
+            return false;
+    return true;
+}
+
+/* Adds an L2 ring; returns its number. */
+uint8_t prog_l2ring(struct program *p, const char *name, uint64_t parts, uint64_t stride);
+/* Removes loops without commands (both threads). */
+void prog_prune(struct program *p);
+
+/* The program as text, one command a line. */
+void program_print(const struct program *p, struct text *out);
+
+#endif

@@ -1,0 +1,151 @@
+/* The sequencer: one program step a cycle (command, loop begin, loop end),
+ * renames slots, evaluates affine parts, hands commands to the units' queues.
+ * Modelled as the micro-loop processor that HWPEs carry (hwpe-ctrl): loops,
+ * adds and moves only. One step a cycle is a choice of this design. */
+#include "arch/result.h"
+
+static const char *const autonomy_names[] = {"tile", "layer", "network", NULL};
+static const char *const gating_names[] = {"none", "unit", "lane", NULL};
+
+#define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct sequencer_cfg, m), .def = d
+static const struct field fields[] = {
+    {F("autonomy", FIELD_ENUM, autonomy, "network"), .names = autonomy_names,
+     .doc = "how much work one host job covers"},
+    {F("queue_depth", FIELD_U64, queue_depth, "4"), .min = 1, .max = QUEUE_MAX, .unit = "commands",
+     .doc = "commands that may wait in front of each unit"},
+    {F("program_bytes", FIELD_BYTES, program_bytes, "4 KiB"), .min = 64, .max = 1 << 20,
+     .doc = "program store; longer programs are fetched by the host job by job"},
+    {F("clock_gating", FIELD_ENUM, clock_gating, "unit"), .names = gating_names,
+     .doc = "what stops when it has nothing to do: decides idle energy"},
+    {F("udma_access", FIELD_BOOL, udma_access, "false"),
+     .doc = "the sequencer programs the uDMA itself (hypothetical: a PULPissimo HWPE reaches L2 only)"},
+    {0},
+};
+#undef F
+static const struct section section = {"sequencer", "command sequencer of the accelerator",
+                                       sizeof(struct sequencer_cfg), fields, NULL};
+
+static uint64_t renamed(struct machine *m, const struct slot_use *s)
+{
+    if (s->ring == RING_NONE)
+        return 0;
+    struct ring *r = &m->ring[s->ring];
+    if (s->acquire)
+        r->allocs++;
+    return r->allocs - 1 - s->age;
+}
+
+int64_t l2_part(const struct machine *m, const struct thread *t, const struct cmd *c)
+{
+    if (c->l2ring == L2RING_NONE)
+        return 0;
+    const struct l2ring *r = &m->prog->l2rings[c->l2ring];
+    return (int64_t)((t->part[c->l2ring] + r->parts - 1) % r->parts * r->stride);
+}
+
+/* False when the unit's queue is full. */
+static bool dispatch(struct machine *m, const struct thread *t, const struct cmd *c)
+{
+    struct hw_unit *u = &m->unit[c->unit];
+    if (u->n >= m->sequencer->queue_depth)
+        return false;
+    struct issued is = {.c = c, .pc = t->pc, .rows = c->rows, .seq = m->next_seq++};
+    is.addr = aff_eval(c->op == OP_MARK ? &c->layer : &c->addr, t->idx, t->depth) + l2_part(m, t, c);
+    if (c->rows_is_affine)
+        is.rows = (uint32_t)aff_eval(&c->rows_aff, t->idx, t->depth);
+    if (c->op == OP_MM || c->op == OP_RET_STEP || c->op == OP_CLEAR)
+        is.useful_macs = (uint64_t)aff_eval(&c->useful, t->idx, t->depth);
+    is.dst = renamed(m, &c->dst);
+    is.set = renamed(m, &c->set);
+    is.src = renamed(m, &c->src);
+    is.src2 = renamed(m, &c->src2);
+    unit_push(m, c->unit, &is);
+    m->counter[m->cb.sequencer]++;
+    machine_kick(m);
+    return true;
+}
+
+/* Enters, repeats or leaves a loop. */
+static void loop_begin(struct thread *t, const struct cmd *c)
+{
+    int64_t trips = aff_eval(&c->trips, t->idx, t->depth);
+    if (trips <= 0) {
+        t->pc = c->match + 1;
+        return;
+    }
+    t->frame[t->depth] = (struct loop_frame){t->pc, (uint64_t)trips};
+    t->idx[t->depth] = 0;
+    t->depth++;
+    t->pc++;
+}
+
+static void loop_end(struct thread *t)
+{
+    unsigned d = t->depth - 1;
+    if (++t->idx[d] < t->frame[d].trips) {
+        t->pc = t->frame[d].pc + 1;
+        return;
+    }
+    t->depth--;
+    t->pc++;
+}
+
+void sequencer_tick(void *self, uint64_t now)
+{
+    struct machine *m = self;
+    m->now = now;
+    struct thread *t = &m->thread[THREAD_ACCEL];
+    const struct cmd *c = &m->prog->cmds[THREAD_ACCEL][t->pc];
+    switch (c->op) {
+    case OP_HALT:
+        t->halted = true;
+        machine_kick(m);
+        return;
+    case OP_REPEAT:
+        loop_begin(t, c);
+        break;
+    case OP_END:
+        loop_end(t);
+        if (t->pc == m->prog->cmds[THREAD_ACCEL][c->match].match + 1)
+            break;
+        fold_boundary(m, t->depth - 1);
+        break;
+    case OP_NEXT:
+        t->part[c->l2ring]++;
+        t->pc++;
+        break;
+    default:
+        if (!dispatch(m, t, c)) {
+            m->seq_blocked = true; /* the next kick tries again */
+            return;
+        }
+        t->pc++;
+    }
+    machine_post(m, &m->seq_event, now + m->soc_ticks, PHASE_DELIVER);
+}
+
+static bool init(struct machine *m, struct err *err)
+{
+    (void)err;
+    machine_event(m, &m->seq_event, sequencer_tick);
+    m->cb.sequencer = counter_add(m, "sequencer", "command", "command");
+    return true;
+}
+
+static void state(const struct machine *m, struct text *out)
+{
+    const struct thread *t = &m->thread[THREAD_ACCEL];
+    uint32_t head[3] = {t->pc, t->halted, m->seq_blocked};
+    text_addn(out, (const char *)head, sizeof head);
+}
+
+static void cost(const struct machine *m, struct cost_sink *sink)
+{
+    struct cost_item *it = cost_add(sink, "sequencer", "sequencer", 1);
+    cost_param(it, "program_bytes", (double)m->sequencer->program_bytes);
+    cost_param(it, "contexts", (double)m->regfile_cfg->contexts);
+    cost_count(it, "command", m->counter[m->cb.sequencer]);
+    it->path = "dispatch";
+}
+
+const struct arch_class sequencer_class = {.name = "sequencer", .section = &section, .init = init, .state = state, .cost = cost};

@@ -1,0 +1,97 @@
+/* What a loaded technology file looks like inside; for arch/tech*.c and
+ * arch/cost.c only. */
+#ifndef ARCH_TECH_IMPL_H
+#define ARCH_TECH_IMPL_H
+
+#include "arch/cost.h"
+#include "arch/expr.h"
+#include "arch/sram.h"
+
+/* Names of one scope: coefficients, then a class's parameters, macro results,
+ * locals and area_ge. Bounds the slots of an evaluation. */
+enum { TECH_MAX_NAMES = 192 };
+
+/* Coefficients that the pricing itself needs; the loader insists on them. */
+enum tech_fixed { TECH_V_NOM, TECH_V_MIN, TECH_V_MAX, TECH_V_T, TECH_ALPHA, TECH_V_DIBL, TECH_TEMP_REF,
+                  TECH_TEMP_SLOPE, TECH_FO4_PS, TECH_GE_UM2, TECH_UTILISATION, TECH_CAL_ENERGY,
+                  TECH_CAL_AREA, TECH_N_FIXED };
+extern const char *const tech_fixed_names[TECH_N_FIXED];
+
+struct tech_price_rule { /* one formula with its error */
+    const struct expr *expr;
+    double scale; /* to femtojoules or nanowatts */
+    double rel_err;
+};
+struct tech_action {
+    const char *name, *unit;
+    enum cost_kind kind;
+    struct tech_price_rule energy;
+};
+struct tech_class {
+    const char *name;
+    struct place at;
+    size_t n_params, n_locals, n_actions;
+    const char **params;
+    const char **locals;
+    const struct expr **local_exprs; /* in order of evaluation: order[i] is a local */
+    size_t *local_order;
+    const char *cell; /* memory macro: NULL for none */
+    unsigned node_nm;
+    const struct expr *macro_bytes, *macro_bits;
+    const struct expr *area;
+    bool area_in_um2; /* else gate equivalents */
+    const struct expr *path; /* NULL: none */
+    struct tech_price_rule idle, leak;
+    struct tech_action *actions;
+};
+struct tech {
+    const char *name;
+    const struct ynode *root; /* merged with its base */
+    double voltage, temp_k;
+    size_t n_coefs;
+    const char **coef_names;
+    double *coefs; /* evaluated */
+    double fixed[TECH_N_FIXED];
+    struct sram_table *sram; /* NULL: none */
+    size_t n_classes;
+    struct tech_class *classes;
+};
+
+/* Slot layout of a class scope. */
+static inline size_t tech_slot_param(const struct tech *t) { return t->n_coefs; }
+static inline size_t tech_slot_macro(const struct tech *t, const struct tech_class *c)
+{
+    return t->n_coefs + c->n_params;
+}
+static inline size_t tech_slot_local(const struct tech *t, const struct tech_class *c)
+{
+    return tech_slot_macro(t, c) + SRAM_N;
+}
+static inline size_t tech_slot_area(const struct tech *t, const struct tech_class *c)
+{
+    return tech_slot_local(t, c) + c->n_locals;
+}
+
+const struct tech_class *tech_find_class(const struct tech *t, const char *name);
+/* Fills slots from parameters that are already in place: macro results,
+ * locals, area. False with what is wrong in `why`. */
+bool tech_fill(const struct tech *t, const struct tech_class *c, double *slots, char *why, size_t size);
+
+/* Loader pieces. Each returns false (or NULL) after reporting. */
+struct ynode *tech_merge_base(struct arena *a, const struct ynode *root, struct err *err);
+bool tech_load_class(struct arena *a, struct tech *t, const char *name, const struct ynode *node,
+                     const struct place *key_at, const struct ynode *root, struct err *err);
+/* Reports keys of `map` that are not in `keys` (NULL-terminated). */
+bool tech_known_keys(const struct ynode *map, const char *what, const char *const *keys, struct err *err);
+/* Required scalar text, or NULL with an error at `at`. */
+const char *tech_text(const struct ynode *map, const char *key, const struct place *at, struct err *err);
+/* rel_err and source of a rule: both required. */
+bool tech_backing(const struct ynode *map, const struct place *at, double *rel_err, struct err *err);
+/* Order in which n formulas, bound to slots first.., can be evaluated.
+ * Reports a cycle at nodes[i]. */
+bool tech_order(const struct expr *const *exprs, const char *const *names, const struct ynode *const *nodes,
+                size_t n, size_t first, size_t *order, struct err *err);
+/* Path of a file named in a technology file, relative to it. */
+const char *tech_sibling(struct arena *a, const struct place *at, const char *file);
+
+#endif

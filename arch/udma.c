@@ -1,0 +1,190 @@
+/* The uDMA: one linear channel a direction between L2 and the off-chip memory,
+ * one running and one pending transfer each, a word FIFO in between
+ * (facts/pulpissimo.md section 4.1). Each direction is a master of the
+ * interconnect and moves one 32-bit word an access; an unaligned start costs one
+ * access more. */
+#include "arch/result.h"
+#include "arch/udma.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct udma_cfg, m), .def = d
+static const struct field fields[] = {
+    {F("fifo_words", FIELD_U64, fifo_words, "4"), .min = 1, .max = 64, .unit = "words",
+     .doc = "FIFO between channel and L2", .prov = PROV_RTL, .source = "udma_core: FIFO depth 4"},
+    {F("max_transfer_bytes", FIELD_BYTES, max_transfer_bytes, "1 MiB"), .min = 64, .max = 1 << 21,
+     .doc = "largest transfer", .prov = PROV_RTL, .source = "udma_cfg_pkg.sv: TRANS_SIZE 20 bit"},
+    {F("pending", FIELD_U64, pending, "1"), .max = 3, .unit = "transfers",
+     .doc = "transfers that may wait behind the running one", .prov = PROV_RTL,
+     .source = "udma_core: 1 running + 1 pending per channel"},
+    {F("cfg_stores", FIELD_U64, cfg_stores, "5"), .min = 3, .max = 16, .unit = "stores",
+     .doc = "register writes to program one transfer", .prov = PROV_RTL,
+     .source = "SADDR, SIZE, CFG, HYPER_ADDR, HYPER_CFG (facts/pulpissimo.md 4.1)"},
+    {0},
+};
+#undef F
+static const struct section section = {"udma", "uDMA channels to the off-chip memory", sizeof(struct udma_cfg),
+                                       fields, NULL};
+
+struct transfer *channel_head(struct channel *c)
+{
+    return &c->q[c->head];
+}
+
+bool udma_room(const struct machine *m, bool tx)
+{
+    const struct udma_cfg *cfg = m->udma_cfg;
+    return m->udma->ch[tx ? 0 : 1].n <= cfg->pending;
+}
+
+bool udma_busy(const struct machine *m)
+{
+    return m->udma->ch[0].n || m->udma->ch[1].n;
+}
+
+static void begin(struct machine *m, unsigned i)
+{
+    struct channel *c = &m->udma->ch[i];
+    const struct transfer *t = channel_head(c);
+    c->ext_left = t->bytes;
+    c->l2_left = ((uint64_t)(t->l2 & 3) + t->bytes + 3) / 4;
+    c->l2_word = (uint64_t)t->l2 >> 2;
+    c->fifo_words = 0;
+}
+
+enum { C_RX_BYTES, C_TX_BYTES, C_TRANSFERS, C_WORDS };
+
+void udma_enqueue(struct machine *m, const struct cmd *cmd, int64_t l2, int64_t ext)
+{
+    unsigned i = cmd->op == OP_UDMA_TX ? 0 : 1;
+    struct channel *c = &m->udma->ch[i];
+    assert(c->n < 4);
+    uint64_t bytes = cmd->row_bytes;
+    c->q[(c->head + c->n) % 4] = (struct transfer){cmd, l2, ext, bytes};
+    m->counter[m->cb.udma + (i ? C_RX_BYTES : C_TX_BYTES)] += bytes;
+    m->counter[m->cb.udma + C_TRANSFERS]++;
+    m->traffic[cmd->tensor][i ? 2 : 3] += bytes;
+    if (c->n++ == 0)
+        begin(m, i);
+    hyperram_kick(m);
+    tcdm_wake(m);
+}
+
+uint32_t udma_requests(struct machine *m, uint8_t *bank)
+{
+    struct udma *u = m->udma;
+    const struct udma_cfg *cfg = m->udma_cfg;
+    uint32_t mask = 0;
+    struct channel *tx = &u->ch[0], *rx = &u->ch[1];
+    uint64_t banks = m->tcdm_cfg->banks;
+    if (tx->n && tx->l2_left && tx->fifo_words < cfg->fifo_words) {
+        bank[0] = (uint8_t)(tx->l2_word & (banks - 1));
+        mask |= 1;
+    }
+    if (rx->n && rx->fifo_words) {
+        bank[1] = (uint8_t)(rx->l2_word & (banks - 1));
+        mask |= 2;
+    }
+    return mask;
+}
+
+void udma_finish_transfer(struct machine *m, unsigned i)
+{
+    struct channel *c = &m->udma->ch[i];
+    uint16_t token = channel_head(c)->c->token;
+    c->head = (c->head + 1) % 4;
+    if (--c->n)
+        begin(m, i);
+    token_post(m, token, 1);
+    hyperram_kick(m);
+    host_try(m);
+}
+
+void udma_grants(struct machine *m, uint32_t granted)
+{
+    struct udma *u = m->udma;
+    m->counter[m->cb.udma + C_WORDS] += (unsigned)__builtin_popcount(granted);
+    if (granted & 1) {
+        u->ch[0].l2_left--;
+        u->ch[0].l2_word++;
+        u->ch[0].fifo_words++;
+        hyperram_kick(m);
+    }
+    if (!(granted & 2))
+        return;
+    struct channel *rx = &u->ch[1];
+    rx->l2_left--;
+    rx->l2_word++;
+    rx->fifo_words--;
+    /* The completion event belongs to the next cycle, when the write is done. */
+    if (rx->l2_left == 0) {
+        acct_sync(m);
+        udma_finish_transfer(m, 1);
+    }
+}
+
+void udma_create(struct machine *m)
+{
+    if (m->udma)
+        return;
+    m->udma = calloc(1, sizeof *m->udma);
+    if (!m->udma)
+        abort();
+    m->udma->dir = -1;
+}
+
+static bool init(struct machine *m, struct err *err)
+{
+    (void)err;
+    udma_create(m);
+    m->cb.udma = counter_add(m, "udma", "rx_byte", "byte");
+    counter_add(m, "udma", "tx_byte", "byte");
+    counter_add(m, "udma", "transfer", "transfer");
+    counter_add(m, "udma", "word", "word");
+    return true;
+}
+
+static void finish(struct machine *m)
+{
+    free(m->udma);
+}
+
+static void state(const struct machine *m, struct text *out)
+{
+    const struct udma *u = m->udma;
+    for (unsigned i = 0; i < 2; i++) {
+        const struct channel *c = &u->ch[i];
+        uint64_t line = 4 * m->tcdm_cfg->banks, page = m->hyperram_cfg->burst_bytes;
+        uint64_t v[5] = {c->n, c->ext_left, c->l2_left, c->fifo_words, c->n ? c->l2_word & (m->tcdm_cfg->banks - 1) : 0};
+        text_addn(out, (const char *)v, c->n ? sizeof v : sizeof v[0]);
+        for (unsigned k = 0; k < c->n; k++) {
+            const struct transfer *t = &c->q[(c->head + k) % 4];
+            uint64_t w[4] = {(uint64_t)(t->c - m->prog->cmds[THREAD_HOST]), (uint64_t)t->l2 % line,
+                             page ? (uint64_t)t->ext % page : 0, t->bytes};
+            text_addn(out, (const char *)w, sizeof w);
+        }
+    }
+}
+
+static bool check(struct arch *a, const struct ynode *node, struct err *err)
+{
+    const struct udma_cfg *c = ARCH_CFG(a, udma);
+    if (c->max_transfer_bytes > 1 << 20)
+        arch_hypothetical(a, "arch.udma.max_transfer_bytes");
+    if (c->pending > 1)
+        arch_hypothetical(a, "arch.udma.pending");
+    (void)node;
+    (void)err;
+    return true;
+}
+
+static void cost(const struct machine *m, struct cost_sink *sink)
+{
+    struct cost_item *it = cost_add(sink, "udma", "udma", 1);
+    cost_param(it, "channels", 13); /* 7 TX, 6 RX linear channels (facts/pulpissimo.md 4.1) */
+    cost_count(it, "word", m->counter[m->cb.udma + C_WORDS]);
+}
+
+const struct arch_class udma_class = {.name = "udma", .section = &section, .check = check, .init = init,
+                                      .finish = finish, .state = state, .cost = cost};

@@ -1,0 +1,229 @@
+/* retsim: cycle-approximate simulator of a RetNet accelerator in a PULPissimo
+ * SoC. The library's only public header.
+ *
+ * Conventions. Handles are opaque; create/load gives one, destroy takes it
+ * back and accepts NULL. A function that can fail takes `rs_err *err` last
+ * (never NULL) and returns NULL, -1 or false; the error holds all diagnostics.
+ * Pointers inside views stay valid until their handle is destroyed. A design
+ * may be shared by threads; everything else belongs to one thread at a time.
+ * All counts are exact; cycles are cycles of the SoC clock. */
+#ifndef RETSIM_H
+#define RETSIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- version -------------------------------------------------------- */
+
+/* "MAJOR.MINOR.PATCH" of the program. */
+const char *rs_version(void);
+/* Identifies the timing and cost model; part of every result's identity. */
+const char *rs_model_version(void);
+
+/* ---- errors --------------------------------------------------------- */
+
+typedef struct rs_err rs_err;
+rs_err *rs_err_create(void);
+void rs_err_destroy(rs_err *err);
+/* 0, or a sysexits(3) value: 64 usage, 65 data, 66 no input, 70 software,
+ * 73 cannot create, 74 I/O, 75 interrupted but resumable, 78 configuration. */
+int rs_err_code(const rs_err *err);
+/* Every diagnostic, sorted, as `file:line:col: error: text` with the source
+ * line and a caret. Owned by err, "" when there is none. */
+const char *rs_err_text(rs_err *err);
+void rs_err_clear(rs_err *err);
+/* Adds a diagnostic of the caller's own. Always returns false. */
+__attribute__((format(printf, 3, 4))) bool rs_err_add(rs_err *err, int code, const char *fmt, ...);
+
+/* ---- designs -------------------------------------------------------- */
+
+/* An architecture, a workload and a technology, decoded and checked. */
+typedef struct rs_design rs_design;
+
+/* Loads the three files. tech_path NULL takes the file that the architecture
+ * names. sets are "PATH=VALUE" with full paths (arch.engine.rows=16,
+ * work.seq=512, tech.voltage=0.65). Errors: 66, 78. */
+rs_design *rs_design_load(const char *arch_path, const char *work_path, const char *tech_path,
+                          const char *const *sets, size_t n_sets, rs_err *err);
+/* The same files with further sets, parsed trees reused: for sweeps. Safe from
+ * several threads on one base. */
+rs_design *rs_design_with(const rs_design *base, const char *const *sets, size_t n_sets,
+                          rs_err *err);
+void rs_design_destroy(rs_design *design);
+/* Canonical text (sorted keys, base units, defaults filled in): `arch`, `work`
+ * or `tech`. */
+const char *rs_design_text(const rs_design *design, const char *part);
+const char *rs_design_name(const rs_design *design, const char *part);
+
+/* ---- running -------------------------------------------------------- */
+
+typedef enum rs_method { RS_FULL, RS_FOLDED, RS_BOUND } rs_method;
+
+typedef struct rs_options {
+    rs_method method; /* default RS_FOLDED */
+    bool values;      /* also execute the program on bytes (default false) */
+} rs_options;
+void rs_options_default(rs_options *options);
+
+/* 128-bit identity of (architecture, workload, method class, values, model
+ * version) as 16 bytes. full and folded are one class. The technology is not
+ * part of it: it prices, it does not time. */
+void rs_design_key(const rs_design *design, const rs_options *options, uint8_t key[16]);
+/* 128-bit hash of one part's canonical text. */
+void rs_design_part_hash(const rs_design *design, const char *part, uint8_t hash[16]);
+
+typedef struct rs_result rs_result;
+/* Runs one point. Errors: 78 (does not fit, illegal program), 70 (deadlock). */
+rs_result *rs_run(const rs_design *design, const rs_options *options, rs_err *err);
+void rs_result_destroy(rs_result *result);
+/* The lowered program as text (the specification of the sequencer). Heap
+ * string that the caller frees. */
+char *rs_lower(const rs_design *design, rs_err *err);
+
+typedef struct rs_summary {
+    rs_method method;
+    uint64_t cycles;         /* SoC clock */
+    uint64_t macs;           /* useful ones */
+    uint64_t macs_issued;    /* with padding and masked ones */
+    uint64_t peak_macs_per_cycle;
+    uint64_t tokens;         /* processed or generated in `cycles` */
+    uint64_t soc_hz;
+    uint64_t fmax_hz;        /* estimate, 0 when unknown */
+    uint64_t area_um2;
+    uint64_t energy_fj;      /* on-chip dynamic + off-chip + idle */
+    uint64_t energy_onchip_fj, energy_offchip_fj, energy_idle_fj;
+    double energy_rel_err;   /* one sigma, relative, 0 when unknown */
+    double time_ns, power_uw, utilization, tokens_per_s;
+    double host_seconds;     /* CPU time of the simulation itself */
+    bool has_values;
+    double sqnr_db;          /* when has_values */
+} rs_summary;
+
+typedef struct rs_amount { /* one named count */
+    const char *name;
+    uint64_t value;
+} rs_amount;
+
+typedef enum rs_energy_kind { RS_ONCHIP, RS_OFFCHIP, RS_IDLE } rs_energy_kind;
+
+typedef struct rs_action { /* one priced or merely counted action of a component */
+    const char *component, *action;
+    const char *unit;        /* of one count: "mac", "access", "cycle", "byte", ... */
+    uint64_t count;
+    uint64_t energy_fj;      /* 0 for actions without a price */
+    rs_energy_kind kind;
+    bool priced;
+} rs_action;
+
+typedef struct rs_component {
+    const char *name, *class_name;
+    uint64_t area_um2, energy_fj;
+} rs_component;
+
+typedef struct rs_layer { /* in program order; cycles sum to the total */
+    const char *name;
+    uint64_t index, cycles;
+} rs_layer;
+
+typedef struct rs_home { /* where a class of tensors lives */
+    const char *tensor, *home; /* "l2", "hyperram", "buffer" */
+    uint64_t bytes;
+} rs_home;
+
+const rs_summary *rs_result_summary(const rs_result *r);
+/* Flat, sums to cycles; always the same 11 names in the same order. Empty for RS_BOUND. */
+const rs_amount *rs_result_breakdown(const rs_result *r, size_t *n);
+/* Bytes over each interface; spilled bytes by kind. */
+const rs_amount *rs_result_traffic(const rs_result *r, size_t *n);
+const rs_component *rs_result_components(const rs_result *r, size_t *n);
+const rs_action *rs_result_actions(const rs_result *r, size_t *n); /* grouped by component, in components' order */
+const rs_layer *rs_result_layers(const rs_result *r, size_t *n);
+const rs_home *rs_result_homes(const rs_result *r, size_t *n);
+/* Keys whose values no PULPissimo can have. */
+const char *const *rs_result_hypothetical(const rs_result *r, size_t *n);
+/* Warnings and decisions worth showing (mapping chosen, clock above fmax). */
+const char *const *rs_result_notes(const rs_result *r, size_t *n);
+/* The --json object. Heap string that the caller frees. */
+char *rs_result_json(const rs_result *r);
+
+/* ---- schemas -------------------------------------------------------- */
+
+/* kind: "arch", "work" (or "workload"), "sweep", "tech". Heap strings; NULL on error (64). */
+char *rs_schema_json(const char *kind, rs_err *err);
+/* key NULL lists every key; else a dotted path. */
+char *rs_explain(const char *key, rs_err *err);
+/* Decides what a file is (arch, work, tech, sweep) and checks it. 0, or -1 with errors. */
+int rs_check(const char *path, rs_err *err);
+
+/* ---- sweeps --------------------------------------------------------- */
+
+typedef struct rs_sweep rs_sweep;
+rs_sweep *rs_sweep_load(const char *path, rs_err *err);
+void rs_sweep_destroy(rs_sweep *s);
+const char *rs_sweep_name(const rs_sweep *s);
+/* Points before constraints; point numbers are 0..count-1. */
+uint64_t rs_sweep_count(const rs_sweep *s);
+rs_method rs_sweep_method(const rs_sweep *s);
+
+typedef struct rs_point { /* views into arrays owned by the caller's buffer */
+    const char *arch_path, *work_path, *tech_path; /* tech NULL = the architecture's */
+    const char *const *sets;
+    size_t n_sets;
+    bool excluded; /* a `where` constraint rejects it */
+} rs_point;
+typedef struct rs_point_buf rs_point_buf;
+rs_point_buf *rs_point_buf_create(const rs_sweep *s);
+void rs_point_buf_destroy(rs_point_buf *b);
+/* Decodes point n arithmetically. */
+rs_point rs_sweep_point(const rs_sweep *s, uint64_t n, rs_point_buf *b);
+/* True when point n belongs to shard i of n_shards (permuted, so that every
+ * shard gets the same mix). */
+bool rs_sweep_in_shard(const rs_sweep *s, uint64_t n, uint64_t i, uint64_t n_shards);
+
+/* ---- the database --------------------------------------------------- */
+
+typedef struct rs_db rs_db;
+/* Opens for writing; creates it when absent. Errors: 65 not ours or newer, 73, 74. */
+rs_db *rs_db_open(const char *path, rs_err *err);
+rs_db *rs_db_open_readonly(const char *path, rs_err *err);
+void rs_db_close(rs_db *db);
+bool rs_db_has(rs_db *db, const uint8_t key[16]);
+typedef enum rs_stored { RS_ABSENT, RS_STORED, RS_FAILED } rs_stored;
+/* What is stored for a design, its technology included. A point that is there
+ * is also listed under sweep_name when that is not NULL. False on error (74). */
+bool rs_db_lookup(rs_db *db, const rs_design *design, const rs_options *options,
+                  const char *sweep_name, rs_stored *stored, rs_err *err);
+/* Stores the sweep file's text and how many points it has after constraints. */
+bool rs_db_put_sweep(rs_db *db, const rs_sweep *sweep, uint64_t planned, rs_err *err);
+/* Stores a result under its design's key; idempotent. False on error (65 when
+ * an existing row of the same key differs, 74). Commits every 1000 rows or 1 s. */
+bool rs_db_put(rs_db *db, const rs_design *design, const rs_options *options,
+               const rs_result *result, const char *sweep_name, rs_err *err);
+/* Stores that a point could not run (does not fit, ...), with its message. */
+bool rs_db_put_failure(rs_db *db, const rs_design *design, const rs_options *options, int code,
+                       const char *message, const char *sweep_name, rs_err *err);
+bool rs_db_flush(rs_db *db, rs_err *err);
+/* Merges other databases in. */
+bool rs_db_merge(const char *out_path, const char *const *in_paths, size_t n, rs_err *err);
+
+/* Result table of a query as text in format "table", "csv" or "json". Heap
+ * string. `name_or_sql`: a canned name, or SQL beginning with SELECT/WITH.
+ * tech_path re-prices stored counts (NULL: as stored). */
+char *rs_db_query(rs_db *db, const char *name_or_sql, const char *format, const char *objectives,
+                  rs_err *err);
+/* Canned queries: "name\tdescription\n" lines. */
+const char *rs_query_list(void);
+const char *rs_plot_list(void);
+/* Draws plot `name` to path (.svg .png .pdf, or "-" for terminal text returned
+ * in *text_out, heap). Keeps the .gp script and .csv data beside the picture. */
+bool rs_db_plot(rs_db *db, const char *name, const char *path, char **text_out, rs_err *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

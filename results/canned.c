@@ -1,0 +1,75 @@
+/* The canned queries. Each is plain SQL on the views: `retsim query DB
+ * "SELECT ..."` goes on from there. */
+#include "results/query.h"
+
+#define JOB "work, arch, array, phase, form, chunk, seq"
+#define JOB_ORDER " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, tech_hash, key"
+
+const struct canned canned_queries[] = {
+    {"points", "one row per point: configuration, time, energy, area",
+     "SELECT id, " JOB ", cycles, time_ms, us_per_token, tokens_per_s, utilization, energy_uj,"
+     " nj_per_token, power_uw, area_mm2, fmax_hz / 1e6 AS fmax_mhz, sqnr_db, method, hypothetical, tech"
+     " FROM v_points" JOB_ORDER},
+    {"latency", "cycles, time and rate of each point",
+     "SELECT " JOB ", cycles, time_ms, us_per_token, tokens_per_s, utilization, method FROM v_latency"
+     JOB_ORDER},
+    {"best", "the fastest point for each network, phase and sequence length",
+     "SELECT work, phase, seq, batch, arch, array, form, chunk, cycles, time_ms, us_per_token, energy_uj,"
+     " area_mm2, utilization FROM v_best_per_seq ORDER BY work, phase, seq, batch, tech_hash"},
+    {"pareto", "points that no other beats in every objective (--objectives cycles,energy,area)", NULL},
+    {"breakdown", "where the cycles of each point go",
+     "SELECT work, arch, phase, form, chunk, seq, cause, cycles, percent FROM v_breakdown"
+     " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, key, ord"},
+    {"energy", "energy of each component and kind, summed over its actions",
+     "SELECT " JOB ", component, kind, sum(energy_fj) / 1e6 AS energy_nj, sum(percent) AS percent, tech"
+     " FROM v_energy GROUP BY key, tech_hash, component, kind"
+     " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, tech_hash, key, min(ord)"},
+    {"actions", "counts and energy of each action of each component",
+     "SELECT " JOB ", component, action, count, unit, priced, energy_fj, tech FROM v_energy"
+     " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, tech_hash, key, ord"},
+    {"area", "area of each component, once per architecture",
+     "SELECT arch, array, component, class, max(area_um2) AS area_um2, max(area_percent) AS percent, tech"
+     " FROM v_component GROUP BY arch_hash, tech_hash, ord, component"
+     " ORDER BY arch, arch_hash, tech_hash, ord"},
+    {"layers", "cycles of each layer",
+     "SELECT p.work, p.arch, p.phase, p.form, p.chunk, p.seq, l.layer_index, l.layer, l.cycles,"
+     " 100.0 * l.cycles / max(p.cycles, 1) AS percent FROM point p JOIN layer l ON l.key = p.key"
+     " ORDER BY p.work, p.arch, p.arch_hash, p.phase, p.seq, p.form, p.chunk, p.key, l.ord"},
+    {"traffic", "bytes over each interface, and spilled bytes",
+     "SELECT p.work, p.arch, p.phase, p.form, p.chunk, p.seq, t.interface, t.bytes,"
+     " 1.0 * t.bytes / max(p.tokens, 1) AS bytes_per_token FROM point p JOIN traffic t ON t.key = p.key"
+     " ORDER BY p.work, p.arch, p.arch_hash, p.phase, p.seq, p.form, p.chunk, p.key, t.ord"},
+    {"homes", "where weights, activations and states live",
+     "SELECT p.work, p.arch, p.phase, p.form, p.chunk, p.seq, h.tensor, h.home, h.bytes"
+     " FROM point p JOIN home h ON h.key = p.key"
+     " ORDER BY p.work, p.arch, p.arch_hash, p.phase, p.seq, p.form, p.chunk, p.key, h.ord"},
+    {"crossover", "fastest form at each sequence length, its lead, and where it changes",
+     "WITH ranked AS (SELECT *, row_number() OVER job AS rank, lead(form) OVER job AS second,"
+     "  1.0 * lead(cycles) OVER job / max(cycles, 1) AS lead FROM v_form"
+     "  WINDOW job AS (PARTITION BY work, arch_hash, phase, seq, work_tokens, batch, method,"
+     "   model_version, tech_hash ORDER BY cycles, form)),"
+     " best AS (SELECT *, lag(form) OVER line AS before, lag(seq) OVER line AS before_seq FROM ranked"
+     "  WHERE rank = 1 WINDOW line AS (PARTITION BY work, arch_hash, phase, work_tokens, batch, method,"
+     "   model_version, tech_hash ORDER BY seq))"
+     " SELECT work, arch, array, phase, seq, form AS best, chunk, cycles, time_ms, second,"
+     "  lead AS times_faster, CASE WHEN before <> form THEN before || ' -> ' || form || ' between ' ||"
+     "  before_seq || ' and ' || seq END AS crossover"
+     " FROM best ORDER BY work, arch, arch_hash, phase, seq, batch, work_tokens, tech_hash"},
+    {"failures", "points that could not run, and why",
+     "SELECT work, arch, phase, form, chunk, seq, code, message FROM failure"
+     " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, key, tech_hash"},
+    {"notes", "warnings and decisions of each point",
+     "SELECT " JOB ", n.text AS note FROM v_points p JOIN note n ON n.key = p.key"
+     " AND n.tech_hash = p.tech_hash ORDER BY work, arch, arch_hash, phase, seq, form, chunk, p.key, n.ord"},
+    {"sweeps", "sweeps: points planned, stored and failed, host time",
+     "SELECT * FROM v_sweep ORDER BY sweep"},
+    {"settings", "keys with more than one value among the stored points, and their values",
+     "SELECT part, setting, count(*) AS n_values, group_concat(value, ' ') AS value_list FROM"
+     " (SELECT DISTINCT part, setting, value FROM v_setting ORDER BY part, setting, value)"
+     " GROUP BY part, setting HAVING count(*) > 1 ORDER BY part, setting"},
+    {"provenance", "where and when each point ran, and for how long",
+     "SELECT lower(hex(r.key)) AS id, p.work, p.arch, p.phase, p.form, p.seq, r.host, r.host_seconds,"
+     " r.method, r.attempts, r.started, r.version FROM provenance r LEFT JOIN point p ON p.key = r.key"
+     " ORDER BY r.started, r.key, r.tech_hash"},
+    {NULL, NULL, NULL},
+};

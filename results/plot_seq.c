@@ -1,0 +1,168 @@
+/* Latency and energy over the sequence length: a row of panels for each phase,
+ * a column for each network; a line for each form. */
+#include "results/plot.h"
+
+#include <string.h>
+
+enum { COL_NET, COL_PHASE, COL_FORM, COL_SEQ, COL_Y, MAX_NETS = 6, MAX_ROWS = 400 };
+
+struct seq_plot {
+    const char *title, *sql;
+    const char *y_label, *y_label_decode;
+    int n_y; /* values a point: total first */
+};
+
+struct panels {
+    struct plot_names nets, phases, forms;
+};
+
+static void collect(struct figure *fig, const struct plot_rows *r, struct panels *p)
+{
+    static const char *const order[] = {"parallel", "recurrent", "chunkwise"};
+    for (size_t f = 0; f < 3; f++) {
+        for (size_t i = 0; i < r->n; i++) {
+            if (!strcmp(plot_cell(r, i, COL_FORM), order[f]))
+                plot_name(fig, &p->forms, order[f]);
+        }
+    }
+    for (size_t i = 0; i < r->n; i++) {
+        if (!strcmp(plot_cell(r, i, COL_PHASE), "prefill"))
+            plot_name(fig, &p->phases, "prefill");
+    }
+    for (size_t i = 0; i < r->n; i++) {
+        plot_name(fig, &p->nets, plot_cell(r, i, COL_NET));
+        plot_name(fig, &p->phases, plot_cell(r, i, COL_PHASE));
+        plot_name(fig, &p->forms, plot_cell(r, i, COL_FORM));
+    }
+    if (p->nets.n > MAX_NETS)
+        p->nets.n = MAX_NETS;
+}
+
+static int line_block(struct figure *fig, const struct plot_rows *r, const char *net, const char *phase,
+                      const char *form, int y)
+{
+    double xy[MAX_ROWS][2];
+    size_t n = 0;
+    for (size_t i = 0; i < r->n && n < MAX_ROWS; i++) {
+        if (strcmp(plot_cell(r, i, COL_NET), net) || strcmp(plot_cell(r, i, COL_PHASE), phase) ||
+            strcmp(plot_cell(r, i, COL_FORM), form) || plot_num(r, i, COL_Y + y) <= 0)
+            continue;
+        xy[n][0] = plot_num(r, i, COL_SEQ);
+        xy[n++][1] = plot_num(r, i, COL_Y + y);
+    }
+    return plot_block(fig, (const double(*)[2])xy, n);
+}
+
+static void add_line(const struct figure *fig, struct text *plot, int block, const char *form, int y)
+{
+    static const char *const parts[] = {"", " on-chip", " off-chip"};
+    struct plot_style style = plot_form_style(form);
+    if (block < 0)
+        return;
+    text_printf(plot, "%s$d%d using 1:2 ", plot->len ? ", " : "", block);
+    if (y == 0)
+        text_printf(plot, "with linespoints lc rgb '%s' lw %g pt %d ps %g", style.colour, style.width,
+                    style.point, style.size);
+    else
+        text_printf(plot, "with lines lc rgb '%s' lw 1.4 dt %d", style.colour, y == 1 ? 2 : 3);
+    if (fig->is_text)
+        text_printf(plot, " title '%s%s'", form, parts[y]);
+}
+
+static void draw_key(struct figure *fig, const struct panels *p, int n_y)
+{
+    static const char *const parts[] = {"total", "on-chip", "off-chip (idle is the rest of the total)"};
+    struct plot_key keys[PLOT_MAX_LINES];
+    size_t n = 0;
+    for (size_t f = 0; f < p->forms.n && n < PLOT_MAX_LINES - 3; f++) {
+        struct plot_style s = plot_form_style(p->forms.v[f]);
+        keys[n++] = (struct plot_key){p->forms.v[f], s.colour, KEY_LINE, s.point, 1, s.width};
+    }
+    for (int y = 0; n_y > 1 && y < n_y; y++)
+        keys[n++] = (struct plot_key){parts[y], "#444444", KEY_LINE, 0, y + 1, y ? 1.4 : 2};
+    plot_key_draw(fig, keys, n);
+}
+
+static void draw_panel(struct figure *fig, const struct seq_plot *sp, const struct plot_rows *r,
+                       const struct panels *p, size_t phase, size_t net)
+{
+    struct text plot = {0}, *s = &fig->script;
+    bool decode = !strcmp(p->phases.v[phase], "decode"), first = phase == 0 && net == 0;
+    for (size_t f = 0; f < p->forms.n; f++) {
+        for (int y = 0; y < sp->n_y; y++)
+            add_line(fig, &plot, line_block(fig, r, p->nets.v[net], p->phases.v[phase], p->forms.v[f], y),
+                     p->forms.v[f], y);
+    }
+    if (!plot.len) {
+        text_add(s, "set multiplot next\n");
+        return;
+    }
+    text_add(s, "set title ");
+    char *title = arena_printf(&fig->arena, "%s: %s", p->nets.v[net], p->phases.v[phase]);
+    plot_quote(s, title);
+    text_add(s, "\n");
+    if (fig->is_text)
+        text_add(s, "set key outside right top Left reverse\n");
+    else if (first)
+        draw_key(fig, p, sp->n_y);
+    if (net == 0 || fig->is_text) {
+        text_add(s, "set ylabel ");
+        plot_quote(s, decode ? sp->y_label_decode : sp->y_label);
+        text_add(s, "\n");
+    } else {
+        text_add(s, "unset ylabel\n");
+    }
+    plot_axis(fig, 'y', true);
+    text_printf(s, "plot %s\n", plot.s);
+    plot_key_end(fig);
+    text_finish(&plot);
+}
+
+static bool draw(struct rs_db *db, const struct seq_plot *sp, struct figure *fig, rs_err *err)
+{
+    struct plot_rows r;
+    struct panels p = {.nets = {0}};
+    if (!plot_load(db, sp->sql, "no stored point has a form, a phase and a sequence length", fig, &r, err))
+        return false;
+    collect(fig, &r, &p);
+    struct plot_grid grid = {.rows = (unsigned)p.phases.n, .cols = (unsigned)p.nets.n, .panel_w = 250,
+                             .panel_h = 230, .left = 85, .right = 25, .top = 75, .bottom = 95, .gap_x = 62,
+                             .gap_y = 95, .title = sp->title};
+    if (p.nets.n < 3)
+        grid.panel_w = p.nets.n == 1 ? 560 : 360;
+    plot_grid_begin(fig, &grid);
+    text_add(&fig->script, "set logscale x 2\nset xtics 1,4\n"
+                           "set xlabel 'sequence length (tokens)'\n");
+    for (size_t phase = 0; phase < p.phases.n; phase++) {
+        for (size_t net = 0; net < p.nets.n; net++)
+            draw_panel(fig, sp, &r, &p, phase, net);
+    }
+    return true;
+}
+
+/* Several architectures of one name or several chunks: the best one is drawn. */
+#define SELECT_SEQ(values) \
+    "SELECT CASE WHEN (SELECT count(DISTINCT arch) FROM point p WHERE p.work = v.work AND seq IS NOT NULL) > 1" \
+    " THEN work || ' on ' || arch ELSE work END AS network, phase, form, seq, " values \
+    " FROM v_points v WHERE form IS NOT NULL AND phase IS NOT NULL AND seq > 0" \
+    " GROUP BY work, arch, phase, form, seq ORDER BY min(macs / tokens) OVER (PARTITION BY work), work, arch," \
+    " phase DESC, form, seq"
+
+bool plot_latency(struct rs_db *db, struct figure *fig, rs_err *err)
+{
+    static const struct seq_plot sp = {
+        "Latency over sequence length", SELECT_SEQ("min(CASE phase WHEN 'decode' THEN us_per_token / 1e3"
+        " ELSE time_ms END) AS latency_ms"), "latency (ms)", "latency per token (ms)", 1};
+    return draw(db, &sp, fig, err);
+}
+
+bool plot_energy(struct rs_db *db, struct figure *fig, rs_err *err)
+{
+    static const struct seq_plot sp = {
+        "Energy per token over sequence length",
+        SELECT_SEQ("min(nj_per_token) / 1e3 AS uj_per_token, energy_onchip_fj / 1e9 / max(tokens, 1) AS"
+        " onchip_uj_per_token, energy_offchip_fj / 1e9 / max(tokens, 1) AS offchip_uj_per_token,"
+        " energy_idle_fj / 1e9 / max(tokens, 1) AS idle_uj_per_token"),
+        "energy per token (" MU "J)", "energy per token (" MU "J)", 3};
+    return draw(db, &sp, fig, err);
+}

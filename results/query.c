@@ -1,0 +1,102 @@
+#include "results/query.h"
+
+#include "base/arena.h"
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+const char *rs_query_list(void)
+{
+    static char list[4096];
+    size_t at = 0;
+    for (const struct canned *q = canned_queries; q->name; q++)
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s\t%s\n", q->name, q->doc);
+    return list;
+}
+
+static const struct canned *find_canned(const char *name, rs_err *err)
+{
+    const char *names[64];
+    size_t n = 0;
+    for (const struct canned *q = canned_queries; q->name; q++) {
+        if (!strcmp(q->name, name))
+            return q;
+        names[n++] = q->name;
+    }
+    struct text all = {0};
+    for (size_t i = 0; i < n; i++)
+        text_printf(&all, "%s%s", i ? ", " : "", names[i]);
+    const char *near = text_nearest(name, names, n);
+    if (near)
+        rs_err_add(err, 64, "unknown query `%s`; legal are %s, or SQL that begins with SELECT or WITH "
+                   "(did you mean `%s`?)", name, all.s, near);
+    else
+        rs_err_add(err, 64, "unknown query `%s`; legal are %s, or SQL that begins with SELECT or WITH",
+                   name, all.s);
+    text_finish(&all);
+    return NULL;
+}
+
+static bool begins_with_word(const char *s, const char *word)
+{
+    size_t n = strlen(word);
+    return !strncasecmp(s, word, n) && !isalnum((unsigned char)s[n]) && s[n] != '_';
+}
+
+static bool run_sql(struct rs_db *db, const char *sql, enum output_format format, struct text *out,
+                    rs_err *err)
+{
+    sqlite3_stmt *st = NULL;
+    const char *tail = "";
+    if (sqlite3_prepare_v2(db->sql, sql, -1, &st, &tail) != SQLITE_OK)
+        return rs_err_add(err, 65, "SQL: %s", sqlite3_errmsg(db->sql));
+    while (isspace((unsigned char)*tail) || *tail == ';')
+        tail++;
+    bool ok = *tail ? rs_err_add(err, 65, "SQL: one statement at a time; the rest is `%s`", tail)
+              : !sqlite3_stmt_readonly(st)
+                  ? rs_err_add(err, 65, "SQL: only queries that change nothing are run")
+                  : output_rows(db, st, format, NULL, 0, out, err);
+    sqlite3_finalize(st);
+    return ok;
+}
+
+static bool parse_format(const char *name, enum output_format *format, rs_err *err)
+{
+    static const char *const names[] = {"table", "csv", "json"};
+    for (size_t i = 0; i < 3; i++) {
+        if (!strcmp(name, names[i])) {
+            *format = (enum output_format)i;
+            return true;
+        }
+    }
+    return rs_err_add(err, 64, "unknown format `%s`; legal are table, csv, json", name);
+}
+
+char *rs_db_query(rs_db *db, const char *name_or_sql, const char *format, const char *objectives,
+                  rs_err *err)
+{
+    enum output_format f = OUTPUT_TABLE;
+    struct text out = {0};
+    if (format && !parse_format(format, &f, err))
+        return NULL;
+    const char *s = name_or_sql;
+    while (isspace((unsigned char)*s))
+        s++;
+    bool is_sql = begins_with_word(s, "SELECT") || begins_with_word(s, "WITH");
+    const struct canned *q = is_sql ? NULL : find_canned(s, err);
+    bool ok = false;
+    if (objectives && (is_sql || (q && q->sql)))
+        rs_err_add(err, 64, "objectives belong to the query `pareto` alone");
+    else if (is_sql)
+        ok = run_sql(db, s, f, &out, err);
+    else if (q)
+        ok = q->sql ? run_sql(db, q->sql, f, &out, err) : pareto_query(db, objectives, f, &out, err);
+    if (ok) {
+        text_add(&out, "");
+        return out.s;
+    }
+    text_finish(&out);
+    return NULL;
+}

@@ -1,0 +1,27 @@
+/* Queries: canned ones by name, output in three formats, Pareto fronts. */
+#ifndef RESULTS_QUERY_H
+#define RESULTS_QUERY_H
+
+#include "results/db.h"
+
+struct canned {
+    const char *name, *doc, *sql;
+};
+extern const struct canned canned_queries[]; /* ends with name NULL */
+
+enum output_format { OUTPUT_TABLE, OUTPUT_CSV, OUTPUT_JSON };
+/* Rows of a prepared statement as text. `keep`, when not NULL, has one byte a
+ * row: only rows with 1 are shown. The first `skip` columns are left out.
+ * False on an SQL error. */
+bool output_rows(struct rs_db *db, sqlite3_stmt *st, enum output_format format, const uint8_t *keep,
+                 int skip, struct text *out, rs_err *err);
+/* One CSV field of a column, quoted where needed. */
+void output_csv_field(sqlite3_stmt *st, int col, struct text *out);
+
+/* The query `pareto`: non-dominated points of each job. objectives: names
+ * separated by commas, NULL for cycles,energy,area; `max:` or `min:` before a
+ * name sets its sense. */
+bool pareto_query(struct rs_db *db, const char *objectives, enum output_format format, struct text *out,
+                  rs_err *err);
+
+#endif

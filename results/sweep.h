@@ -1,0 +1,20 @@
+/* Sweep files: what results/ offers beyond the public header. */
+#ifndef RESULTS_SWEEP_H
+#define RESULTS_SWEEP_H
+
+#include "base/err.h"
+#include "include/retsim.h"
+
+/* The diagnostics inside a public error. Defined beside rs_err_create. */
+struct err *rs_err_inner(rs_err *err);
+
+/* JSON Schema (draft 2020-12) of a sweep file. Heap string. */
+char *rs_sweep_schema_json(void);
+/* One line a key: name, what it takes, what it means. Heap string. */
+char *rs_sweep_explain(void);
+/* Loads and forgets a sweep file. False with all of its errors. */
+bool rs_sweep_check(const char *path, rs_err *err);
+/* Text of the sweep file. */
+const char *sweep_spec(const rs_sweep *s);
+
+#endif

@@ -1,0 +1,319 @@
+/* Constraints: comparisons joined by `and` and `or` (`and` binds tighter).
+ * A path takes its value from the point's axes, else from its base file. */
+#include "results/sweep_impl.h"
+
+#include <ctype.h>
+#include <string.h>
+
+enum { MAX_TERMS = 16 };
+enum op { OP_EQ, OP_NE, OP_LE, OP_GE, OP_LT, OP_GT, N_OPS };
+static const char *const ops[N_OPS] = {"==", "!=", "<=", ">=", "<", ">"};
+
+struct comparison {
+    const char *a, *b;
+    enum op op;
+    bool or_before; /* joined to the previous one by `or` */
+};
+struct where {
+    struct place at;
+    const char *text;
+    size_t n;
+    struct comparison terms[MAX_TERMS];
+};
+
+struct number {
+    enum { NUMBER_NONE, NUMBER_WHOLE, NUMBER_REAL } kind;
+    uint64_t u;
+    double r;
+};
+
+static struct number number_of(const char *s)
+{
+    struct number n = {NUMBER_NONE, 0, 0};
+    char buf[160];
+    const char *why;
+    for (int unit = UNIT_NONE; unit <= UNIT_HZ; unit++) {
+        if (text_parse_u64(s, (enum unit)unit, &n.u, buf, sizeof buf, &why))
+            return (struct number){NUMBER_WHOLE, n.u, (double)n.u};
+    }
+    if (text_parse_real(s, &n.r))
+        n.kind = NUMBER_REAL;
+    return n;
+}
+
+static int compare(const char *a, const char *b)
+{
+    struct number x = number_of(a), y = number_of(b);
+    if (x.kind == NUMBER_NONE || y.kind == NUMBER_NONE)
+        return strcmp(a, b);
+    if (x.kind == NUMBER_WHOLE && y.kind == NUMBER_WHOLE)
+        return (x.u > y.u) - (x.u < y.u);
+    return (x.r > y.r) - (x.r < y.r);
+}
+
+static bool op_holds(enum op op, int order)
+{
+    switch (op) {
+    case OP_EQ: return order == 0;
+    case OP_NE: return order != 0;
+    case OP_LE: return order <= 0;
+    case OP_GE: return order >= 0;
+    case OP_LT: return order < 0;
+    default: return order > 0;
+    }
+}
+
+static bool is_path(const char *s)
+{
+    char head[8];
+    size_t n = strcspn(s, ".");
+    if (n >= sizeof head || !s[n])
+        return false;
+    memcpy(head, s, n);
+    head[n] = '\0';
+    return sweep_file_index(head) >= 0;
+}
+
+/* One operand: words up to an operator, `and`, `or` or the end. */
+static const char *parse_operand(struct rs_sweep *s, const char **cursor)
+{
+    const char *p = *cursor + strspn(*cursor, " "), *start = p, *end = p;
+    while (*p && !strchr("=!<>", *p)) {
+        size_t word = strcspn(p, " =!<>");
+        if ((word == 3 && !strncmp(p, "and", 3)) || (word == 2 && !strncmp(p, "or", 2)))
+            break;
+        p += word;
+        end = p;
+        p += strspn(p, " ");
+    }
+    *cursor = p;
+    return end > start ? arena_strndup(&s->arena, start, (size_t)(end - start)) : NULL;
+}
+
+static bool parse_op(const char **cursor, enum op *op)
+{
+    for (int i = 0; i < N_OPS; i++) {
+        size_t n = strlen(ops[i]);
+        if (strncmp(*cursor, ops[i], n))
+            continue;
+        *op = (enum op)i;
+        *cursor += n;
+        return true;
+    }
+    return false;
+}
+
+/* Operands with a blank are numbers with a unit, or a mistake. */
+static bool operand_ok(const struct where *w, const char *operand, struct err *err)
+{
+    const char *dot = strchr(operand, '.');
+    if (number_of(operand).kind != NUMBER_NONE || (is_path(operand) && !strchr(operand, ' ')))
+        return true;
+    if (strchr(operand, ' '))
+        return err_add(err, ERR_CONFIG, &w->at, "`%s` is neither a path, a number with its unit, nor a word",
+                       operand);
+    if (!dot)
+        return true;
+    return err_add(err, ERR_CONFIG, &w->at, "`%s` is no path of a configuration; legal are arch.KEY, "
+                   "work.KEY, tech.KEY", operand);
+}
+
+static bool parse_term(struct rs_sweep *s, struct where *w, const char **p, struct err *err)
+{
+    struct comparison *c = &w->terms[w->n];
+    c->a = parse_operand(s, p);
+    if (!c->a || !parse_op(p, &c->op))
+        return err_add(err, ERR_CONFIG, &w->at, "expected `A OP B` with OP one of == != < <= > >=, joined by "
+                       "`and` or `or`; got `%s`", w->text);
+    c->b = parse_operand(s, p);
+    if (!c->b)
+        return err_add(err, ERR_CONFIG, &w->at, "nothing to compare `%s` with in `%s`", c->a, w->text);
+    w->n++;
+    if (!is_path(c->a) && !is_path(c->b))
+        return err_add(err, ERR_CONFIG, &w->at, "`%s %s %s` compares no path", c->a, ops[c->op], c->b);
+    return operand_ok(w, c->a, err) && operand_ok(w, c->b, err);
+}
+
+struct where *sweep_where_parse(struct rs_sweep *s, const struct ynode *node, struct err *err)
+{
+    struct where *w = ARENA_NEW(&s->arena, struct where, 1);
+    w->at = node->at;
+    w->text = node->kind == YNODE_SCALAR ? node->text : "";
+    if (node->kind != YNODE_SCALAR) {
+        err_add(err, ERR_CONFIG, &node->at, "a constraint must be text such as `work.chunk <= work.seq`");
+        return NULL;
+    }
+    const char *p = w->text;
+    for (;;) {
+        if (!parse_term(s, w, &p, err))
+            return NULL;
+        if (!*p)
+            return w;
+        bool is_or = p[0] == 'o' && p[1] == 'r';
+        if ((!is_or && strncmp(p, "and", 3)) || w->n == MAX_TERMS) {
+            err_add(err, ERR_CONFIG, &w->at, "expected `and` or `or` before `%s` (at most %d comparisons)", p,
+                    MAX_TERMS);
+            return NULL;
+        }
+        w->terms[w->n].or_before = is_or;
+        p += is_or ? 2 : 3;
+    }
+}
+
+static const struct sweep_doc *doc_get(struct rs_sweep *s, const char *path, struct err *err)
+{
+    for (const struct sweep_doc *d = s->docs; d; d = d->next) {
+        if (!strcmp(d->path, path))
+            return d;
+    }
+    struct sweep_doc *d = ARENA_NEW(&s->arena, struct sweep_doc, 1);
+    d->path = path;
+    d->root = yaml_load(&s->arena, path, err);
+    d->next = s->docs;
+    s->docs = d;
+    return d;
+}
+
+static const char *doc_value(const struct sweep_doc *d, const char *path)
+{
+    const struct ynode *node = d->root;
+    char key[64];
+    for (path = strchr(path, '.'); path && node; path = strchr(path, '.')) {
+        path++;
+        size_t n = strcspn(path, ".");
+        if (n >= sizeof key || node->kind != YNODE_MAP)
+            return NULL;
+        memcpy(key, path, n);
+        key[n] = '\0';
+        node = yaml_get(node, key);
+    }
+    return node && node->kind == YNODE_SCALAR ? node->text : NULL;
+}
+
+static int file_of(const char *path)
+{
+    return path[0] == 'a' ? FILE_ARCH : path[0] == 'w' ? FILE_WORK : FILE_TECH;
+}
+
+static bool check_value(const struct where *w, const char *path, const char *value, bool number,
+                        struct err *err)
+{
+    if (!number || number_of(value).kind != NUMBER_NONE)
+        return true;
+    return err_add(err, ERR_CONFIG, &w->at, "`%s` can be `%s`, which is no number: < <= > >= compare numbers",
+                   path, value);
+}
+
+static bool check_in_doc(struct rs_sweep *s, const struct where *w, const char *path, const char *file,
+                         bool number, struct err *err)
+{
+    const struct sweep_doc *d = file ? doc_get(s, file, err) : NULL;
+    const char *value = d ? doc_value(d, path) : NULL;
+    if (value)
+        return check_value(w, path, value, number, err);
+    return err_add(err, ERR_CONFIG, &w->at, "`%s` has no value here: it is no axis and not in %s; add it "
+                   "under `set`", path, file ? file : "a technology file of the sweep");
+}
+
+/* The axis that gives `path` a value in all of its choices, or NULL. */
+static const struct axis *axis_of(const struct group *g, const char *path)
+{
+    for (size_t i = 0; i < g->n_axes; i++) {
+        size_t hits = 0;
+        for (size_t c = 0; c < g->axes[i].n; c++) {
+            const struct choice *choice = &g->axes[i].choices[c];
+            for (size_t k = 0; k < choice->n; k++)
+                hits += !strcmp(choice->assigns[k].path, path);
+        }
+        if (hits && hits == g->axes[i].n)
+            return &g->axes[i];
+    }
+    return NULL;
+}
+
+/* Every value that axes give to `path` is a number. */
+static bool axes_ok(const struct group *g, const struct where *w, const char *path, bool number,
+                    struct err *err)
+{
+    for (size_t i = 0; i < g->n_axes; i++) {
+        const struct axis *a = &g->axes[i];
+        for (size_t c = 0; c < a->n; c++) {
+            const struct choice *choice = &a->choices[c];
+            for (size_t k = 0; k < choice->n; k++) {
+                if (!strcmp(choice->assigns[k].path, path) &&
+                    !check_value(w, path, choice->assigns[k].value, number, err))
+                    return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool check_operand(struct rs_sweep *s, const struct group *g, const struct where *w,
+                          const char *operand, bool number, struct err *err)
+{
+    if (!is_path(operand))
+        return check_value(w, operand, operand, number, err);
+    if (!axes_ok(g, w, operand, number, err))
+        return false;
+    if (axis_of(g, operand))
+        return true;
+    int file = file_of(operand);
+    const struct axis *files = axis_of(g, sweep_files[file]);
+    if (!files)
+        return check_in_doc(s, w, operand, g->files[file], number, err);
+    for (size_t c = 0; c < files->n; c++) {
+        const struct choice *choice = &files->choices[c];
+        for (size_t k = 0; k < choice->n; k++) {
+            if (!strcmp(choice->assigns[k].path, sweep_files[file]) &&
+                !check_in_doc(s, w, operand, choice->assigns[k].value, number, err))
+                return false;
+        }
+    }
+    return true;
+}
+
+bool sweep_where_check(struct rs_sweep *s, const struct group *g, const struct where *w, struct err *err)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        const struct comparison *c = &w->terms[i];
+        bool number = c->op != OP_EQ && c->op != OP_NE;
+        if (!check_operand(s, g, w, c->a, number, err) || !check_operand(s, g, w, c->b, number, err))
+            return false;
+    }
+    return true;
+}
+
+static const char *value_of(const struct rs_sweep *s, const char *operand, const rs_point *p,
+                            const struct rs_point_buf *b)
+{
+    if (!is_path(operand))
+        return operand;
+    for (size_t i = 0; i < p->n_sets; i++) {
+        if (!strcmp(b->assigns[i]->path, operand))
+            return b->assigns[i]->value;
+    }
+    const char *files[N_FILES] = {p->arch_path, p->work_path, p->tech_path};
+    const char *file = files[file_of(operand)];
+    for (const struct sweep_doc *d = s->docs; file && d; d = d->next) {
+        const char *value = strcmp(d->path, file) ? NULL : doc_value(d, operand);
+        if (value)
+            return value;
+    }
+    return "";
+}
+
+bool sweep_where_holds(const struct rs_sweep *s, const struct where *w, const rs_point *p,
+                       const struct rs_point_buf *b)
+{
+    bool any = false, all = true;
+    for (size_t i = 0; i < w->n; i++) {
+        const struct comparison *c = &w->terms[i];
+        if (c->or_before) {
+            any |= all;
+            all = true;
+        }
+        all &= op_holds(c->op, compare(value_of(s, c->a, p, b), value_of(s, c->b, p, b)));
+    }
+    return any | all;
+}

@@ -1,0 +1,66 @@
+/* What is behind the handles of include/retsim.h. */
+#ifndef WORKLOADS_API_H
+#define WORKLOADS_API_H
+
+#include "arch/arch.h"
+#include "arch/cost.h"
+#include "arch/program.h"
+#include "base/hash.h"
+#include "include/retsim.h"
+#include "workloads/work.h"
+#include <stdatomic.h>
+
+struct rs_err {
+    struct err e;
+    char *text; /* as last rendered */
+};
+/* The diagnostics inside a public error. */
+struct err *rs_err_inner(rs_err *err);
+
+enum part { PART_ARCH, PART_WORK, PART_TECH, N_PARTS };
+extern const char *const part_names[N_PARTS];
+/* -1 when there is no such part. */
+int part_index(const char *name);
+
+/* Parts that no setting touches are the base's own: it lives as long as any
+ * design that was made from it. */
+struct rs_design {
+    atomic_uint refs;
+    struct arena arena;
+    struct rs_design *base; /* NULL: loaded from files */
+    const char *arch_path;
+    bool tech_given; /* by the caller, not by the architecture */
+    const char *tech_path;
+    struct ynode *tree[N_PARTS];
+    const char *text[N_PARTS];
+    const struct arch *arch;
+    const struct work *work;
+    const struct tech *tech;
+};
+
+struct rs_result {
+    struct arena arena;
+    rs_summary summary;
+    struct hash128 key;
+    const char *arch_name, *work_name, *tech_name;
+    rs_amount *causes, *traffic;
+    rs_component *components;
+    rs_action *actions;
+    rs_layer *layers;
+    rs_home *homes;
+    const char **hypothetical, **notes;
+    size_t n_causes, n_traffic, n_components, n_actions, n_layers, n_homes, n_hypothetical, n_notes;
+};
+
+/* A path as written in the file `from`: relative to its directory. */
+const char *path_beside(struct arena *a, const char *from, const char *path);
+
+struct machine;
+/* Fills everything of `r` that follows from a finished machine: causes, traffic,
+ * layers, homes (api_result.c). */
+void result_timing(struct rs_result *r, const struct machine *m, uint64_t cycles);
+/* Prices the machine: components, actions, energy, area, fmax (api_price.c). */
+bool result_price(struct rs_result *r, const struct machine *m, const struct tech *tech, struct err *err);
+__attribute__((format(printf, 2, 3))) void result_note(struct rs_result *r, const char *fmt, ...);
+
+#endif

@@ -1,0 +1,127 @@
+/* What a finished machine says about time and traffic. */
+#include "arch/result.h"
+#include "workloads/api.h"
+
+#include <string.h>
+
+/* Ticks of consecutive stretches as whole SoC cycles that sum to the total of
+ * the run: each gets the cycle edges that fall into it. */
+struct edges {
+    uint64_t soc_ticks, ticks, cycles;
+};
+
+static uint64_t cycles_of(struct edges *e, uint64_t ticks)
+{
+    uint64_t before = e->cycles;
+    e->ticks += ticks;
+    e->cycles = (e->ticks + e->soc_ticks - 1) / e->soc_ticks;
+    return e->cycles - before;
+}
+
+static void add_causes(struct rs_result *r, const struct machine *m)
+{
+    struct edges e = {.soc_ticks = m->soc_ticks};
+    r->causes = ARENA_NEW(&r->arena, rs_amount, N_CAUSES);
+    r->n_causes = N_CAUSES;
+    for (int c = 0; c < N_CAUSES; c++)
+        r->causes[c] = (rs_amount){cause_names[c], cycles_of(&e, m->cause[c])};
+}
+
+/* A MARK command, the loops around it and the layer that is looked for. */
+struct mark {
+    const struct cmd *mark, *loop[PROG_MAX_DEPTH];
+    unsigned depth;
+    uint64_t idx[PROG_MAX_DEPTH];
+    int64_t wanted;
+};
+
+/* Is there an iteration of the loops from `d` on in which the mark ends the
+ * wanted layer? Loops that the layer does not depend on are run once. */
+static bool marks_layer(struct mark *k, unsigned d)
+{
+    if (d == k->depth)
+        return aff_eval(&k->mark->layer, k->idx, k->depth) == k->wanted;
+    int64_t trips = k->mark->layer.k[d] ? aff_eval(&k->loop[d]->trips, k->idx, d) : 1;
+    for (int64_t i = 0; i < trips; i++) {
+        k->idx[d] = (uint64_t)i;
+        if (marks_layer(k, d + 1))
+            return true;
+    }
+    k->idx[d] = 0;
+    return false;
+}
+
+/* Name of the first mark that ends layer `index`. */
+static const char *layer_name(const struct program *p, uint64_t index)
+{
+    struct mark k = {.wanted = (int64_t)index};
+    for (uint32_t pc = 0; pc < p->n[THREAD_ACCEL]; pc++) {
+        const struct cmd *c = &p->cmds[THREAD_ACCEL][pc];
+        if (c->op == OP_REPEAT)
+            k.loop[k.depth++] = c;
+        else if (c->op == OP_END)
+            k.depth--;
+        k.mark = c;
+        memset(k.idx, 0, sizeof k.idx);
+        if (c->op == OP_MARK && marks_layer(&k, 0))
+            return p->layer_names[c->layer_name];
+    }
+    return "end";
+}
+
+/* The last entry is what comes after the last mark. */
+static void add_layers(struct rs_result *r, const struct machine *m)
+{
+    struct edges e = {.soc_ticks = m->soc_ticks};
+    uint64_t n = m->prog->n_layers;
+    r->layers = ARENA_NEW(&r->arena, rs_layer, n + 1);
+    for (uint64_t i = 0; i <= n; i++) {
+        uint64_t cycles = cycles_of(&e, m->layer_cycles[i]);
+        if (i == n && cycles == 0)
+            break;
+        const char *name = i == n ? "end" : layer_name(m->prog, i);
+        r->layers[r->n_layers++] = (rs_layer){arena_strdup(&r->arena, name), i, cycles};
+    }
+}
+
+static void add_amount(struct rs_result *r, const char *prefix, const char *name, uint64_t value)
+{
+    const char *full = arena_printf(&r->arena, "%s%s%s", prefix, *name ? "_" : "", name);
+    r->traffic[r->n_traffic++] = (rs_amount){full, value};
+}
+
+static void add_traffic(struct rs_result *r, const struct machine *m)
+{
+    static const char *const interfaces[4] = {"l2_read", "l2_write", "offchip_read", "offchip_write"};
+    const uint64_t(*bytes)[4] = m->traffic;
+    r->traffic = ARENA_NEW(&r->arena, rs_amount, 4 + 5 * N_TENSOR_KINDS);
+    for (int i = 0; i < 4; i++) {
+        uint64_t sum = 0;
+        for (int t = 0; t < N_TENSOR_KINDS; t++)
+            sum += bytes[t][i];
+        add_amount(r, interfaces[i], "", sum);
+    }
+    for (int t = 0; t < N_TENSOR_KINDS; t++)
+        add_amount(r, "spilled", tensor_kind_names[t], m->prog->spilled_bytes[t]);
+    for (int i = 0; i < 4; i++)
+        for (int t = 0; t < N_TENSOR_KINDS; t++)
+            if (bytes[t][i])
+                add_amount(r, interfaces[i], tensor_kind_names[t], bytes[t][i]);
+}
+
+void result_timing(struct rs_result *r, const struct machine *m, uint64_t cycles)
+{
+    const struct program *p = m->prog;
+    if (cycles) {
+        add_causes(r, m);
+        add_layers(r, m);
+    }
+    add_traffic(r, m);
+    r->homes = ARENA_NEW(&r->arena, rs_home, p->n_homes);
+    for (unsigned i = 0; i < p->n_homes; i++) {
+        const struct prog_home *h = &p->homes[i];
+        r->homes[r->n_homes++] = (rs_home){arena_strdup(&r->arena, h->tensor),
+            arena_strdup(&r->arena, h->home),
+                                           h->bytes};
+    }
+}

@@ -1,0 +1,217 @@
+/* What the program knows about its own input files. Sweep files belong to
+ * results/, whose schema is asked for here: this file stands above both. */
+#include "results/sweep.h"
+#include "workloads/api.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_PATHS = 600 };
+
+static const char *const kinds[] = {"arch", "workload", "sweep", "tech", "work"};
+
+char *rs_schema_json(const char *kind, rs_err *err)
+{
+    struct text t = {0};
+    if (strcmp(kind, "arch") == 0)
+        schema_json(arch_section(), &t);
+    else if (strcmp(kind, "work") == 0 || strcmp(kind, "workload") == 0)
+        schema_json(work_section(), &t);
+    else if (strcmp(kind, "tech") == 0)
+        tech_schema_json(&t);
+    else if (strcmp(kind, "sweep") == 0)
+        return rs_sweep_schema_json();
+    else {
+        const char *near = text_nearest(kind, kinds, 5);
+        rs_err_add(err, ERR_USAGE, "no schema '%s'; legal: arch, workload, sweep, tech%s%s%s", kind,
+                   near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+    }
+    return t.s;
+}
+
+static void explain_all(struct text *t)
+{
+    char *sweep = rs_sweep_explain();
+    schema_list(arch_section(), "arch", t);
+    text_add(t, "\n");
+    schema_list(work_section(), "work", t);
+    text_add(t, "\n");
+    tech_explain(NULL, t);
+    text_printf(t, "\n%s", sweep ? sweep : "");
+    free(sweep);
+}
+
+/* Dotted paths of every key of the architecture and the workload. */
+struct paths {
+    struct arena arena;
+    const char *v[MAX_PATHS];
+    size_t n;
+};
+
+static void collect(struct paths *p, const struct section *sec, const char *prefix)
+{
+    for (const struct field *f = sec->fields; f->key; f++) {
+        const char *path = arena_printf(&p->arena, "%s.%s", prefix, f->key);
+        if (p->n < MAX_PATHS)
+            p->v[p->n++] = path;
+        if (f->sub)
+            collect(p, f->sub, path);
+    }
+}
+
+/* The full path that a key without its prefix stands for, or a near one. */
+static const char *suggest(struct paths *p, const char *key)
+{
+    size_t len = strlen(key);
+    collect(p, arch_section(), "arch");
+    collect(p, work_section(), "work");
+    for (size_t i = 0; i < p->n; i++) {
+        size_t n = strlen(p->v[i]);
+        if (n > len && p->v[i][n - len - 1] == '.' && strcmp(p->v[i] + n - len, key) == 0)
+            return p->v[i];
+    }
+    return text_nearest(key, p->v, p->n);
+}
+
+static bool unknown_key(const char *key, rs_err *err)
+{
+    struct paths p = {.n = 0};
+    const char *near = suggest(&p, key);
+    rs_err_add(err, ERR_USAGE, "no key '%s'; legal: a path below arch, work, tech or sweep, as `retsim "
+               "explain` "
+               "lists them%s%s%s", key, near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+    arena_finish(&p.arena);
+    return false;
+}
+
+static bool explain_section(const struct section *sec, const char *part, const char *key, struct text *t)
+{
+    const char *rest = key + strlen(part);
+    if (!*rest) {
+        schema_list(sec, part, t);
+        return true;
+    }
+    const struct field *f = schema_find(sec, rest + 1, NULL);
+    if (!f)
+        return false;
+    if (f->type != FIELD_SECTION)
+        schema_explain(f, key, t);
+    if (f->type == FIELD_LIST)
+        text_add(t, "\n");
+    if (f->sub)
+        schema_list(f->sub, key, t);
+    return true;
+}
+
+static bool has_prefix(const char *key, const char *part)
+{
+    size_t n = strlen(part);
+    return strncmp(key, part, n) == 0 && (key[n] == '\0' || key[n] == '.');
+}
+
+static bool explain_key(const char *key, struct text *t)
+{
+    if (has_prefix(key, "arch"))
+        return explain_section(arch_section(), "arch", key, t);
+    if (has_prefix(key, "work"))
+        return explain_section(work_section(), "work", key, t);
+    if (has_prefix(key, "tech"))
+        tech_explain(key[4] ? key + 5 : NULL, t);
+    if (strcmp(key, "sweep") == 0) {
+        char *sweep = rs_sweep_explain();
+        text_add(t, sweep ? sweep : "");
+        free(sweep);
+    }
+    return t->len > 0;
+}
+
+char *rs_explain(const char *key, rs_err *err)
+{
+    struct text t = {0};
+    if (!key)
+        explain_all(&t);
+    else if (!explain_key(key, &t))
+        unknown_key(key, err);
+    return t.s;
+}
+
+/* How many top-level keys of a file a kind of file has. */
+static size_t score(const struct ynode *root, const char *const *keys)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < root->n; i++)
+        for (size_t k = 0; keys[k]; k++)
+            n += strcmp(root->keys[i], keys[k]) == 0;
+    return n;
+}
+
+static size_t score_section(const struct ynode *root, const struct section *sec)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < root->n; i++)
+        for (const struct field *f = sec->fields; f->key; f++)
+            n += strcmp(root->keys[i], f->key) == 0;
+    return n;
+}
+
+enum file_kind { KIND_ARCH, KIND_WORK, KIND_TECH, KIND_SWEEP, N_KINDS };
+
+static bool check_arch(struct arena *a, const char *path, const struct ynode *root, struct err *err)
+{
+    const struct arch *arch = arch_decode(a, root, err);
+    if (!arch)
+        return false;
+    const struct ynode *node = yaml_load(a, path_beside(a, path, arch->tech_path), err);
+    return node && tech_decode(a, node, err);
+}
+
+/* The kind with the most known keys; the first in case of doubt. */
+static enum file_kind kind_of(const struct ynode *root)
+{
+    static const char *const sweep_keys[] = {"sweep", "base", "set", "axes", "where", "groups", "method",
+                                             NULL};
+    static const char *const tech_keys[] = {"name", "base", "voltage", "temp_k", "coefficients",
+        "sram_table", "idle",
+                                            "leak", "classes", NULL};
+    size_t scores[N_KINDS] = {score_section(root, arch_section()), score_section(root, work_section()),
+                              score(root, tech_keys), score(root, sweep_keys)};
+    enum file_kind best = KIND_ARCH;
+    for (int k = 1; k < N_KINDS; k++)
+        if (scores[k] > scores[best])
+            best = (enum file_kind)k;
+    return scores[best] ? best : N_KINDS;
+}
+
+static bool check_file(struct arena *a, const char *path, rs_err *err)
+{
+    struct err *e = rs_err_inner(err);
+    const struct ynode *root = yaml_load(a, path, e);
+    if (!root)
+        return false;
+    if (root->kind != YNODE_MAP)
+        return err_add(e, ERR_CONFIG, &root->at, "not a map of keys; legal: an architecture, workload, "
+                       "technology or "
+                       "sweep file");
+    switch (kind_of(root)) {
+    case KIND_ARCH:
+        return check_arch(a, path, root, e);
+    case KIND_WORK:
+        return work_decode(a, root, e);
+    case KIND_TECH:
+        return tech_decode(a, root, e);
+    case KIND_SWEEP:
+        return rs_sweep_check(path, err);
+    default:
+        return err_add(e, ERR_CONFIG, &root->at, "no key of an architecture, workload, technology or sweep "
+                       "file; see "
+                       "`retsim explain`");
+    }
+}
+
+int rs_check(const char *path, rs_err *err)
+{
+    struct arena a = {0};
+    bool ok = check_file(&a, path, err);
+    arena_finish(&a);
+    return ok ? 0 : -1;
+}

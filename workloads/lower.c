@@ -1,0 +1,595 @@
+/* Lowering of a whole workload: phases, orders, layers. The mapping keys that
+ * are `auto` are tried and the program with the smaller lower bound is kept. */
+#include "workloads/lower_ctx.h"
+
+#include "arch/result.h"
+
+#include <string.h>
+
+static uint64_t min64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t max64(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void init_context(struct lower *l)
+{
+    const struct work *w = l->w;
+    l->engine = ARCH_CFG(l->arch, engine);
+    l->buffers = ARCH_CFG(l->arch, buffers);
+    l->ret = ARCH_CFG(l->arch, retention);
+    l->tcdm = ARCH_CFG(l->arch, tcdm);
+    l->hyper = ARCH_CFG(l->arch, hyperram);
+    l->udma = ARCH_CFG(l->arch, udma);
+    l->geom = engine_geometry(l->engine);
+    const struct buffers_cfg *b = l->buffers;
+    l->act_slot = b->activation.bytes / b->activation.slots;
+    l->aux_slot = b->operand.bytes / b->operand.slots;
+    l->score_slot = b->score.bytes / b->score.slots;
+    l->out_slot = b->output.bytes / b->output.slots;
+    l->acc_values = b->accumulator.bytes * 8 / l->engine->acc_bits;
+    l->state_bytes = b->state.bytes;
+    l->dk = w->shape.heads ? work_dk(w) : 0;
+    l->dv = w->shape.heads ? work_dv(w) : 0;
+    l->wb = w->quant.weights;
+    l->ab = 8; /* narrower activations travel in bytes */
+    l->layer = l->head = l->seq = l->blk = aff(0);
+    const uint64_t slots[N_RINGS] = {[RING_ACT] = l->act_slot, [RING_AUX] = l->aux_slot,
+        [RING_SET] = l->geom.n_tile * (uint64_t)l->geom.k_tile, [RING_SCORE] = l->score_slot,
+        [RING_OUT] = l->out_slot};
+    memcpy(l->p->slot_bytes, slots, sizeof slots);
+}
+
+static struct tensor tensor(const char *name, enum tensor_kind kind, enum unit_id reader, uint64_t pitch, uint64_t rows,
+                            uint64_t block)
+{
+    return (struct tensor){.name = name, .kind = (uint8_t)kind, .reader = (uint8_t)reader, .used = rows && pitch,
+                           .pitch = pitch, .rows = rows, .stage_bytes = pitch * block};
+}
+
+static bool decodes(const struct work *w)
+{
+    return w->phase != PHASE_PREFILL;
+}
+
+/* Who reads keys and values, how long they live, follows from the form. */
+static void define_tensors(struct lower *l)
+{
+    const struct work *w = l->w;
+    const struct shape *s = &w->shape;
+    bool prefill = w->phase != PHASE_DECODE, decode = decodes(w), cache = decode && w->decode == DECODE_KV_CACHE;
+    uint64_t rows = max64(prefill ? l->scope : 0, decode ? w->batch : 0), block = max64(min64(l->T, rows), 1);
+    enum unit_id gemm = l->geom.swapped ? UNIT_WEIGHT : UNIT_LOAD;
+    bool step = (prefill && w->form == FORM_RECURRENT) || (decode && !cache);
+    bool chunk = prefill && w->form == FORM_CHUNKWISE, par = prefill && w->form == FORM_PARALLEL;
+    l->keep_kv = cache || (par && l->order == ORDER_BLOCK);
+    uint64_t states = s->layers * s->heads * w->batch, head = state_head_bytes(l);
+    uint64_t kv_rows = l->keep_kv ? states * l->context : rows;
+    enum tensor_kind kv = l->keep_kv ? T_KV : T_ACT;
+    enum unit_id kv_reader = par || chunk || cache ? UNIT_WEIGHT : UNIT_LOAD;
+    if (w->kind == WORK_NETWORK)
+        l->x = tensor("residual", T_RESIDUAL, UNIT_LOAD, 2 * s->d_model, rows, block);
+    l->xn = tensor("normalised", T_ACT, gemm, s->d_model, rows, block);
+    l->q = tensor("queries", T_ACT, UNIT_LOAD, l->dk, rows, block);
+    l->k = tensor("keys", kv, kv_reader, l->dk, kv_rows, block);
+    l->v = tensor("values", kv, kv_reader, l->dv, kv_rows, block);
+    l->g = tensor("gates", T_ACT, UNIT_LOAD, l->dv, rows, block);
+    l->y = tensor("heads", T_ACT, gemm, s->value_dim, rows, block);
+    l->h = tensor("hidden", T_ACT, gemm, w->kind == WORK_MSR ? s->d_model : s->ffn_dim, rows, block);
+    /* An odd number of words a line keeps strided reads off a single bank. */
+    bool build = par && decode && !cache;
+    if (chunk || build)
+        l->khat = tensor("decayed keys", T_ACT, UNIT_LOAD, l->dk + 4, rows, block);
+    l->state_resident = l->ret->state == STATE_BUFFER && states * head <= l->state_bytes;
+    l->state_saved = decode || l->order == ORDER_BLOCK;
+    bool needs_home = (step || chunk || build) && (l->ret->state == STATE_L2 || (l->state_saved && !l->state_resident));
+    if (needs_home)
+        l->state = tensor("state", T_STATE, UNIT_LOAD, head, states, 1);
+    l->p->state_bytes = l->state_resident ? states * head : min64(head, l->state_bytes);
+    uint64_t heads = w->lm_head == LM_ALL && prefill ? rows : w->batch;
+    if (s->vocab && w->lm_head != LM_NONE && w->kind == WORK_NETWORK)
+        l->logits = tensor("logits", T_LOGIT, UNIT_STORE, s->vocab, heads, heads);
+    l->emb_stage = s->d_model * block;
+}
+
+/* Retention that cannot take the norm along writes its raw rows first. */
+static void define_raw(struct lower *l)
+{
+    bool prefill = l->w->phase != PHASE_DECODE;
+    bool cache = decodes(l->w) && l->w->decode == DECODE_KV_CACHE, step = decodes(l->w) && !cache;
+    if ((!prefill || retention_fused(l, (enum work_form)l->w->form)) && (!step || retention_fused(l, FORM_RECURRENT)) &&
+        (!cache || cached_fused(l)))
+        return;
+    l->o = tensor("raw heads", T_ACT, UNIT_LOAD, 2 * l->dv, l->q.rows, max64(min64(l->T, l->q.rows), 1));
+}
+
+/* ---- jobs ---- */
+
+static void emit_job(struct lower *l, bool counted)
+{
+    struct program *p = l->p;
+    if (counted)
+        prog_wait(p, THREAD_HOST, N_UNITS, l->contexts, 1);
+    struct cmd *c = prog_add(p, THREAD_HOST, OP_JOB, N_UNITS);
+    c->words = (uint32_t)ARCH_CFG(l->arch, regfile)->job_registers;
+    c->token = l->job;
+    prog_wait(p, THREAD_ACCEL, UNIT_LOAD, l->job, 1);
+    prog_post(p, THREAD_ACCEL, UNIT_LOAD, l->job_weight, 1);
+    prog_wait(p, THREAD_ACCEL, UNIT_WEIGHT, l->job_weight, 1);
+}
+
+static void job_begin(struct lower *l, enum autonomy level)
+{
+    if (ARCH_CFG(l->arch, sequencer)->autonomy == (int)level)
+        emit_job(l, true);
+}
+
+static void job_end(struct lower *l, enum autonomy level)
+{
+    if (ARCH_CFG(l->arch, sequencer)->autonomy == (int)level)
+        prog_post(l->p, THREAD_ACCEL, UNIT_STORE, l->contexts, 1);
+}
+
+static void mark(struct lower *l, unsigned name, const struct affine *index)
+{
+    struct cmd *c = emit(l, OP_MARK, UNIT_STORE);
+    c->layer_name = name;
+    c->layer = *index;
+}
+
+/* ---- one layer ---- */
+
+static struct gemm gemm(struct tensor *in, uint64_t k, uint64_t tokens, struct affine w_off)
+{
+    return (struct gemm){.in = in, .k = k, .tokens = tokens, .first_tok = aff(0), .w_off = w_off};
+}
+
+static void add_seg(struct gemm *g, uint64_t n, enum post post, struct tensor *dst, struct tensor *dst2)
+{
+    g->seg[g->n_segs++] = (struct gemm_seg){.n = n, .post = post, .dst = dst, .dst2 = dst2, .col = aff(0)};
+}
+
+static void run_gemm(struct lower *l, struct gemm *g)
+{
+    job_begin(l, AUTONOMY_TILE);
+    emit_gemm(l, g);
+    job_end(l, AUTONOMY_TILE);
+}
+
+/* Keys and values that live on: where those of this layer, head and sequence
+ * begin in the cache. */
+static void place_cache(struct lower *l, const struct affine *position)
+{
+    if (!l->keep_kv)
+        return;
+    int64_t heads = (int64_t)l->w->shape.heads, batch = (int64_t)l->w->batch, len = (int64_t)l->context;
+    struct affine a = aff_scale(l->layer, heads);
+    a = aff_scale(aff_add(a, &l->head), batch);
+    a = aff_scale(aff_add(a, &l->seq), len);
+    a = aff_add(a, position);
+    l->k.outer = aff_scale(a, (int64_t)l->k.pitch);
+    l->v.outer = aff_scale(a, (int64_t)l->v.pitch);
+}
+
+static void project(struct lower *l, uint64_t tokens)
+{
+    const struct shape *s = &l->w->shape;
+    struct affine off = aff_scale(l->layer, (int64_t)l->w_layer_bytes), h = aff_scale(l->head, (int64_t)l->w_head_bytes);
+    struct gemm g = gemm(&l->xn, s->d_model, tokens, aff_add(off, &h));
+    struct tensor *khat = l->khat.used && tokens > l->w->batch ? &l->khat : NULL;
+    add_seg(&g, l->dk, POST_ROTARY, &l->q, NULL);
+    add_seg(&g, l->dk, khat ? POST_ROTARY_DECAY : POST_ROTARY, &l->k, khat);
+    add_seg(&g, l->dv, POST_NONE, &l->v, NULL);
+    add_seg(&g, l->dv, POST_LUT, &l->g, NULL);
+    run_gemm(l, &g);
+}
+
+static void output_and_ffn(struct lower *l, uint64_t tokens)
+{
+    const struct shape *s = &l->w->shape;
+    bool network = l->w->kind == WORK_NETWORK;
+    struct affine base = aff_scale(l->layer, (int64_t)l->w_layer_bytes);
+    struct gemm g = gemm(&l->y, s->value_dim, tokens, aff_plus(base, (int64_t)l->w_out));
+    add_seg(&g, s->d_model, network ? POST_RESIDUAL : POST_NONE, network ? &l->x : &l->h, NULL);
+    run_gemm(l, &g);
+    if (!network || !s->ffn_dim)
+        return;
+    job_begin(l, AUTONOMY_TILE);
+    emit_norm(l, tokens, NULL);
+    job_end(l, AUTONOMY_TILE);
+    g = gemm(&l->xn, s->d_model, tokens, aff_plus(base, (int64_t)l->w_ffn1));
+    add_seg(&g, s->ffn_dim, POST_GLU, &l->h, NULL);
+    run_gemm(l, &g);
+    g = gemm(&l->h, s->ffn_dim, tokens, aff_plus(base, (int64_t)l->w_ffn2));
+    add_seg(&g, s->d_model, POST_RESIDUAL, &l->x, NULL);
+    run_gemm(l, &g);
+}
+
+/* Readers inside a loop cannot wait for what was written before it. */
+static void settle(struct lower *l, struct tensor *t)
+{
+    tensor_open(l, t, 0, false);
+}
+
+static unsigned loop_index(struct lower *l, uint64_t trips, struct affine *index)
+{
+    unsigned d = both_repeat(l, trips);
+    *index = aff_term(aff(0), d, 1);
+    return d;
+}
+
+static void heads_begin(struct lower *l)
+{
+    settle(l, &l->xn);
+    loop_index(l, l->w->shape.heads, &l->head);
+}
+
+static void heads_end(struct lower *l)
+{
+    both_end(l);
+    l->head = aff(0);
+    l->y.posts *= l->w->shape.heads;
+    l->y.block = 0;
+}
+
+static void layers_begin(struct lower *l)
+{
+    if (l->x.used)
+        settle(l, &l->x);
+    loop_index(l, l->w->shape.layers, &l->layer);
+    job_begin(l, AUTONOMY_LAYER);
+}
+
+static void layers_end(struct lower *l)
+{
+    struct affine at = aff_plus(l->layer, 1);
+    if (l->x.used)
+        settle(l, &l->x);
+    mark(l, l->mark_layer, &at);
+    job_end(l, AUTONOMY_LAYER);
+    both_end(l);
+    l->layer = aff(0);
+}
+
+static void prefill_layers(struct lower *l, uint64_t tokens)
+{
+    const struct work *w = l->w;
+    layers_begin(l);
+    if (w->kind == WORK_NETWORK)
+        emit_norm(l, tokens, NULL);
+    heads_begin(l);
+    place_cache(l, &l->blk);
+    project(l, tokens);
+    struct affine start = aff(0);
+    place_cache(l, &start);
+    job_begin(l, AUTONOMY_TILE);
+    emit_retention(l, (enum work_form)w->form, tokens);
+    if (w->form == FORM_PARALLEL && l->khat.used)
+        emit_state_build(l, tokens);
+    job_end(l, AUTONOMY_TILE);
+    heads_end(l);
+    output_and_ffn(l, tokens);
+    layers_end(l);
+}
+
+static void head_on(struct lower *l, uint64_t tokens, uint64_t first)
+{
+    const struct shape *s = &l->w->shape;
+    struct affine at = aff((int64_t)first), index = aff((int64_t)s->layers + 1);
+    if (!l->logits.used)
+        return;
+    settle(l, &l->x);
+    emit_norm(l, tokens, &at);
+    settle(l, &l->xn);
+    struct gemm g = gemm(&l->xn, s->d_model, tokens, aff((int64_t)l->w_lm));
+    g.first_tok = at;
+    add_seg(&g, s->vocab, POST_NONE, &l->logits, NULL);
+    l->logits.outer = aff(-(int64_t)(first * l->logits.pitch));
+    run_gemm(l, &g);
+    mark(l, l->mark_head, &index);
+    prog_wait(l->p, THREAD_HOST, N_UNITS, l->logits.ready, l->logits.posts);
+    l->logits.pending = false;
+}
+
+static void embed(struct lower *l, uint64_t tokens)
+{
+    struct affine index = aff(0);
+    if (l->w->kind != WORK_NETWORK)
+        return;
+    emit_embed(l, tokens);
+    mark(l, l->mark_embed, &index);
+}
+
+/* ---- phases ---- */
+
+static void prefill_scope(struct lower *l, uint64_t tokens, bool last)
+{
+    const struct work *w = l->w;
+    embed(l, tokens);
+    prefill_layers(l, tokens);
+    if (w->lm_head == LM_ALL)
+        head_on(l, tokens, 0);
+    else if (w->lm_head == LM_LAST && last)
+        head_on(l, 1, tokens - 1);
+    else if (l->x.used)
+        settle(l, &l->x);
+}
+
+static void emit_prefill(struct lower *l)
+{
+    const struct work *w = l->w;
+    bool many = w->batch > 1;
+    if (many)
+        loop_index(l, w->batch, &l->seq);
+    bool build = w->form == FORM_PARALLEL && l->khat.used;
+    l->state_zero = l->order == ORDER_LAYER || build;
+    uint64_t full = w->seq / l->scope, rest = w->seq % l->scope;
+    if (full > 1) {
+        /* The last block also makes the logits; the others are a loop. */
+        uint64_t loops = rest ? full : full - 1;
+        unsigned d = both_repeat(l, loops);
+        l->blk = aff_term(aff(0), d, (int64_t)l->scope);
+        prefill_scope(l, l->scope, false);
+        both_end(l);
+        l->blk = aff((int64_t)(loops * l->scope));
+        prefill_scope(l, rest ? rest : l->scope, true);
+    } else if (full) {
+        prefill_scope(l, l->scope, !rest);
+        l->blk = aff((int64_t)l->scope);
+        if (rest)
+            prefill_scope(l, rest, true);
+    } else {
+        prefill_scope(l, rest, true);
+    }
+    l->blk = aff(0);
+    if (many)
+        both_end(l);
+    l->seq = aff(0);
+}
+
+/* One generated token: `full` whole key blocks and `keys` keys of a part. */
+static void decode_token(struct lower *l, const struct affine *full, const struct affine *keys,
+                         const struct affine *position)
+{
+    const struct work *w = l->w;
+    uint64_t n = w->batch;
+    prog_wait(l->p, THREAD_ACCEL, UNIT_LOAD, l->sampled, 1);
+    embed(l, n);
+    layers_begin(l);
+    emit_norm(l, n, NULL);
+    heads_begin(l);
+    place_cache(l, position);
+    project(l, n);
+    struct tensor *in[] = {&l->q, &l->k, &l->v, &l->g};
+    for (unsigned i = 0; i < 4; i++)
+        settle(l, in[i]);
+    struct affine start = aff(0), seq_tok = aff(0);
+    if (n > 1)
+        loop_index(l, n, &l->seq);
+    seq_tok = l->seq;
+    struct tensor *per_seq[] = {&l->q, &l->g, &l->y, &l->o, l->keep_kv ? NULL : &l->k, l->keep_kv ? NULL : &l->v};
+    for (unsigned i = 0; i < 6; i++)
+        if (per_seq[i])
+            per_seq[i]->outer = aff_scale(seq_tok, (int64_t)per_seq[i]->pitch);
+    place_cache(l, &start);
+    job_begin(l, AUTONOMY_TILE);
+    if (l->keep_kv && w->decode == DECODE_KV_CACHE)
+        emit_cached(l, full, keys);
+    else
+        emit_retention(l, FORM_RECURRENT, 1);
+    job_end(l, AUTONOMY_TILE);
+    for (unsigned i = 0; i < 6; i++)
+        if (per_seq[i])
+            per_seq[i]->outer = aff(0);
+    if (n > 1)
+        both_end(l);
+    l->seq = aff(0);
+    l->y.posts *= n;
+    heads_end(l);
+    output_and_ffn(l, n);
+    layers_end(l);
+    head_on(l, n, 0);
+    struct cmd *c = prog_add(l->p, THREAD_HOST, OP_HOST_WORK, N_UNITS);
+    c->cycles = (uint32_t)(w->sample_cycles == FIELD_AUTO ? 2 * w->shape.vocab * n : w->sample_cycles);
+    prog_post(l->p, THREAD_HOST, N_UNITS, l->sampled, 1);
+}
+
+/* Positions p .. p + n - 1 that lie in one key block: `block` and p % step known
+ * as affine expressions of enclosing loops. */
+static void decode_run(struct lower *l, uint64_t n, struct affine blocks, uint64_t within, uint64_t step)
+{
+    unsigned d = both_repeat(l, n);
+    struct affine keys = aff_term(aff((int64_t)within + 1), d, 1);
+    struct affine position = aff_scale(blocks, (int64_t)step);
+    position = aff_term(aff_plus(position, (int64_t)within), d, 1);
+    decode_token(l, &blocks, &keys, &position);
+    both_end(l);
+}
+
+static void emit_decode(struct lower *l)
+{
+    const struct work *w = l->w;
+    uint64_t p = w->seq, left = w->tokens, step = w->decode == DECODE_KV_CACHE ? cache_block(l) : w->tokens;
+    l->state_zero = false;
+    l->blk = aff(0);
+    if (w->decode == DECODE_STATE) {
+        decode_run(l, left, aff(0), 0, 0);
+        return;
+    }
+    if (p % step) {
+        uint64_t n = min64(left, step - p % step);
+        decode_run(l, n, aff((int64_t)(p / step)), p % step, step);
+        p += n;
+        left -= n;
+    }
+    uint64_t runs = left / step;
+    if (runs) {
+        unsigned d = both_repeat(l, runs);
+        decode_run(l, step, aff_term(aff((int64_t)(p / step)), d, 1), 0, step);
+        both_end(l);
+        p += runs * step;
+        left -= runs * step;
+    }
+    if (left)
+        decode_run(l, left, aff((int64_t)(p / step)), 0, step);
+}
+
+static void emit_gemm_kernel(struct lower *l)
+{
+    struct gemm g = gemm(&l->xn, l->w->k, l->w->m, aff(0));
+    struct affine index = aff(0);
+    add_seg(&g, l->w->n, POST_NONE, &l->y, NULL);
+    run_gemm(l, &g);
+    mark(l, l->mark_layer, &index);
+}
+
+static void start(struct lower *l)
+{
+    struct program *p = l->p;
+    static const char *const names[] = {"embedding", "layer", "head"};
+    for (unsigned i = 0; i < 3; i++)
+        p->layer_names[p->n_layer_names++] = names[i];
+    l->mark_embed = 0;
+    l->mark_layer = 1;
+    l->mark_head = 2;
+    p->n_layers = l->w->kind == WORK_GEMM ? 1 : l->w->shape.layers + 2;
+    for (unsigned u = 0; u < N_UNITS; u++)
+        l->st_token[u] = prog_token(p, "state", u == (unsigned)(l->ret->state == STATE_ENGINE ? UNIT_ENGINE :
+                                    UNIT_RETENTION), u == UNIT_WEIGHT ? WAIT_WEIGHT : WAIT_OPERAND);
+    l->job = prog_token(p, "job", 0, WAIT_HOST);
+    l->job_weight = prog_token(p, "job", 0, WAIT_HOST);
+    l->contexts = prog_token(p, "contexts", (uint32_t)ARCH_CFG(l->arch, regfile)->contexts, WAIT_HOST);
+    l->sampled = prog_token(p, "sampled", 1, WAIT_HOST);
+    if (ARCH_CFG(l->arch, sequencer)->autonomy == AUTONOMY_NETWORK)
+        emit_job(l, false);
+}
+
+static bool build(struct lower *l)
+{
+    const struct work *w = l->w;
+    program_init(l->p);
+    init_context(l);
+    if (w->kind == WORK_GEMM) {
+        enum unit_id reader = l->geom.swapped ? UNIT_WEIGHT : UNIT_LOAD;
+        l->xn = tensor("a", T_ACT, reader, w->k, w->m, min64(l->T, w->m));
+        l->y = tensor("c", T_ACT, UNIT_LOAD, w->n, w->m, min64(l->T, w->m));
+    } else {
+        define_tensors(l);
+        define_raw(l);
+        if (!retention_check(l))
+            return false;
+    }
+    if (!gemm_check(l))
+        return err_add(l->err, ERR_CONFIG, NULL, "no tile of %llu tokens fits the buffers; raise arch.buffers.output."
+                       "bytes, operand.bytes, accumulator.bytes or activation.bytes", (unsigned long long)l->T);
+    if (!plan_memory(l))
+        return false;
+    start(l);
+    uint64_t T = l->T;
+    if (w->kind == WORK_GEMM)
+        emit_gemm_kernel(l);
+    else if (w->phase != PHASE_DECODE)
+        emit_prefill(l);
+    if (w->kind == WORK_NETWORK && decodes(w)) {
+        l->T = w->batch;
+        emit_decode(l);
+    }
+    l->T = T;
+    prog_add(l->p, THREAD_ACCEL, OP_HALT, N_UNITS);
+    prog_add(l->p, THREAD_HOST, OP_HALT, N_UNITS);
+    prog_prune(l->p);
+    report_homes(l);
+    return true;
+}
+
+static uint64_t context_of(const struct work *w)
+{
+    uint64_t tokens = decodes(w) ? w->tokens : 0;
+    return (w->seq + tokens + 63) / 64 * 64;
+}
+
+/* One order, the largest token block that fits when it is free. */
+static bool lower_order(struct program *p, const struct arch *a, const struct work *w, int order, struct err *err)
+{
+    uint64_t fixed = w->map.token_block, rows = w->kind == WORK_GEMM ? w->m : w->seq;
+    uint64_t most = fixed != FIELD_AUTO ? fixed : 64;
+    if (w->phase == PHASE_DECODE)
+        most = w->batch;
+    for (uint64_t T = most; T; T /= 2) {
+        struct err local = {0};
+        struct lower l = {.arch = a, .w = w, .p = p, .err = &local, .order = order, .T = T};
+        l.scope = order == ORDER_LAYER ? max64(rows, 1) : min64(T, max64(rows, 1));
+        l.context = context_of(w);
+        if (build(&l)) {
+            text_printf(&p->notes, "order %s, token block %llu\n", w->phase == PHASE_DECODE ? "token" :
+                        order == ORDER_LAYER ? "layer" : "block", (unsigned long long)T);
+            p->tokens_done = w->kind == WORK_GEMM ? w->m : w->batch * ((w->phase != PHASE_DECODE ? w->seq : 0) +
+                                                                      (decodes(w) ? w->tokens : 0));
+            err_finish(&local);
+            return true;
+        }
+        program_finish(p);
+        if (T == 1 || fixed != FIELD_AUTO || w->phase == PHASE_DECODE) {
+            for (unsigned i = 0; i < local.n_diags; i++)
+                err_add(err, local.code, NULL, "%s", local.diags[i].text);
+            err_finish(&local);
+            return false;
+        }
+        err_finish(&local);
+    }
+    return false;
+}
+
+static uint64_t bound_of(const struct arch *a, const struct program *p)
+{
+    struct err e = {0};
+    struct machine *m = machine_create(a, p, &evq_wheel, false, &e);
+    uint64_t cycles = m ? machine_bound(m) : UINT64_MAX;
+    machine_destroy(m);
+    err_finish(&e);
+    return cycles;
+}
+
+static bool check_modes(const struct arch *a, const struct work *w, struct err *err)
+{
+    const struct engine_cfg *e = ARCH_CFG(a, engine);
+    const struct retention_cfg *r = ARCH_CFG(a, retention);
+    if (!engine_mode(e, w->quant.weights, 8))
+        return err_add(err, ERR_CONFIG, NULL, "arch.engine.modes has none for %llu-bit weights x 8-bit activations; add "
+                       "one or change work.quant.weights", (unsigned long long)w->quant.weights);
+    if (w->form == FORM_CHUNKWISE && !engine_mode(e, r->read_bits, 8))
+        return err_add(err, ERR_CONFIG, NULL, "arch.engine.modes has none for %llu-bit states x 8-bit queries; add "
+                       "{w: %llu, a: 8, passes: 2} or lower arch.retention.read_bits",
+                       (unsigned long long)r->read_bits, (unsigned long long)r->read_bits);
+    return true;
+}
+
+bool lower(struct program *p, const struct arch *a, const struct work *w, struct err *err)
+{
+    if (!check_modes(a, w, err))
+        return false;
+    if (w->shape.layers + 3 > MAX_LAYERS)
+        return err_add(err, ERR_CONFIG, NULL, "work.shape.layers is %llu; legal: up to %d",
+                       (unsigned long long)w->shape.layers, MAX_LAYERS - 3);
+    if (w->kind == WORK_GEMM || w->phase == PHASE_DECODE || w->map.order == ORDER_LAYER)
+        return lower_order(p, a, w, ORDER_LAYER, err);
+    if (w->map.order != ORDER_AUTO)
+        return lower_order(p, a, w, ORDER_BLOCK, err);
+    struct program block;
+    struct err quiet = {0};
+    bool layer_ok = lower_order(p, a, w, ORDER_LAYER, &quiet);
+    bool block_ok = lower_order(&block, a, w, ORDER_BLOCK, layer_ok ? &quiet : err);
+    if (block_ok && (!layer_ok || bound_of(a, &block) < bound_of(a, p))) {
+        if (layer_ok)
+            program_finish(p);
+        *p = block;
+    } else if (block_ok) {
+        program_finish(&block);
+    }
+    err_finish(&quiet);
+    return layer_ok || block_ok;
+}

@@ -1,0 +1,14 @@
+/* Lowering: a workload on an architecture becomes a program. */
+#ifndef WORKLOADS_LOWER_H
+#define WORKLOADS_LOWER_H
+
+#include "arch/arch.h"
+#include "arch/program.h"
+#include "workloads/work.h"
+
+/* Fills `p` (initialised by the callee; program_finish by the caller also on
+ * failure). False when something does not fit: the error says by how many
+ * bytes, where, and which keys would make it fit. */
+bool lower(struct program *p, const struct arch *a, const struct work *w, struct err *err);
+
+#endif

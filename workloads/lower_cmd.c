@@ -1,0 +1,215 @@
+#include "workloads/lower_ctx.h"
+
+#include <assert.h>
+
+struct cmd *emit(struct lower *l, enum op op, enum unit_id unit)
+{
+    return prog_add(l->p, THREAD_ACCEL, op, unit);
+}
+
+void emit_slot(struct lower *l, enum op op, enum unit_id unit, enum ring_id ring, uint8_t age, uint8_t stage)
+{
+    struct cmd *c = emit(l, op, unit);
+    if (op == OP_FREE)
+        c->src = (struct slot_use){.ring = (uint8_t)ring, .age = age, .stage = stage, .release = true};
+    else
+        c->dst = (struct slot_use){.ring = (uint8_t)ring, .age = age, .stage = stage, .acquire = op == OP_ALLOC,
+                                   .commit = op == OP_COMMIT};
+}
+
+struct cmd *emit_load(struct lower *l, enum ring_id ring, struct where w, uint64_t rows, uint64_t row_bytes,
+                      uint64_t pitch, uint8_t kind, bool acquire, bool commit)
+{
+    struct cmd *c = emit(l, OP_LOAD, UNIT_LOAD);
+    c->addr = w.addr;
+    c->l2ring = w.l2ring;
+    c->rows = (uint32_t)rows;
+    c->row_bytes = (uint32_t)row_bytes;
+    c->row_stride = (int64_t)pitch;
+    if (pitch == row_bytes && rows > 1) { /* one line */
+        c->rows = 1;
+        c->row_bytes = (uint32_t)(rows * row_bytes);
+    }
+    c->tensor = kind;
+    c->dst = (struct slot_use){.ring = (uint8_t)ring, .stage = 2, .acquire = acquire, .commit = commit};
+    return c;
+}
+
+struct cmd *emit_store(struct lower *l, struct where w, uint64_t rows, uint64_t row_bytes, uint64_t pitch, uint8_t kind,
+                       bool release)
+{
+    struct cmd *c = emit(l, OP_STORE, UNIT_STORE);
+    c->addr = w.addr;
+    c->l2ring = w.l2ring;
+    c->rows = (uint32_t)rows;
+    c->row_bytes = (uint32_t)row_bytes;
+    c->row_stride = (int64_t)pitch;
+    if (pitch == row_bytes && rows > 1) {
+        c->rows = 1;
+        c->row_bytes = (uint32_t)(rows * row_bytes);
+    }
+    c->tensor = kind;
+    c->src = (struct slot_use){.ring = RING_OUT, .stage = 2, .release = release};
+    return c;
+}
+
+struct cmd *emit_vec(struct lower *l, enum vec_kind kind, uint64_t rows, uint64_t cols)
+{
+    struct cmd *c = emit(l, OP_VEC, UNIT_VECTOR);
+    c->vec_kind = (uint8_t)kind;
+    c->rows = (uint32_t)rows;
+    c->cols = (uint32_t)cols;
+    return c;
+}
+
+static uint64_t bytes_of(uint64_t elements, uint64_t bits)
+{
+    return (elements * bits + 7) / 8;
+}
+
+struct tile { /* one set of a sweep */
+    uint64_t cols, k;
+    uint64_t row_skip_const; /* causal: rows that this tile skips */
+    bool first, last;
+    int n_depth, k_depth; /* loops that step n and k, -1 none */
+    uint64_t n0, k0;      /* constant part of the tile's position, in tiles */
+};
+
+static void emit_ldw(struct lower *l, const struct sweep *s, const struct tile *t)
+{
+    struct cmd *c = emit(l, OP_LDW, UNIT_WEIGHT);
+    uint64_t nt = l->geom.n_tile, kt = l->geom.k_tile;
+    int64_t n_stride, k_stride;
+    c->addr = s->set.addr;
+    c->l2ring = s->set.l2ring;
+    c->tensor = s->tensor;
+    c->from_state = s->from_state;
+    if (s->packed) {
+        uint64_t k = s->k0 + t->k0 * kt;
+        c->row_bytes = (uint32_t)bytes_of(t->cols * t->k, s->w_bits);
+        n_stride = (int64_t)bytes_of(nt * s->packed_k * s->packed_n, s->w_bits);
+        k_stride = (int64_t)bytes_of(t->cols * kt, s->w_bits);
+        c->addr.c += (int64_t)(t->n0 * (uint64_t)n_stride +
+                               bytes_of(t->cols * (s->packed_k * s->packed_part + k), s->w_bits));
+        if (s->k_depth >= 0)
+            c->addr.k[s->k_depth] += (int64_t)bytes_of(t->cols * s->k_step, s->w_bits);
+    } else if (s->transpose || s->from_state) {
+        /* the contraction runs along rows: one line a contraction element */
+        c->rows = (uint32_t)t->k;
+        c->row_bytes = (uint32_t)bytes_of(t->cols, s->w_bits);
+        c->transpose = true;
+        c->row_stride = (int64_t)s->pitch;
+        n_stride = (int64_t)bytes_of(nt, s->w_bits);
+        k_stride = (int64_t)(kt * s->pitch);
+    } else {
+        c->rows = (uint32_t)t->cols;
+        c->row_bytes = (uint32_t)bytes_of(t->k, s->w_bits);
+        c->row_stride = (int64_t)s->pitch;
+        n_stride = (int64_t)(nt * s->pitch);
+        k_stride = (int64_t)bytes_of(kt, s->w_bits);
+    }
+    if (!s->packed)
+        c->addr.c += (int64_t)t->n0 * n_stride + (int64_t)t->k0 * k_stride;
+    if (t->n_depth >= 0)
+        c->addr.k[t->n_depth] += n_stride;
+    if (t->k_depth >= 0)
+        c->addr.k[t->k_depth] += k_stride;
+    if (s->from_state)
+        c->addr = aff(0);
+    c->dst = (struct slot_use){.ring = RING_SET, .stage = 2, .acquire = true, .commit = true};
+}
+
+/* Rows that pass a tile of a triangular block, and the pairs that count. */
+static void causal_rows(const struct sweep *s, const struct tile *t, uint64_t nt, uint64_t kt, struct cmd *c)
+{
+    bool scores = s->causal == CAUSAL_SCORES;
+    uint64_t step = scores ? nt : kt, tile = scores ? t->cols : t->k, at = scores ? t->n0 : t->k0;
+    uint64_t other = scores ? t->k : t->cols;
+    int depth = scores ? t->n_depth : t->k_depth;
+    c->rows_is_affine = true;
+    c->causal = true;
+    c->rows_aff = aff((int64_t)s->rows - (int64_t)(at * step));
+    /* rows x tile less the triangle above the diagonal */
+    c->useful = aff(((int64_t)(s->rows - at * step) * (int64_t)tile - (int64_t)(tile * (tile - 1) / 2)) *
+                    (int64_t)other);
+    if (depth >= 0) {
+        c->rows_aff.k[depth] = -(int64_t)step;
+        c->useful.k[depth] = -(int64_t)(step * tile * other);
+    }
+}
+
+static void emit_mm(struct lower *l, const struct sweep *s, const struct tile *t)
+{
+    struct cmd *c = emit(l, OP_MM, UNIT_ENGINE);
+    c->rows = (uint32_t)s->rows;
+    c->cols = (uint32_t)t->cols;
+    c->k = (uint32_t)t->k;
+    c->first = t->first;
+    c->last = t->last;
+    c->a_bits = s->a_bits;
+    c->w_bits = s->w_bits;
+    c->passes = s->passes;
+    c->mm_dst = (uint8_t)(t->last ? s->dst : MM_ACC);
+    c->out_bytes = s->out_bytes;
+    c->acc_offset = s->acc_base;
+    c->decay = t->last ? s->decay : -1;
+    c->useful = aff((int64_t)(s->rows * t->cols * t->k * s->useful_scale));
+    if (s->causal != CAUSAL_NONE)
+        causal_rows(s, t, l->geom.n_tile, l->geom.k_tile, c);
+    c->set = (struct slot_use){.ring = RING_SET, .stage = 2, .release = true};
+    c->src = (struct slot_use){.ring = (uint8_t)s->src, .age = s->src_age, .stage = 2};
+    c->row0_bytes = s->src_offset;
+}
+
+static void emit_tile(struct lower *l, const struct sweep *s, const struct tile *t)
+{
+    emit_ldw(l, s, t);
+    emit_mm(l, s, t);
+}
+
+/* All contraction tiles of one output tile; the first and the last are peeled. */
+static void sweep_k(struct lower *l, const struct sweep *s, struct tile t)
+{
+    uint64_t kt = l->geom.k_tile, full = s->k / kt, rest = s->k % kt, n = full + (rest != 0);
+    t.k_depth = -1;
+    t.k0 = 0;
+    t.k = full ? kt : rest;
+    t.first = s->first;
+    t.last = s->last && n == 1;
+    emit_tile(l, s, &t);
+    uint64_t middle = n > 1 ? n - 2 : 0;
+    t.first = t.last = false;
+    if (middle) {
+        t.k0 = 1;
+        t.k = kt;
+        t.k_depth = (int)prog_repeat(l->p, THREAD_ACCEL, aff((int64_t)middle));
+        emit_tile(l, s, &t);
+        prog_end(l->p, THREAD_ACCEL);
+        t.k_depth = -1;
+    }
+    if (n > 1) {
+        t.k0 = n - 1;
+        t.k = rest ? rest : kt;
+        t.last = s->last;
+        emit_tile(l, s, &t);
+    }
+}
+
+void emit_sweep(struct lower *l, const struct sweep *s)
+{
+    uint64_t nt = l->geom.n_tile, full = s->n / nt, rest = s->n % nt;
+    struct tile t = {.cols = nt, .n_depth = -1};
+    if (full > 1) {
+        t.n_depth = (int)prog_repeat(l->p, THREAD_ACCEL, aff((int64_t)full));
+        sweep_k(l, s, t);
+        prog_end(l->p, THREAD_ACCEL);
+    } else if (full == 1) {
+        sweep_k(l, s, t);
+    }
+    if (rest) {
+        t.n_depth = -1;
+        t.n0 = full;
+        t.cols = rest;
+        sweep_k(l, s, t);
+    }
+}

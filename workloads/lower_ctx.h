@@ -1,0 +1,198 @@
+/* Inside lowering: tensors and their homes, block loops, staging, sweeps. */
+#ifndef WORKLOADS_LOWER_CTX_H
+#define WORKLOADS_LOWER_CTX_H
+
+#include "workloads/lower.h"
+
+enum { MAX_TENSORS = 24, L2_ALIGN = 64 };
+
+/* A tensor of `rows` tokens (or states), `pitch` bytes each. In L2 it is read
+ * and written in place; off-chip it is staged block by block through L2 rings. */
+struct tensor {
+    const char *name;
+    uint8_t kind;        /* enum tensor_kind */
+    uint8_t reader;      /* unit that reads it: load or weight */
+    bool used, ext;
+    uint64_t pitch, rows;
+    uint64_t base;       /* L2 or off-chip offset */
+    struct affine outer; /* further offset from enclosing loops (layer, head, batch) */
+    uint16_t ready;      /* posted by the store unit once a block is written */
+    bool pending;        /* posts not yet waited for, in program order */
+    uint64_t block, posts; /* tokens a post covers; posts over the whole tensor */
+    uint64_t stage_bytes;  /* of one staged block */
+    uint64_t view;         /* bytes of a token in the current slice of columns, 0 all */
+    struct affine view_off; /* where that slice begins off-chip */
+    uint8_t in_ring, out_ring;
+    uint64_t in_base, out_base;
+    uint16_t in_full, in_free, out_full, out_free;
+};
+
+struct block { /* of tokens */
+    uint64_t rows;
+    struct affine tok; /* index of the first one */
+};
+
+struct where { /* an L2 address as commands take it */
+    struct affine addr;
+    uint8_t l2ring;
+};
+
+struct lower {
+    const struct arch *arch;
+    const struct work *w;
+    struct program *p;
+    struct err *err;
+    struct engine_geom geom;
+    const struct engine_cfg *engine;
+    const struct buffers_cfg *buffers;
+    const struct retention_cfg *ret;
+    const struct tcdm_cfg *tcdm;
+    const struct hyperram_cfg *hyper;
+    const struct udma_cfg *udma;
+    /* mapping */
+    int order;
+    uint64_t T;        /* token block */
+    uint64_t scope;    /* tokens an op covers before the next op */
+    uint64_t context;  /* tokens of a sequence over the whole run */
+    bool weights_ext, embed_ext, state_resident, state_saved, keep_kv;
+    /* capacities in bytes of one slot */
+    uint64_t act_slot, aux_slot, score_slot, out_slot, acc_values, state_bytes;
+    uint64_t dk, dv, wb, ab; /* head sizes; bits */
+    /* memory */
+    uint64_t l2_top, ext_top, w_slot;
+    uint64_t w_base, w_layer_bytes, w_head_bytes, w_out, w_ffn1, w_ffn2, w_lm, embed_base;
+    uint8_t w_ring;
+    uint64_t w_ring_base;
+    uint16_t w_full, w_free;
+    uint64_t emb_stage;
+    uint16_t emb_full, emb_free;
+    struct tensor x, xn, q, k, khat, v, g, o, y, h, logits, state, kc, vc;
+    /* state buffer hand-over */
+    uint16_t st_token[N_UNITS]; /* a credit: the state belongs to this unit */
+    struct where st_in, st_out;
+    struct affine blk;         /* tokens of the sequence before this scope */
+    bool state_zero;           /* the op begins with an empty state */
+    /* loops that are open on both threads */
+    struct affine layer, head, seq; /* their indices */
+    uint16_t job, job_weight, contexts, sampled;
+    unsigned mark_embed, mark_layer, mark_head;
+};
+
+/* ---- lower_mem.c ---- */
+/* Plans L2 and off-chip; false with an error when it does not fit. */
+bool plan_memory(struct lower *l);
+uint64_t tensor_bytes(const struct tensor *t);
+void report_homes(struct lower *l);
+
+/* ---- lower_loop.c ---- */
+/* Opens a loop on both threads; returns its depth. */
+unsigned both_repeat(struct lower *l, uint64_t trips);
+void both_end(struct lower *l);
+typedef void (*block_fn)(struct lower *l, void *arg, const struct block *b);
+/* Blocks of `rows` tokens over `n` tokens from `first`, accelerator thread only. */
+void each_block(struct lower *l, uint64_t n, uint64_t rows, const struct affine *first, block_fn fn, void *arg);
+/* The same with the host moving staged inputs in and outputs out. */
+void each_staged(struct lower *l, uint64_t n, uint64_t rows, struct tensor *const *in, struct tensor *const *out,
+                 block_fn fn, void *arg);
+/* Host side of one block: fetch inputs, move results out, wait for the latter. */
+void host_in(struct lower *l, struct tensor *const *in, const struct block *b);
+void host_out(struct lower *l, struct tensor *const *out, const struct block *b);
+void host_drain(struct lower *l, struct tensor *const *out);
+/* Before an op reads t in blocks of `rows` tokens: waits for the whole of it
+ * unless block-by-block waits are possible (`once`: each block is read once). */
+void tensor_open(struct lower *l, struct tensor *t, uint64_t rows, bool once);
+struct where tensor_in(struct lower *l, struct tensor *t, const struct block *b);
+void tensor_in_end(struct lower *l, struct tensor *t);
+struct where tensor_out(struct lower *l, struct tensor *t, const struct block *b);
+void tensor_out_end(struct lower *l, struct tensor *t);
+/* Marks t as being written by posts of `rows` tokens over `n`. */
+void tensor_written(struct tensor *t, uint64_t n, uint64_t rows, uint64_t slices);
+struct where where_at(struct where w, int64_t bytes);
+/* uDMA transfers that `bytes` take. */
+uint64_t pieces(const struct lower *l, uint64_t bytes);
+
+/* ---- lower_cmd.c ---- */
+struct cmd *emit(struct lower *l, enum op op, enum unit_id unit);
+void emit_slot(struct lower *l, enum op op, enum unit_id unit, enum ring_id ring, uint8_t age, uint8_t stage);
+/* rows x row_bytes from L2 into a ring slot; acquire/commit as given. */
+struct cmd *emit_load(struct lower *l, enum ring_id ring, struct where w, uint64_t rows, uint64_t row_bytes,
+                      uint64_t pitch, uint8_t kind, bool acquire, bool commit);
+struct cmd *emit_store(struct lower *l, struct where w, uint64_t rows, uint64_t row_bytes, uint64_t pitch, uint8_t kind,
+                       bool release);
+struct cmd *emit_vec(struct lower *l, enum vec_kind kind, uint64_t rows, uint64_t cols);
+
+enum causal { CAUSAL_NONE, CAUSAL_SCORES, CAUSAL_VALUES };
+
+/* rows of the moving operand against N outputs x K contraction of stationary
+ * sets: n outer, k inner. */
+struct sweep {
+    uint64_t rows, n, k;
+    bool first, last;
+    enum ring_id src;
+    uint8_t src_age;
+    uint32_t src_offset; /* bytes */
+    uint8_t a_bits, w_bits, passes;
+    enum mm_dst dst;
+    uint8_t out_bytes;
+    uint32_t acc_base;
+    enum causal causal;
+    int16_t decay;
+    /* stationary operand */
+    struct where set;
+    bool packed;     /* weights: sets lie one after the other, all contraction tiles of an output tile first */
+    uint64_t packed_k;    /* whole contraction of the packed matrix */
+    uint64_t packed_n;    /* bytes between output tiles are n_tile x packed_k x this (2: two matrices interleaved) */
+    uint64_t packed_part; /* which of the interleaved matrices */
+    uint64_t k0, k_step;  /* first contraction element: k0 + k_step * index(k_depth) */
+    int k_depth;          /* -1: k0 alone */
+    bool transpose;  /* contraction runs along the source's rows */
+    bool from_state;
+    uint64_t pitch;
+    uint8_t tensor;
+    uint64_t useful_scale; /* 0: padding only; else 1 */
+};
+void emit_sweep(struct lower *l, const struct sweep *s);
+
+/* ---- lower_gemm.c ---- */
+enum post { POST_NONE, POST_LUT, POST_ROTARY, POST_ROTARY_DECAY, POST_GLU, POST_RESIDUAL };
+struct gemm_seg {
+    uint64_t n;
+    enum post post;
+    struct tensor *dst, *dst2; /* dst2: decayed copy */
+    struct affine col;         /* byte offset of the columns in dst */
+};
+struct gemm {
+    struct tensor *in;
+    uint64_t k;
+    uint64_t tokens;          /* of the scope; rows 1.. */
+    struct affine first_tok;  /* usually 0 */
+    struct affine w_off;      /* of the packed weights */
+    unsigned n_segs;
+    struct gemm_seg seg[4];
+};
+void emit_gemm(struct lower *l, const struct gemm *g);
+/* Bytes of one weight slice that any legal schedule needs. */
+uint64_t gemm_min_slice(const struct lower *l, uint64_t k, bool glu);
+bool gemm_check(struct lower *l);
+
+/* ---- lower_ret.c ---- */
+bool retention_check(struct lower *l);
+/* `tokens` of one head, in the given form. Parallel: `before` blocks of keys
+ * precede the scope. */
+void emit_retention(struct lower *l, enum work_form form, uint64_t tokens);
+/* One new token of every sequence against `full` whole key blocks and a part. */
+void emit_cached(struct lower *l, const struct affine *full, const struct affine *keys);
+uint64_t cache_block(const struct lower *l);
+/* State of the finished sequence out of keys and values (parallel, then decode). */
+void emit_state_build(struct lower *l, uint64_t tokens);
+/* Whether norm and gate ride along, so that no raw rows are written. */
+bool retention_fused(const struct lower *l, enum work_form form);
+bool cached_fused(const struct lower *l);
+uint64_t state_head_bytes(const struct lower *l);
+
+/* ---- lower_vec.c ---- */
+void emit_norm(struct lower *l, uint64_t tokens, const struct affine *first);
+void emit_embed(struct lower *l, uint64_t tokens);
+void emit_norm_gate(struct lower *l, uint64_t tokens);
+
+#endif

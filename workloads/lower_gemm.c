@@ -1,0 +1,402 @@
+/* Matrix products. Weights are packed offline in the order in which the sets
+ * are used, so that a slice of output columns is one run of bytes. */
+#include "workloads/lower_ctx.h"
+
+#include <string.h>
+
+struct plan { /* of one segment on blocks of `rows` tokens */
+    uint64_t group;   /* output columns that share accumulators and output slot */
+    uint64_t k_chunk; /* contraction that an activation slot holds */
+    bool hold;        /* the whole operand fits in one slot: loaded once a block */
+};
+
+static uint64_t min64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t slot_out_bytes(enum post post)
+{
+    switch (post) {
+    case POST_GLU: case POST_ROTARY: case POST_RESIDUAL: return 2;
+    case POST_ROTARY_DECAY: return 3;
+    default: return 1;
+    }
+}
+
+static uint64_t group_of(const struct lower *l, uint64_t rows, enum post post)
+{
+    uint64_t nt = l->geom.n_tile;
+    uint64_t group = min64(l->acc_values / rows, l->out_slot / (rows * slot_out_bytes(post)));
+    if (post == POST_RESIDUAL)
+        group = min64(group, l->aux_slot / (rows * 2));
+    if (l->geom.swapped) /* the weights are the moving operand: a chunk of rows has to fit */
+        return min64(group, l->act_slot / l->geom.k_tile);
+    return group >= nt ? group / nt * nt : 0;
+}
+
+static struct plan plan_of(const struct lower *l, uint64_t rows, uint64_t k, uint64_t n, enum post post)
+{
+    struct plan p = {.group = min64(group_of(l, rows, post), n)};
+    uint64_t lines = l->geom.swapped ? p.group : rows, kt = l->geom.k_tile;
+    uint64_t fit = lines ? l->act_slot * 8 / (lines * (l->geom.swapped ? l->wb : l->ab)) : 0;
+    p.hold = fit >= k && !l->geom.swapped;
+    p.k_chunk = fit >= k ? k : fit / kt * kt;
+    return p;
+}
+
+uint64_t gemm_min_slice(const struct lower *l, uint64_t k, bool glu)
+{
+    uint64_t n = l->geom.swapped ? 1 : l->geom.n_tile;
+    return n * k * (glu ? 2 : 1) * l->wb / 8 + 64;
+}
+
+bool gemm_check(struct lower *l)
+{
+    static const enum post posts[] = {POST_GLU, POST_ROTARY, POST_RESIDUAL, POST_ROTARY_DECAY};
+    for (unsigned i = 0; i < 4; i++) {
+        struct plan p = plan_of(l, l->T, l->geom.k_tile, 1 << 20, posts[i]);
+        if (!p.group || !p.k_chunk)
+            return false;
+    }
+    return true;
+}
+
+struct body { /* what a block of tokens runs */
+    const struct gemm *g;
+    unsigned seg0, n_segs;  /* segments of this slice */
+    struct affine n0;       /* first column of the slice (single segment) */
+    uint64_t n;             /* its columns */
+    struct where weights;   /* of the slice */
+};
+
+struct group { /* one output group of a block */
+    const struct body *b;
+    const struct gemm_seg *seg;
+    const struct block *blk;
+    struct plan plan;
+    struct where x, w;      /* operand block, weights of the group */
+    struct where res, out, out2; /* the block in residual and results */
+    struct affine col;      /* first column */
+    uint64_t n;
+};
+
+static uint64_t bytes_of(uint64_t elements, uint64_t bits)
+{
+    return (elements * bits + 7) / 8;
+}
+
+static struct where where_add(struct where w, const struct affine *a)
+{
+    w.addr = aff_add(w.addr, a);
+    return w;
+}
+
+/* One contraction chunk of a group: k_chunk x n weights. */
+static void chunk(struct lower *l, const struct group *gr, uint64_t k0, int kdepth, uint64_t kc, unsigned part,
+                  bool first, bool last)
+{
+    uint64_t wb = l->wb, k = gr->b->g->k;
+    uint64_t parts = gr->seg->post == POST_GLU ? 2 : 1;
+    struct where x = where_at(gr->x, (int64_t)bytes_of(k0, l->ab));
+    if (kdepth >= 0)
+        x.addr.k[kdepth] += (int64_t)bytes_of(gr->plan.k_chunk, l->ab);
+    const struct engine_cfg *e = l->engine;
+    struct sweep s = {.rows = gr->blk->rows, .n = gr->n, .k = kc, .first = first, .last = last, .src = RING_ACT,
+                      .a_bits = (uint8_t)l->ab, .w_bits = (uint8_t)wb,
+                      .passes = (uint8_t)engine_mode(e, wb, l->ab)->passes, .dst = MM_OUT, .out_bytes = 1,
+                      .decay = -1, .tensor = T_WEIGHT, .useful_scale = 1, .k_depth = -1};
+    if (gr->seg->post == POST_ROTARY || gr->seg->post == POST_ROTARY_DECAY || gr->seg->post == POST_RESIDUAL)
+        s.out_bytes = 2;
+    if (l->geom.swapped) {
+        /* The weights move, rows of them; the activations are stationary. */
+        struct where w = where_at(gr->w, (int64_t)bytes_of(k * part + k0, wb));
+        if (kdepth >= 0)
+            w.addr.k[kdepth] += (int64_t)bytes_of(gr->plan.k_chunk, wb);
+        emit_load(l, RING_ACT, w, gr->n, bytes_of(kc, wb), bytes_of(k * parts, wb), T_WEIGHT, true, true);
+        s.rows = gr->n;
+        s.n = gr->blk->rows;
+        s.set = x;
+        s.pitch = gr->b->g->in->pitch;
+        s.tensor = gr->b->g->in->kind;
+        s.a_bits = (uint8_t)wb;
+        s.w_bits = (uint8_t)l->ab;
+        emit_sweep(l, &s);
+        emit_slot(l, OP_FREE, UNIT_ENGINE, RING_ACT, 0, 2);
+        return;
+    }
+    if (!gr->plan.hold)
+        emit_load(l, RING_ACT, x, gr->blk->rows, bytes_of(kc, l->ab), gr->b->g->in->pitch, gr->b->g->in->kind, true,
+                  true);
+    s.set = gr->w;
+    s.packed = true;
+    s.packed_k = k;
+    s.packed_n = parts;
+    s.packed_part = part;
+    s.k0 = k0;
+    s.k_step = gr->plan.k_chunk;
+    s.k_depth = kdepth;
+    emit_sweep(l, &s);
+    if (!gr->plan.hold)
+        emit_slot(l, OP_FREE, UNIT_ENGINE, RING_ACT, 0, 2);
+}
+
+static void contraction(struct lower *l, const struct group *gr, unsigned part)
+{
+    uint64_t k = gr->b->g->k, kc = gr->plan.k_chunk, full = k / kc, rest = k % kc, n = full + (rest != 0);
+    chunk(l, gr, 0, -1, kc < k ? kc : k, part, true, n == 1);
+    if (n > 2) {
+        unsigned d = prog_repeat(l->p, THREAD_ACCEL, aff((int64_t)n - 2));
+        chunk(l, gr, kc, (int)d, kc, part, false, false);
+        prog_end(l->p, THREAD_ACCEL);
+    }
+    if (n > 1)
+        chunk(l, gr, (n - 1) * kc, -1, rest ? rest : kc, part, false, true);
+}
+
+static void post_process(struct lower *l, const struct group *gr)
+{
+    static const enum vec_kind kinds[] = {[POST_LUT] = VEC_LUT, [POST_ROTARY] = VEC_ROTARY, [POST_GLU] = VEC_GLU,
+                                          [POST_ROTARY_DECAY] = VEC_ROTARY_DECAY, [POST_RESIDUAL] = VEC_RESIDUAL};
+    enum post post = gr->seg->post;
+    if (post == POST_NONE)
+        return;
+    struct cmd *c = emit_vec(l, kinds[post], gr->blk->rows, gr->n);
+    c->src = (struct slot_use){.ring = RING_OUT, .stage = 1};
+    c->dst = (struct slot_use){.ring = RING_OUT, .stage = 2, .commit = true};
+    c->out_bytes = post == POST_RESIDUAL ? 2 : 1;
+    if (post == POST_RESIDUAL)
+        c->src2 = (struct slot_use){.ring = RING_AUX, .stage = 2, .release = true};
+}
+
+/* Columns [col, col + n) of one segment for one block. */
+static void emit_group(struct lower *l, const struct group *gr)
+{
+    const struct gemm_seg *seg = gr->seg;
+    struct tensor *dst = seg->dst;
+    uint64_t out = seg->post == POST_RESIDUAL ? 2 : 1;
+    struct affine col = aff_scale(gr->col, (int64_t)out);
+    if (seg->post == POST_RESIDUAL) {
+        emit_load(l, RING_AUX, where_add(gr->res, &col), gr->blk->rows, gr->n * 2, dst->pitch, dst->kind, true, true);
+    }
+    emit_slot(l, OP_ALLOC, UNIT_ENGINE, RING_OUT, 0, 0);
+    for (unsigned part = 0; part < (seg->post == POST_GLU ? 2 : 1); part++)
+        contraction(l, gr, part);
+    emit_slot(l, OP_COMMIT, UNIT_ENGINE, RING_OUT, 0, seg->post == POST_NONE ? 2 : 1);
+    post_process(l, gr);
+    struct where w = where_add(where_add(gr->out, &col), &seg->col);
+    emit_store(l, w, gr->blk->rows, gr->n * out, dst->pitch, dst->kind, seg->dst2 == NULL);
+    if (!seg->dst2)
+        return;
+    struct where w2 = where_add(where_add(gr->out2, &col), &seg->col);
+    emit_store(l, w2, gr->blk->rows, gr->n, seg->dst2->pitch, seg->dst2->kind, true);
+}
+
+static void emit_segment(struct lower *l, struct group gr, uint64_t n, struct affine col)
+{
+    uint64_t k = gr.b->g->k, parts = gr.seg->post == POST_GLU ? 2 : 1;
+    uint64_t group = min64(gr.plan.group, n), full = n / group, rest = n % group;
+    int64_t bytes = (int64_t)bytes_of(group * k * parts, l->wb);
+    struct where w = gr.w;
+    gr.n = group;
+    gr.col = col;
+    if (full > 1) {
+        unsigned d = prog_repeat(l->p, THREAD_ACCEL, aff((int64_t)full));
+        gr.w.addr.k[d] += bytes;
+        gr.col.k[d] += (int64_t)group;
+        emit_group(l, &gr);
+        prog_end(l->p, THREAD_ACCEL);
+    } else {
+        emit_group(l, &gr);
+    }
+    if (rest) {
+        gr.w = where_at(w, (int64_t)full * bytes);
+        gr.col = aff_plus(col, (int64_t)(full * group));
+        gr.n = rest;
+        emit_group(l, &gr);
+    }
+}
+
+static uint64_t seg_bytes(const struct lower *l, const struct gemm *g, const struct gemm_seg *s)
+{
+    uint64_t n = s->n * (s->post == POST_GLU ? 2 : 1);
+    return (bytes_of(n * g->k, l->wb) + L2_ALIGN - 1) / L2_ALIGN * L2_ALIGN;
+}
+
+static void block_body(struct lower *l, void *arg, const struct block *blk)
+{
+    const struct body *b = arg;
+    const struct gemm *g = b->g;
+    struct block at = *blk;
+    at.tok = aff_add(at.tok, &g->first_tok);
+    struct group gr = {.b = b, .blk = &at, .x = tensor_in(l, g->in, &at), .w = b->weights};
+    bool held = false;
+    for (unsigned i = 0; i < b->n_segs; i++) {
+        gr.seg = &g->seg[b->seg0 + i];
+        gr.plan = plan_of(l, min64(l->T, g->tokens), g->k, b->n_segs == 1 ? b->n : gr.seg->n, gr.seg->post);
+        if (gr.seg->post == POST_RESIDUAL)
+            gr.res = tensor_in(l, gr.seg->dst, &at);
+        gr.out = tensor_out(l, gr.seg->dst, &at);
+        if (gr.seg->dst2)
+            gr.out2 = tensor_out(l, gr.seg->dst2, &at);
+        if (gr.plan.hold && !held) {
+            emit_load(l, RING_ACT, gr.x, at.rows, bytes_of(g->k, l->ab), g->in->pitch, g->in->kind, true, true);
+            held = true;
+        }
+        emit_segment(l, gr, b->n_segs == 1 ? b->n : gr.seg->n, b->n0);
+        gr.w = where_at(gr.w, (int64_t)seg_bytes(l, g, gr.seg));
+        if (gr.seg->post == POST_RESIDUAL)
+            tensor_in_end(l, gr.seg->dst);
+    }
+    tensor_in_end(l, g->in);
+    if (held)
+        emit_slot(l, OP_FREE, UNIT_ENGINE, RING_ACT, 0, 2);
+    for (unsigned i = 0; i < b->n_segs; i++) {
+        tensor_out_end(l, g->seg[b->seg0 + i].dst);
+        if (g->seg[b->seg0 + i].dst2)
+            tensor_out_end(l, g->seg[b->seg0 + i].dst2);
+    }
+}
+
+static void blocks(struct lower *l, struct body *b)
+{
+    struct tensor *in[6] = {b->g->in}, *out[10] = {NULL};
+    unsigned n_in = 1, n = 0;
+    for (unsigned i = 0; i < b->n_segs; i++) {
+        const struct gemm_seg *s = &b->g->seg[b->seg0 + i];
+        out[n++] = s->dst;
+        if (s->dst2)
+            out[n++] = s->dst2;
+        if (s->post == POST_RESIDUAL)
+            in[n_in++] = s->dst;
+    }
+    each_staged(l, b->g->tokens, min64(l->T, b->g->tokens), in, out, block_body, b);
+}
+
+/* The weights of one slice: fetched by the host when they live off-chip. */
+static void host_weights(struct lower *l, const struct affine *off, uint64_t bytes)
+{
+    prog_wait(l->p, THREAD_HOST, N_UNITS, l->w_free, 1);
+    prog_add(l->p, THREAD_HOST, OP_NEXT, N_UNITS)->l2ring = l->w_ring;
+    bytes = (bytes + 3) / 4 * 4;
+    for (uint64_t at = 0; at < bytes; at += l->udma->max_transfer_bytes) {
+        struct cmd *c = prog_add(l->p, THREAD_HOST, OP_UDMA_RX, N_UNITS);
+        c->addr = aff((int64_t)(l->w_ring_base + at));
+        c->l2ring = l->w_ring;
+        c->ext = aff_plus(*off, (int64_t)at);
+        c->row_bytes = (uint32_t)min64(bytes - at, l->udma->max_transfer_bytes);
+        c->tensor = T_WEIGHT;
+        c->token = l->w_full;
+    }
+}
+
+static enum unit_id weight_reader(const struct lower *l)
+{
+    return l->geom.swapped ? UNIT_LOAD : UNIT_WEIGHT;
+}
+
+/* What lives off-chip passes slice by slice of columns as well. */
+static void set_view(struct body *b, bool on)
+{
+    const struct gemm_seg *s = &b->g->seg[b->seg0];
+    uint64_t out = s->post == POST_RESIDUAL ? 2 : 1;
+    struct tensor *t[2] = {s->dst, s->dst2};
+    for (unsigned i = 0; i < 2 && t[i]; i++) {
+        t[i]->view = on ? b->n * out : 0;
+        t[i]->view_off = on ? aff_scale(b->n0, (int64_t)(out * b->g->tokens)) : aff(0);
+    }
+}
+
+static void streamed_slice(struct lower *l, struct body *b, const struct affine *off, uint64_t bytes)
+{
+    host_weights(l, off, bytes);
+    prog_wait(l->p, THREAD_ACCEL, weight_reader(l), l->w_full, pieces(l, (bytes + 3) / 4 * 4));
+    emit(l, OP_NEXT, weight_reader(l))->l2ring = l->w_ring;
+    b->weights = (struct where){aff((int64_t)l->w_ring_base), l->w_ring};
+    if (b->n_segs == 1)
+        set_view(b, true);
+    blocks(l, b);
+    if (b->n_segs == 1)
+        set_view(b, false);
+    prog_post(l->p, THREAD_ACCEL, weight_reader(l), l->w_free, 1);
+}
+
+/* One segment in slices of columns; every slice passes over all blocks. */
+static uint64_t slice_cols(const struct lower *l, const struct gemm *g, const struct gemm_seg *s)
+{
+    uint64_t per = g->k * (s->post == POST_GLU ? 2 : 1) * l->wb, cols = (l->w_slot * 8) / per;
+    uint64_t unit = plan_of(l, min64(l->T, g->tokens), g->k, s->n, s->post).group;
+    if (cols >= s->n)
+        return s->n;
+    if (cols >= unit)
+        return cols / unit * unit;
+    return l->geom.swapped ? cols : cols / l->geom.n_tile * l->geom.n_tile;
+}
+
+static void streamed_segment(struct lower *l, struct body *b, const struct affine *off)
+{
+    const struct gemm *g = b->g;
+    const struct gemm_seg *s = &g->seg[b->seg0];
+    uint64_t per = g->k * (s->post == POST_GLU ? 2 : 1) * l->wb, cols = slice_cols(l, g, s);
+    uint64_t full = s->n / cols, rest = s->n % cols;
+    int64_t bytes = (int64_t)bytes_of(cols * per, 1);
+    struct affine at = *off;
+    b->n = cols;
+    b->n0 = aff(0);
+    if (full > 1) {
+        unsigned d = both_repeat(l, full);
+        at.k[d] += bytes;
+        b->n0.k[d] = (int64_t)cols;
+        streamed_slice(l, b, &at, (uint64_t)bytes);
+        both_end(l);
+    } else {
+        streamed_slice(l, b, &at, (uint64_t)bytes);
+    }
+    if (rest) {
+        at = aff_plus(*off, (int64_t)full * bytes);
+        b->n0 = aff((int64_t)(full * cols));
+        b->n = rest;
+        streamed_slice(l, b, &at, bytes_of(rest * per, 1));
+    }
+}
+
+static bool single_pass(const struct lower *l, uint64_t total)
+{
+    return !l->weights_ext || total <= l->w_slot;
+}
+
+void emit_gemm(struct lower *l, const struct gemm *g)
+{
+    uint64_t total = 0;
+    for (unsigned i = 0; i < g->n_segs; i++)
+        total += seg_bytes(l, g, &g->seg[i]);
+    uint64_t rows = min64(l->T, g->tokens);
+    bool once = single_pass(l, total);
+    tensor_open(l, g->in, rows, once && g->first_tok.c == 0);
+    for (unsigned i = 0; i < g->n_segs; i++)
+        if (g->seg[i].post == POST_RESIDUAL)
+            tensor_open(l, g->seg[i].dst, rows, false);
+    struct affine off = aff_plus(g->w_off, (int64_t)l->w_base);
+    struct body b = {.g = g, .n_segs = g->n_segs, .n0 = aff(0), .n = g->seg[0].n};
+    if (!l->weights_ext) {
+        b.weights = (struct where){off, L2RING_NONE};
+        blocks(l, &b);
+    } else if (once) {
+        streamed_slice(l, &b, &off, total);
+    } else {
+        b.n_segs = 1;
+        for (unsigned i = 0; i < g->n_segs; i++) {
+            b.seg0 = i;
+            streamed_segment(l, &b, &off);
+            off = aff_plus(off, (int64_t)seg_bytes(l, g, &g->seg[i]));
+        }
+    }
+    g->in->pending = false;
+    for (unsigned i = 0; i < g->n_segs; i++) {
+        /* Several slices: a block is complete only after the last, so readers wait for all. */
+        uint64_t slices = once ? 1 : (g->seg[i].n + slice_cols(l, g, &g->seg[i]) - 1) / slice_cols(l, g, &g->seg[i]);
+        tensor_written(g->seg[i].dst, g->tokens, rows, slices);
+        if (g->seg[i].dst2)
+            tensor_written(g->seg[i].dst2, g->tokens, rows, slices);
+    }
+}

@@ -1,0 +1,217 @@
+/* Loops over blocks of tokens on both threads, waits for tensors, staging of
+ * what lives off-chip. */
+#include "workloads/lower_ctx.h"
+
+#include <assert.h>
+
+unsigned both_repeat(struct lower *l, uint64_t trips)
+{
+    unsigned a = prog_repeat(l->p, THREAD_ACCEL, aff((int64_t)trips));
+    unsigned h = prog_repeat(l->p, THREAD_HOST, aff((int64_t)trips));
+    assert(a == h);
+    (void)h;
+    return a;
+}
+
+void both_end(struct lower *l)
+{
+    prog_end(l->p, THREAD_ACCEL);
+    prog_end(l->p, THREAD_HOST);
+}
+
+struct where where_at(struct where w, int64_t bytes)
+{
+    w.addr.c += bytes;
+    return w;
+}
+
+void each_block(struct lower *l, uint64_t n, uint64_t rows, const struct affine *first, block_fn fn, void *arg)
+{
+    uint64_t full = n / rows, rest = n % rows;
+    struct block b = {rows, first ? *first : aff(0)};
+    if (full > 1) {
+        unsigned d = prog_repeat(l->p, THREAD_ACCEL, aff((int64_t)full));
+        b.tok.k[d] += (int64_t)rows;
+        fn(l, arg, &b);
+        prog_end(l->p, THREAD_ACCEL);
+        b.tok.k[d] -= (int64_t)rows;
+    } else if (full == 1) {
+        fn(l, arg, &b);
+    }
+    if (rest) {
+        b.rows = rest;
+        b.tok.c += (int64_t)(full * rows);
+        fn(l, arg, &b);
+    }
+}
+
+/* Bytes of a token that pass at a time: all of them, or one slice of columns. */
+static uint64_t row_bytes(const struct tensor *t)
+{
+    return t->view ? t->view : t->pitch;
+}
+
+static struct affine place(const struct tensor *t, const struct block *b, uint64_t pitch)
+{
+    struct affine a = aff_scale(b->tok, (int64_t)pitch);
+    a = aff_add(a, &t->outer);
+    return aff_plus(a, (int64_t)t->base);
+}
+
+/* Off-chip, slices of columns lie one after the other, each token by token. */
+static struct affine ext_addr(const struct tensor *t, const struct block *b)
+{
+    struct affine a = place(t, b, row_bytes(t));
+    return aff_add(a, &t->view_off);
+}
+
+uint64_t pieces(const struct lower *l, uint64_t bytes)
+{
+    return (bytes + l->udma->max_transfer_bytes - 1) / l->udma->max_transfer_bytes;
+}
+
+/* One staged block between off-chip memory and the current part of a ring;
+ * every piece posts `token`. */
+static void host_move(struct lower *l, enum op op, const struct tensor *t, const struct block *b, uint16_t token)
+{
+    uint64_t bytes = (b->rows * row_bytes(t) + 3) / 4 * 4, max = l->udma->max_transfer_bytes;
+    for (uint64_t at = 0; at < bytes; at += max) {
+        struct cmd *c = prog_add(l->p, THREAD_HOST, op, N_UNITS);
+        c->addr = aff((int64_t)((op == OP_UDMA_RX ? t->in_base : t->out_base) + at));
+        c->l2ring = op == OP_UDMA_RX ? t->in_ring : t->out_ring;
+        c->ext = aff_plus(ext_addr(t, b), (int64_t)at);
+        c->row_bytes = (uint32_t)(bytes - at < max ? bytes - at : max);
+        c->tensor = t->kind;
+        c->token = token;
+    }
+}
+
+static void host_next(struct lower *l, uint8_t ring)
+{
+    prog_add(l->p, THREAD_HOST, OP_NEXT, N_UNITS)->l2ring = ring;
+}
+
+void host_in(struct lower *l, struct tensor *const *in, const struct block *b)
+{
+    for (; *in; in++) {
+        struct tensor *t = *in;
+        if (!t->ext)
+            continue;
+        prog_wait(l->p, THREAD_HOST, N_UNITS, t->in_free, 1);
+        host_next(l, t->in_ring);
+        host_move(l, OP_UDMA_RX, t, b, t->in_full);
+    }
+}
+
+void host_out(struct lower *l, struct tensor *const *out, const struct block *b)
+{
+    for (; *out; out++) {
+        struct tensor *t = *out;
+        if (!t->ext)
+            continue;
+        prog_wait(l->p, THREAD_HOST, N_UNITS, t->out_full, 1);
+        host_next(l, t->out_ring);
+        host_move(l, OP_UDMA_TX, t, b, t->out_free);
+    }
+}
+
+/* Writes that are still on their way must land before anybody reads them. */
+void host_drain(struct lower *l, struct tensor *const *out)
+{
+    for (; *out; out++) {
+        struct tensor *t = *out;
+        if (!t->ext)
+            continue;
+        uint64_t credits = 2 * pieces(l, t->stage_bytes);
+        prog_wait(l->p, THREAD_HOST, N_UNITS, t->out_free, credits);
+        prog_post(l->p, THREAD_HOST, N_UNITS, t->out_free, credits);
+    }
+}
+
+static bool any_ext(struct tensor *const *t)
+{
+    for (; *t; t++)
+        if ((*t)->ext)
+            return true;
+    return false;
+}
+
+/* The host fetches one block ahead of the one whose results it moves out. */
+static void host_blocks(struct lower *l, uint64_t n, uint64_t rows, struct tensor *const *in,
+                        struct tensor *const *out)
+{
+    uint64_t full = n / rows, rest = n % rows;
+    struct block b = {full ? rows : rest, aff(0)}, next, tail = {rest, aff((int64_t)(full * rows))};
+    host_in(l, in, &b);
+    if (full > 1) {
+        unsigned d = prog_repeat(l->p, THREAD_HOST, aff((int64_t)full - 1));
+        b.tok.k[d] = (int64_t)rows;
+        next = b;
+        next.tok.c += (int64_t)rows;
+        host_in(l, in, &next);
+        host_out(l, out, &b);
+        prog_end(l->p, THREAD_HOST);
+        b.tok = aff((int64_t)((full - 1) * rows));
+    }
+    if (full && rest)
+        host_in(l, in, &tail);
+    host_out(l, out, &b);
+    if (full && rest)
+        host_out(l, out, &tail);
+    host_drain(l, out);
+}
+
+void each_staged(struct lower *l, uint64_t n, uint64_t rows, struct tensor *const *in, struct tensor *const *out,
+                 block_fn fn, void *arg)
+{
+    if (any_ext(in) || any_ext(out))
+        host_blocks(l, n, rows, in, out);
+    each_block(l, n, rows, NULL, fn, arg);
+}
+
+void tensor_open(struct lower *l, struct tensor *t, uint64_t rows, bool once)
+{
+    if (t->ext || !t->pending || (once && rows == t->block))
+        return;
+    prog_wait(l->p, THREAD_ACCEL, t->reader, t->ready, t->posts);
+    t->pending = false;
+}
+
+struct where tensor_in(struct lower *l, struct tensor *t, const struct block *b)
+{
+    if (t->ext) {
+        prog_wait(l->p, THREAD_ACCEL, t->reader, t->in_full, pieces(l, b->rows * row_bytes(t)));
+        emit(l, OP_NEXT, t->reader)->l2ring = t->in_ring;
+        return (struct where){aff((int64_t)t->in_base), t->in_ring};
+    }
+    if (t->pending)
+        prog_wait(l->p, THREAD_ACCEL, t->reader, t->ready, 1);
+    return (struct where){place(t, b, t->pitch), L2RING_NONE};
+}
+
+void tensor_in_end(struct lower *l, struct tensor *t)
+{
+    if (t->ext)
+        prog_post(l->p, THREAD_ACCEL, t->reader, t->in_free, 1);
+}
+
+struct where tensor_out(struct lower *l, struct tensor *t, const struct block *b)
+{
+    if (!t->ext)
+        return (struct where){place(t, b, t->pitch), L2RING_NONE};
+    prog_wait(l->p, THREAD_ACCEL, UNIT_STORE, t->out_free, pieces(l, b->rows * row_bytes(t)));
+    emit(l, OP_NEXT, UNIT_STORE)->l2ring = t->out_ring;
+    return (struct where){aff((int64_t)t->out_base), t->out_ring};
+}
+
+void tensor_out_end(struct lower *l, struct tensor *t)
+{
+    prog_post(l->p, THREAD_ACCEL, UNIT_STORE, t->ext ? t->out_full : t->ready, 1);
+}
+
+void tensor_written(struct tensor *t, uint64_t n, uint64_t rows, uint64_t slices)
+{
+    t->pending = !t->ext;
+    t->block = slices == 1 ? rows : 0;
+    t->posts = (n + rows - 1) / rows * slices;
+}

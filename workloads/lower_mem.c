@@ -1,0 +1,223 @@
+/* Where everything lives. L2 holds what is used in place; what does not fit
+ * goes off-chip, weights first, then tensors in a fixed order of regret. */
+#include "workloads/lower_ctx.h"
+
+#include <string.h>
+
+static uint64_t up(uint64_t v, uint64_t to)
+{
+    return (v + to - 1) / to * to;
+}
+
+uint64_t tensor_bytes(const struct tensor *t)
+{
+    return up(t->pitch * t->rows, L2_ALIGN);
+}
+
+static void tensors(struct lower *l, struct tensor *out[], unsigned *n)
+{
+    /* Spilled from the front: bulky and touched once first, the residual stream last. */
+    struct tensor *all[] = {&l->kc, &l->vc, &l->state, &l->g, &l->o, &l->v, &l->k, &l->khat, &l->q,
+                            &l->h, &l->y, &l->xn, &l->x};
+    *n = 0;
+    for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (all[i]->used)
+            out[(*n)++] = all[i];
+}
+
+/* Bytes of L2 in the current assignment, without weights. */
+static uint64_t l2_need(struct lower *l)
+{
+    struct tensor *t[MAX_TENSORS];
+    unsigned n;
+    tensors(l, t, &n);
+    uint64_t bytes = tensor_bytes(&l->logits) + (l->embed_ext ? 2 * up(l->emb_stage, L2_ALIGN) : 0);
+    for (unsigned i = 0; i < n; i++)
+        bytes += t[i]->ext ? 4 * up(t[i]->stage_bytes, L2_ALIGN) : tensor_bytes(t[i]);
+    return bytes;
+}
+
+static uint64_t matrix(const struct lower *l, uint64_t n, uint64_t k)
+{
+    return up((n * k * l->wb + 7) / 8, L2_ALIGN);
+}
+
+/* Layout of one layer's packed weights: per head q, k, v, g; out; fc1 with
+ * gate; fc2. */
+static void layout_weights(struct lower *l)
+{
+    const struct shape *s = &l->w->shape;
+    l->w_head_bytes = 2 * matrix(l, l->dk, s->d_model) + 2 * matrix(l, l->dv, s->d_model);
+    l->w_out = l->w_head_bytes * s->heads;
+    l->w_ffn1 = l->w_out + matrix(l, s->d_model, s->value_dim);
+    l->w_ffn2 = l->w_ffn1 + matrix(l, 2 * s->ffn_dim, s->d_model);
+    bool ffn = s->ffn_dim > 0;
+    l->w_layer_bytes = ffn ? l->w_ffn2 + matrix(l, s->d_model, s->ffn_dim) : l->w_ffn1;
+    l->w_lm = l->w_layer_bytes * s->layers;
+}
+
+static uint64_t weight_bytes(const struct lower *l)
+{
+    const struct shape *s = &l->w->shape;
+    return l->w_lm + (s->vocab && l->w->lm_head != LM_NONE ? matrix(l, s->vocab, s->d_model) : 0);
+}
+
+static uint64_t embed_bytes(const struct lower *l)
+{
+    return up(l->w->shape.vocab * l->w->shape.d_model, L2_ALIGN);
+}
+
+static uint64_t min_slice(const struct lower *l)
+{
+    const struct shape *s = &l->w->shape;
+    uint64_t a = gemm_min_slice(l, s->d_model, s->ffn_dim > 0), b = gemm_min_slice(l, s->value_dim, false);
+    uint64_t c = gemm_min_slice(l, s->ffn_dim, false);
+    a = a > b ? a : b;
+    return up(a > c ? a : c, L2_ALIGN);
+}
+
+/* Largest slice that is of use: the largest group of matrices an op takes at once. */
+static uint64_t max_slice(const struct lower *l)
+{
+    const struct shape *s = &l->w->shape;
+    uint64_t m = l->w_head_bytes, out = matrix(l, s->d_model, s->value_dim);
+    uint64_t ffn = matrix(l, 2 * s->ffn_dim, s->d_model), lm = matrix(l, s->vocab, s->d_model);
+    m = m > out ? m : out;
+    m = m > ffn ? m : ffn;
+    return m > lm ? m : lm;
+}
+
+static uint64_t l2_take(struct lower *l, uint64_t bytes)
+{
+    uint64_t at = l->l2_top;
+    l->l2_top += up(bytes, L2_ALIGN);
+    return at;
+}
+
+static uint64_t ext_take(struct lower *l, uint64_t bytes)
+{
+    uint64_t at = up(l->ext_top, l->hyper->burst_bytes);
+    l->ext_top = at + up(bytes, 4);
+    return at;
+}
+
+static void place_tensor(struct lower *l, struct tensor *t)
+{
+    struct program *p = l->p;
+    t->ready = prog_token(p, t->name, 0, t->reader == UNIT_WEIGHT ? WAIT_WEIGHT : WAIT_OPERAND);
+    t->pending = false;
+    if (!t->ext) {
+        t->base = l2_take(l, t->pitch * t->rows);
+        return;
+    }
+    uint64_t stage = up(t->stage_bytes, L2_ALIGN);
+    t->base = ext_take(l, t->pitch * t->rows);
+    t->in_base = l2_take(l, 2 * stage);
+    t->out_base = l2_take(l, 2 * stage);
+    t->in_ring = prog_l2ring(p, t->name, 2, stage);
+    t->out_ring = prog_l2ring(p, t->name, 2, stage);
+    t->in_full = prog_token(p, t->name, 0, WAIT_OFFCHIP);
+    t->in_free = prog_token(p, t->name, 2, WAIT_OFFCHIP);
+    t->out_full = prog_token(p, t->name, 0, WAIT_OFFCHIP);
+    t->out_free = prog_token(p, t->name, (uint32_t)(2 * pieces(l, t->stage_bytes)), WAIT_OFFCHIP);
+}
+
+static bool too_big(struct lower *l, const char *what, uint64_t need, uint64_t have, const char *keys)
+{
+    return err_add(l->err, ERR_CONFIG, NULL, "%s on %s does not fit: %s is short of %llu bytes (needs %llu, has %llu);"
+                   " %s", l->w->name, l->arch->name, what, (unsigned long long)(need - have),
+                   (unsigned long long)need, (unsigned long long)have, keys);
+}
+
+/* Off-chip tensors until the rest fits. */
+static bool choose_homes(struct lower *l)
+{
+    uint64_t have = l->tcdm->bytes, all = weight_bytes(l) + embed_bytes(l);
+    struct tensor *t[MAX_TENSORS];
+    unsigned n;
+    tensors(l, t, &n);
+    l->weights_ext = l->embed_ext = false;
+    if (l2_need(l) + all <= have)
+        return true;
+    if (l->hyper->kind == OFFCHIP_NONE)
+        return too_big(l, "L2", l2_need(l) + all, have, "raise arch.tcdm.bytes or give the architecture off-chip "
+                       "memory (arch.hyperram.kind)");
+    l->weights_ext = l->embed_ext = true;
+    uint64_t ring = 2 * min_slice(l), worth = 2 * up(max_slice(l), L2_ALIGN);
+    if (worth > have / 4)
+        worth = have / 4 > ring ? have / 4 : ring;
+    /* Weights want a useful ring; tensors make room for it only where the op is streamed anyway. */
+    for (unsigned i = 0; i < n && l2_need(l) + (worth < ring ? ring : worth) > have; i++) {
+        if (t[i]->stage_bytes * 4 >= tensor_bytes(t[i]))
+            continue; /* staging would take more than the tensor */
+        t[i]->ext = true;
+        if (!l->w->map.spill)
+            return too_big(l, "L2", l2_need(l) + ring, have, "allow work.map.spill, lower work.map.token_block or "
+                           "work.seq, or raise arch.tcdm.bytes");
+    }
+    if (l2_need(l) + ring > have)
+        return too_big(l, "L2", l2_need(l) + ring, have, "lower work.map.token_block or raise arch.tcdm.bytes");
+    return true;
+}
+
+bool plan_memory(struct lower *l)
+{
+    layout_weights(l);
+    if (!choose_homes(l))
+        return false;
+    struct program *p = l->p;
+    struct tensor *t[MAX_TENSORS];
+    unsigned n;
+    tensors(l, t, &n);
+    for (unsigned i = 0; i < n; i++)
+        place_tensor(l, t[i]);
+    l->logits.base = l2_take(l, tensor_bytes(&l->logits));
+    l->logits.ready = prog_token(p, "logits", 0, WAIT_HOST);
+    if (l->embed_ext) {
+        l->embed_base = ext_take(l, embed_bytes(l));
+        l->emb_full = prog_token(p, "embedding", 0, WAIT_OFFCHIP);
+        l->emb_free = prog_token(p, "embedding free", 1, WAIT_OFFCHIP);
+        l->emb_stage = l2_take(l, l->emb_stage);
+    } else {
+        l->embed_base = l2_take(l, embed_bytes(l));
+    }
+    if (l->weights_ext) {
+        uint64_t left = (l->tcdm->bytes - l->l2_top) / 2 / L2_ALIGN * L2_ALIGN, most = up(max_slice(l), L2_ALIGN);
+        l->w_slot = left < most ? left : most;
+        l->w_base = ext_take(l, weight_bytes(l));
+        l->w_ring_base = l2_take(l, 2 * l->w_slot);
+        l->w_ring = prog_l2ring(p, "weights", 2, l->w_slot);
+        l->w_full = prog_token(p, "weights", 0, WAIT_OFFCHIP);
+        l->w_free = prog_token(p, "weights free", 2, WAIT_OFFCHIP);
+    } else {
+        l->w_base = l2_take(l, weight_bytes(l));
+    }
+    p->l2_bytes = l->l2_top;
+    p->ext_bytes = l->ext_top;
+    if (l->ext_top > l->hyper->bytes)
+        return too_big(l, "off-chip memory", l->ext_top, l->hyper->bytes, "raise arch.hyperram.bytes, lower "
+                       "work.quant.weights, or take a smaller network");
+    return true;
+}
+
+static void home(struct lower *l, const char *tensor, bool ext, uint64_t bytes)
+{
+    struct program *p = l->p;
+    if (bytes && p->n_homes < sizeof p->homes / sizeof p->homes[0])
+        p->homes[p->n_homes++] = (struct prog_home){tensor, ext ? "hyperram" : "l2", bytes};
+}
+
+void report_homes(struct lower *l)
+{
+    struct tensor *t[MAX_TENSORS];
+    unsigned n;
+    home(l, "weights", l->weights_ext, weight_bytes(l));
+    home(l, "embedding", l->embed_ext, embed_bytes(l));
+    tensors(l, t, &n);
+    for (unsigned i = 0; i < n; i++)
+        home(l, t[i]->name, t[i]->ext, t[i]->pitch * t[i]->rows);
+    home(l, "logits", false, tensor_bytes(&l->logits));
+    struct program *p = l->p;
+    if (l->state_resident && p->n_homes < sizeof p->homes / sizeof p->homes[0])
+        p->homes[p->n_homes++] = (struct prog_home){"state", "buffer", p->state_bytes};
+}

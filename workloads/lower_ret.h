@@ -1,0 +1,40 @@
+/* Inside the lowering of retention. */
+#ifndef WORKLOADS_LOWER_RET_H
+#define WORKLOADS_LOWER_RET_H
+
+#include "workloads/lower_ctx.h"
+
+struct head_plan {
+    uint64_t rows;   /* moving rows at a time (parallel, chunkwise) */
+    uint64_t dv;     /* value columns at a time */
+    uint64_t tokens; /* of a recurrent step command */
+    bool fused;      /* norm and gate ride along */
+};
+
+struct ret_op {
+    struct head_plan hp;
+    enum work_form form;
+    uint64_t tokens, dv0, dv; /* value columns of this slice */
+    bool padded; /* a part of a key block: its MACs are not counted as useful */
+    struct tensor *dst; /* y when fused, o otherwise */
+};
+
+/* ---- lower_state.c: the state of a head and who may touch it ---- */
+
+/* The unit that steps states. */
+enum unit_id ret_unit(const struct lower *l);
+/* Hands the state from one unit to another; the other takes it. */
+void state_pass(struct lower *l, enum unit_id from, enum unit_id to);
+void state_take(struct lower *l, enum unit_id unit);
+/* The state goes from `from` over the load (store) unit to `to`. */
+void state_load(struct lower *l, const struct ret_op *r, enum unit_id from, enum unit_id to);
+void state_save(struct lower *l, const struct ret_op *r, enum unit_id from, enum unit_id to);
+/* Brings the state of a slice in (or clears it) and gives it to `to`. */
+void state_begin(struct lower *l, const struct ret_op *r, enum unit_id to);
+/* Takes it back from `from`, saving it when somebody needs it later. */
+void state_end(struct lower *l, const struct ret_op *r, enum unit_id from);
+/* Homes of the state at hand, staged when it lives off-chip. */
+void state_open(struct lower *l);
+void state_close(struct lower *l);
+
+#endif

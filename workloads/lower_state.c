@@ -1,0 +1,130 @@
+/* The state of one head: clearing, loading, saving, and whose turn it is. */
+#include "workloads/lower_ret.h"
+
+/* The state belongs to one unit at a time: a credit is handed on explicitly.
+ * Between ops it is the retention unit's. */
+void state_pass(struct lower *l, enum unit_id from, enum unit_id to)
+{
+    prog_post(l->p, THREAD_ACCEL, from, l->st_token[to], 1);
+}
+
+void state_take(struct lower *l, enum unit_id unit)
+{
+    prog_wait(l->p, THREAD_ACCEL, unit, l->st_token[unit], 1);
+}
+
+enum unit_id ret_unit(const struct lower *l)
+{
+    return l->ret->state == STATE_ENGINE ? UNIT_ENGINE : UNIT_RETENTION;
+}
+
+static void state_move(struct lower *l, enum op op, const struct ret_op *r, struct where home)
+{
+    uint64_t sb = l->ret->state_bits / 8;
+    struct cmd *c = emit(l, op, op == OP_RET_LOAD ? UNIT_LOAD : UNIT_STORE);
+    c->addr = aff_plus(home.addr, (int64_t)(r->dv0 * sb));
+    c->l2ring = home.l2ring;
+    c->rows = (uint32_t)l->dk;
+    c->row_bytes = (uint32_t)(r->dv * sb);
+    c->row_stride = (int64_t)(l->dv * sb);
+    if (r->dv == l->dv) {
+        c->rows = 1;
+        c->row_bytes = (uint32_t)state_head_bytes(l);
+    }
+    c->tensor = T_STATE;
+}
+
+/* The credit goes from `from` over the load (store) unit to `to`. */
+void state_load(struct lower *l, const struct ret_op *r, enum unit_id from, enum unit_id to)
+{
+    state_take(l, from);
+    state_pass(l, from, UNIT_LOAD);
+    state_take(l, UNIT_LOAD);
+    state_move(l, OP_RET_LOAD, r, l->st_in);
+    state_pass(l, UNIT_LOAD, to);
+}
+
+void state_save(struct lower *l, const struct ret_op *r, enum unit_id from, enum unit_id to)
+{
+    state_take(l, from);
+    state_pass(l, from, UNIT_STORE);
+    state_take(l, UNIT_STORE);
+    state_move(l, OP_RET_SAVE, r, l->st_out);
+    state_pass(l, UNIT_STORE, to);
+}
+
+static void state_clear(struct lower *l, const struct ret_op *r, enum unit_id to)
+{
+    state_take(l, ret_unit(l));
+    struct cmd *c = emit(l, OP_RET_DECAY, ret_unit(l));
+    c->k = (uint32_t)l->dk;
+    c->cols = (uint32_t)r->dv;
+    state_pass(l, ret_unit(l), to);
+}
+
+/* Index of the state at hand among all (layer, head, sequence). */
+static struct block state_block(const struct lower *l)
+{
+    int64_t heads = (int64_t)l->w->shape.heads, batch = (int64_t)l->w->batch;
+    struct affine a = aff_scale(l->layer, heads), s = l->seq;
+    a = aff_scale(aff_add(a, &l->head), batch);
+    return (struct block){1, aff_add(a, &s)};
+}
+
+/* Brings the state in (or clears it) and gives it to `to`. */
+void state_begin(struct lower *l, const struct ret_op *r, enum unit_id to)
+{
+    if (!l->state_zero && (l->state_resident || l->ret->state == STATE_L2)) {
+        if (to != ret_unit(l)) {
+            state_take(l, ret_unit(l));
+            state_pass(l, ret_unit(l), to);
+        }
+    } else if (l->state_zero) {
+        state_clear(l, r, to);
+    } else {
+        state_load(l, r, ret_unit(l), to);
+    }
+}
+
+/* Takes it back from `from`, saving it when somebody needs it later. */
+void state_end(struct lower *l, const struct ret_op *r, enum unit_id from)
+{
+    if (l->state_saved && !l->state_resident && l->ret->state != STATE_L2) {
+        state_save(l, r, from, ret_unit(l));
+    } else if (from != ret_unit(l)) {
+        state_take(l, from);
+        state_pass(l, from, ret_unit(l));
+    }
+}
+
+/* Homes of the state at hand, staged when it lives off-chip. */
+void state_open(struct lower *l)
+{
+    struct block b = state_block(l);
+    struct tensor *t[] = {&l->state, NULL};
+    if (!l->state.used || l->state_resident)
+        return;
+    bool in = !l->state_zero || l->ret->state == STATE_L2, out = l->state_saved || l->ret->state == STATE_L2;
+    if (in) {
+        host_in(l, t, &b);
+        l->st_in = tensor_in(l, &l->state, &b);
+    }
+    if (out)
+        l->st_out = tensor_out(l, &l->state, &b);
+}
+
+void state_close(struct lower *l)
+{
+    struct block b = state_block(l);
+    struct tensor *t[] = {&l->state, NULL};
+    if (!l->state.used || l->state_resident || !l->state.ext)
+        return;
+    bool in = !l->state_zero || l->ret->state == STATE_L2, out = l->state_saved || l->ret->state == STATE_L2;
+    if (in)
+        tensor_in_end(l, &l->state);
+    if (out) {
+        tensor_out_end(l, &l->state);
+        host_out(l, t, &b);
+        host_drain(l, t);
+    }
+}

@@ -1,0 +1,174 @@
+/* Steps that the vector unit does on its own: embedding, norms, the per-head
+ * norm and gate when the retention op could not take them along. */
+#include "workloads/lower_ctx.h"
+
+static uint64_t min64(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+struct vec_op { /* rows of `in` (and `gate`) to rows of `out` */
+    enum vec_kind kind;
+    struct tensor *in, *gate, *out;
+    uint64_t width, in_bytes, out_bytes;
+    uint64_t rows; /* that fit at a time */
+    struct affine first, out_col;
+    struct where src, gat, dst;
+};
+
+static void sub_rows(struct lower *l, void *arg, const struct block *b)
+{
+    const struct vec_op *v = arg;
+    struct affine at = aff_scale(b->tok, (int64_t)v->in->pitch);
+    struct where src = v->src;
+    src.addr = aff_add(src.addr, &at);
+    emit_load(l, RING_AUX, src, b->rows, v->width * v->in_bytes, v->in->pitch, v->in->kind, true, !v->gate);
+    if (v->gate) {
+        struct where g = v->gat;
+        struct affine ga = aff_scale(b->tok, (int64_t)v->gate->pitch);
+        g.addr = aff_add(g.addr, &ga);
+        emit_load(l, RING_AUX, g, b->rows, v->width, v->gate->pitch, v->gate->kind, false, true);
+    }
+    struct cmd *c = emit_vec(l, v->kind, b->rows, v->width);
+    c->src = (struct slot_use){.ring = RING_AUX, .stage = 2, .release = true};
+    c->dst = (struct slot_use){.ring = RING_OUT, .stage = 2, .acquire = true, .commit = true};
+    c->out_bytes = (uint8_t)v->out_bytes;
+    struct where dst = v->dst;
+    struct affine da = aff_scale(b->tok, (int64_t)v->out->pitch);
+    dst.addr = aff_add(dst.addr, &da);
+    emit_store(l, dst, b->rows, v->width * v->out_bytes, v->out->pitch, v->out->kind, true);
+}
+
+static void vec_block(struct lower *l, void *arg, const struct block *b)
+{
+    struct vec_op *v = arg;
+    struct block at = *b;
+    at.tok = aff_add(at.tok, &v->first);
+    v->src = tensor_in(l, v->in, &at);
+    if (v->gate)
+        v->gat = tensor_in(l, v->gate, &at);
+    v->dst = tensor_out(l, v->out, &at);
+    v->dst.addr = aff_add(v->dst.addr, &v->out_col);
+    each_block(l, b->rows, min64(v->rows, b->rows), NULL, sub_rows, v);
+    tensor_in_end(l, v->in);
+    if (v->gate)
+        tensor_in_end(l, v->gate);
+    tensor_out_end(l, v->out);
+}
+
+static void vec_op(struct lower *l, struct vec_op *v, uint64_t tokens)
+{
+    uint64_t in = v->width * (v->in_bytes + (v->gate != NULL)), rows = min64(l->T, tokens);
+    v->rows = min64(l->aux_slot / in, l->out_slot / (v->width * v->out_bytes));
+    struct tensor *ins[3] = {v->in, v->gate, NULL}, *outs[2] = {v->out, NULL};
+    tensor_open(l, v->in, rows, v->first.c == 0 && aff_is_const(&v->first));
+    if (v->gate)
+        tensor_open(l, v->gate, rows, true);
+    each_staged(l, tokens, rows, ins, outs, vec_block, v);
+    v->in->pending = false;
+    if (v->gate)
+        v->gate->pending = false;
+    tensor_written(v->out, tokens, rows, 1);
+}
+
+void emit_norm(struct lower *l, uint64_t tokens, const struct affine *first)
+{
+    struct vec_op v = {.kind = VEC_RMS, .in = &l->x, .out = &l->xn, .width = l->w->shape.d_model, .in_bytes = 2,
+                       .out_bytes = 1};
+    if (first)
+        v.first = *first;
+    vec_op(l, &v, tokens);
+}
+
+void emit_norm_gate(struct lower *l, uint64_t tokens)
+{
+    struct vec_op v = {.kind = VEC_RMS_GATE, .in = &l->o, .gate = &l->g, .out = &l->y, .width = l->dv, .in_bytes = 2,
+                       .out_bytes = 1};
+    v.out_col = aff_scale(l->head, (int64_t)l->dv);
+    vec_op(l, &v, tokens);
+}
+
+/* ---- embedding ---- */
+
+struct embed {
+    struct where table;
+    uint64_t rows;
+    struct where dst;
+};
+
+static void embed_rows(struct lower *l, void *arg, const struct block *b)
+{
+    const struct embed *e = arg;
+    uint64_t d = l->w->shape.d_model;
+    struct where src = e->table;
+    struct affine at = aff_scale(b->tok, (int64_t)d);
+    src.addr = aff_add(src.addr, &at);
+    /* Row addresses depend on the tokens; every row begins in the same bank. */
+    struct cmd *c = emit_load(l, RING_AUX, src, b->rows, d, d, T_EMBED, true, true);
+    c->rows = (uint32_t)b->rows;
+    c->row_bytes = (uint32_t)d;
+    struct cmd *v = emit_vec(l, VEC_GATHER, b->rows, d);
+    v->src = (struct slot_use){.ring = RING_AUX, .stage = 2, .release = true};
+    v->dst = (struct slot_use){.ring = RING_OUT, .stage = 2, .acquire = true, .commit = true};
+    v->out_bytes = 2;
+    struct where dst = e->dst;
+    struct affine da = aff_scale(b->tok, (int64_t)l->x.pitch);
+    dst.addr = aff_add(dst.addr, &da);
+    emit_store(l, dst, b->rows, d * 2, l->x.pitch, T_RESIDUAL, true);
+}
+
+static void embed_block(struct lower *l, void *arg, const struct block *b)
+{
+    struct embed *e = arg;
+    if (l->embed_ext) {
+        prog_wait(l->p, THREAD_ACCEL, UNIT_LOAD, l->emb_full, b->rows);
+        e->table = (struct where){aff((int64_t)l->emb_stage), L2RING_NONE};
+    } else { /* any row: the address pattern of consecutive ones */
+        e->table = (struct where){aff((int64_t)l->embed_base), L2RING_NONE};
+    }
+    e->dst = tensor_out(l, &l->x, b);
+    each_block(l, b->rows, min64(e->rows, b->rows), NULL, embed_rows, e);
+    if (l->embed_ext)
+        prog_post(l->p, THREAD_ACCEL, UNIT_LOAD, l->emb_free, 1);
+    tensor_out_end(l, &l->x);
+}
+
+/* The host fetches one row a token: their places are not in sequence. */
+static void host_embed(struct lower *l, uint64_t rows)
+{
+    uint64_t d = l->w->shape.d_model;
+    prog_wait(l->p, THREAD_HOST, N_UNITS, l->emb_free, 1);
+    unsigned depth = prog_repeat(l->p, THREAD_HOST, aff((int64_t)rows));
+    struct cmd *c = prog_add(l->p, THREAD_HOST, OP_UDMA_RX, N_UNITS);
+    c->addr = aff_term(aff((int64_t)l->emb_stage), depth, (int64_t)d);
+    c->ext = aff_term(aff((int64_t)l->embed_base), depth, (int64_t)d);
+    c->row_bytes = (uint32_t)((d + 3) / 4 * 4);
+    c->tensor = T_EMBED;
+    c->token = l->emb_full;
+    prog_end(l->p, THREAD_HOST);
+}
+
+static void host_embeds(struct lower *l, uint64_t tokens, uint64_t rows)
+{
+    uint64_t full = tokens / rows, rest = tokens % rows;
+    if (full > 1) {
+        prog_repeat(l->p, THREAD_HOST, aff((int64_t)full));
+        host_embed(l, rows);
+        prog_end(l->p, THREAD_HOST);
+    } else if (full) {
+        host_embed(l, rows);
+    }
+    if (rest)
+        host_embed(l, rest);
+}
+
+void emit_embed(struct lower *l, uint64_t tokens)
+{
+    uint64_t d = l->w->shape.d_model, rows = min64(l->T, tokens);
+    struct embed e = {.rows = min64(l->aux_slot / d, l->out_slot / (2 * d))};
+    struct tensor *none[] = {NULL}, *outs[] = {&l->x, NULL};
+    if (l->embed_ext)
+        host_embeds(l, tokens, rows);
+    each_staged(l, tokens, rows, none, outs, embed_block, &e);
+    tensor_written(&l->x, tokens, rows, 1);
+}

@@ -1,0 +1,57 @@
+/* A workload: a network (or one kernel), the form of retention, the phase, the
+ * quantization and the mapping. Immutable after work_decode. */
+#ifndef WORKLOADS_WORK_H
+#define WORKLOADS_WORK_H
+
+#include "base/schema.h"
+
+enum work_kind { WORK_NETWORK, WORK_MSR, WORK_GEMM };
+enum work_form { FORM_PARALLEL, FORM_RECURRENT, FORM_CHUNKWISE };
+enum work_phase { PHASE_PREFILL, PHASE_DECODE, PHASE_BOTH };
+enum work_decode_by { DECODE_STATE, DECODE_KV_CACHE };
+enum work_lm_head { LM_LAST, LM_ALL, LM_NONE };
+enum map_order { ORDER_AUTO, ORDER_LAYER, ORDER_BLOCK, ORDER_TOKEN };
+enum activation { ACTIVATION_SWISH, ACTIVATION_GELU };
+
+struct shape { /* facts/retnet.md section 3 */
+    uint64_t d_model, heads, value_dim, ffn_dim, layers, vocab;
+    int gamma;      /* 0 formula 1 - 2^(-5-h), 1 linspace */
+    int activation; /* enum activation */
+    bool pre_norm;
+};
+struct quant { /* section 6; widths in bits */
+    uint64_t weights, activations, residual;
+};
+struct map { /* FIELD_AUTO: chosen by lowering, reported in the notes */
+    uint64_t token_block;
+    int order; /* enum map_order */
+    bool spill;
+};
+struct work {
+    const char *name, *title;
+    int kind, form, phase, decode, lm_head;
+    uint64_t seq, tokens, chunk, batch;
+    struct shape shape;
+    struct quant quant;
+    struct map map;
+    uint64_t m, n, k; /* WORK_GEMM: C[m,n] = A[m,k] B[k,n] */
+    uint64_t sample_cycles; /* host work between two generated tokens; FIELD_AUTO: 2 a vocabulary entry */
+};
+
+const struct section *work_section(void);
+/* NULL on error; lives in `a`. Rejects shapes that do not divide, with the reason. */
+struct work *work_decode(struct arena *a, const struct ynode *root, struct err *err);
+
+static inline uint64_t work_dk(const struct work *w)
+{
+    return w->shape.d_model / w->shape.heads;
+}
+static inline uint64_t work_dv(const struct work *w)
+{
+    return w->shape.value_dim / w->shape.heads;
+}
+/* Useful MACs by the closed forms of facts/retnet.md section 2; the oracle for
+ * the program's count. */
+uint64_t work_macs(const struct work *w);
+
+#endif
