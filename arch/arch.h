@@ -87,12 +87,11 @@ struct hyperram_cfg {
 };
 enum offchip_kind { OFFCHIP_HYPERRAM, OFFCHIP_NONE };
 struct stream_cfg {
-    const char *name;
     int issue; /* 0 decoupled, 1 lockstep */
     uint64_t fifo, dims;
 };
 struct streamer_cfg {
-    struct list streams; /* struct stream_cfg: load, weight, store */
+    struct stream_cfg load, weight, store;
     uint64_t start_cycles, latency_cycles;
     int transpose; /* enum transpose_kind */
 };

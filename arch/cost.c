@@ -48,7 +48,8 @@ static bool set_params(const struct tech *t, const struct tech_class *c, const s
         while (k < item->n_params && strcmp(item->params[k].name, c->params[i]) != 0)
             k++;
         if (k == item->n_params)
-            return err_add(err, ERR_CONFIG, &c->at, "%s: class `%s` needs the parameter `%s`", item->component,
+            return err_add(err, ERR_CONFIG, &c->at, "%s: class `%s` needs the parameter `%s`",
+                           item->component,
                            c->name, c->params[i]);
         slots[tech_slot_param(t) + i] = item->params[k].value;
     }
@@ -71,7 +72,8 @@ static bool book(struct cost_line *l, uint64_t count, double attojoules)
 
 static bool too_big(const struct cost_item *item, const char *action, struct err *err)
 {
-    return err_add(err, ERR_DATA, NULL, "%s: the energy of `%s` (class `%s`) is not a number from 0 to 2^63 fJ",
+    return err_add(err, ERR_DATA, NULL,
+                   "%s: the energy of `%s` (class `%s`) is not a number from 0 to 2^63 fJ",
                    item->component, action, item->cls);
 }
 
@@ -83,7 +85,8 @@ static bool unknown_action(const struct tech_class *c, const struct cost_item *i
     for (size_t i = 0; i < c->n_actions; i++)
         names[i] = c->actions[i].name;
     near = text_nearest(name, names, c->n_actions);
-    return err_add(err, ERR_CONFIG, &c->at, "%s: class `%s` has no action `%s`%s%s%s", item->component, c->name,
+    return err_add(err, ERR_CONFIG, &c->at, "%s: class `%s` has no action `%s`%s%s%s", item->component,
+                   c->name,
                    name, near ? " (did you mean `" : "", near ? near : "", near ? "`?)" : "");
 }
 
@@ -198,7 +201,8 @@ bool tech_price(const struct tech *t, const struct cost_item *item, uint64_t soc
     out->area_um2 = out->area_ge * ge_um2 * t->fixed[TECH_CAL_AREA];
     out->path_fo4 = item->path && c->path ? expr_eval(c->path, slots) : 0;
     if (not_legal(out->path_fo4))
-        return err_add(err, ERR_CONFIG, &c->at, "%s: class `%s`: the path is %g FO4", item->component, c->name,
+        return err_add(err, ERR_CONFIG, &c->at, "%s: class `%s`: the path is %g FO4", item->component,
+                       c->name,
                        out->path_fo4);
     return price_actions(t, c, item, slots, out, err) &&
            price_background(t, c, item, slots, soc_hz, out, err);

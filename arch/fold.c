@@ -13,10 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { TOKEN_WORDS = (PROG_MAX_TOKENS + 63) / 64 };
+
 struct snapshot {
     bool valid;
     struct text state;
     struct thread thread[N_THREADS];
+    uint32_t token[PROG_MAX_TOKENS];
     uint64_t time; /* ticks, skipped ones included */
     uint64_t counter[MAX_COUNTERS], macs, macs_issued, traffic[N_TENSOR_KINDS][4], cause[N_CAUSES];
     uint64_t layer_cycles[MAX_LAYERS], layer_marks, layer_pending;
@@ -29,6 +32,7 @@ struct fold {
     struct snapshot snap[PROG_MAX_DEPTH];
     uint64_t seen[PROG_MAX_DEPTH]; /* boundaries since the loop was entered */
     uint64_t *modulus[N_THREADS];  /* by pc of a REPEAT; 0: never fold */
+    uint64_t (*waits[N_THREADS])[TOKEN_WORDS]; /* by pc of a REPEAT: tokens its body waits for */
     int64_t *layer_step;           /* by pc of an accel REPEAT: layers an iteration advances marks by */
 };
 
@@ -149,7 +153,6 @@ static void machine_state(const struct machine *m, struct text *out)
     for (unsigned th = 0; th < N_THREADS; th++)
         for (unsigned r = 0; r < m->prog->n_l2rings; r++)
             put(out, m->thread[th].part[r] % m->prog->l2rings[r].parts);
-    text_addn(out, (const char *)m->token, m->prog->n_tokens * sizeof m->token[0]);
     for (unsigned u = 0; u < N_UNITS; u++)
         put_unit(m, &m->unit[u], out);
     for (unsigned i = 0; arch_classes[i]; i++)
@@ -164,6 +167,7 @@ static void save(struct machine *m, struct snapshot *s, const struct text *state
     s->state.len = 0;
     text_addn(&s->state, state->s, state->len);
     memcpy(s->thread, m->thread, sizeof s->thread);
+    memcpy(s->token, m->token, sizeof s->token);
     s->time = m->now + m->skipped;
     memcpy(s->counter, m->counter, sizeof s->counter);
     s->macs = m->macs;
@@ -191,6 +195,46 @@ static uint64_t periods_left(const uint64_t *modulus, const struct thread *old, 
         if (now->idx[d] < old->idx[d] || fit != UINT64_MAX || !mod || (now->idx[d] - old->idx[d]) % mod)
             return 0;
         fit = (now->frame[d].trips - 1 - now->idx[d]) / (now->idx[d] - old->idx[d]);
+    }
+    return fit;
+}
+
+/* The loop level at which a thread moved between two positions; -1: it did not. */
+static int moved_level(const struct thread *old, const struct thread *now)
+{
+    for (unsigned d = 0; d < now->depth; d++)
+        if (old->idx[d] != now->idx[d])
+            return (int)d;
+    return -1;
+}
+
+static bool waited(const struct machine *m, enum thread_id th, const struct thread *old, unsigned token)
+{
+    const struct thread *now = &m->thread[th];
+    int level = moved_level(old, now);
+    return level >= 0 && m->fold->waits[th][now->frame[level].pc][token / 64] >> (token % 64) & 1;
+}
+
+/* Credits that a loop only piles up for somebody behind it do not shape what
+ * happens inside: they grow by the period's difference. The period may not be
+ * repeated so often that the host, asleep on such a token, would wake. */
+static uint64_t token_periods(const struct machine *m, const struct snapshot *s)
+{
+    uint64_t fit = UINT64_MAX;
+    const struct thread *host = &m->thread[THREAD_HOST];
+    const struct cmd *sleep = &m->prog->cmds[THREAD_HOST][host->pc];
+    for (unsigned t = 0; t < m->prog->n_tokens; t++) {
+        if (m->token[t] == s->token[t])
+            continue;
+        if (m->token[t] < s->token[t] || waited(m, THREAD_ACCEL, &s->thread[THREAD_ACCEL], t) ||
+            waited(m, THREAD_HOST, &s->thread[THREAD_HOST], t))
+            return 0;
+        if (sleep->op != OP_WAIT || sleep->token != t)
+            continue;
+        if (m->token[t] >= sleep->count)
+            return 0;
+        uint64_t k = (sleep->count - 1 - m->token[t]) / (m->token[t] - s->token[t]);
+        fit = k < fit ? k : fit;
     }
     return fit;
 }
@@ -242,6 +286,8 @@ static void jump(struct machine *m, const struct snapshot *s, uint64_t k, unsign
     else
         multiply_layers(m, s, k, (uint64_t)step);
     multiply(&m->layer_marks, &s->layer_marks, 1, k);
+    for (unsigned t = 0; t < m->prog->n_tokens; t++)
+        m->token[t] += (uint32_t)(k * (m->token[t] - s->token[t]));
     advance(accel, &s->thread[THREAD_ACCEL], k);
     advance(&m->thread[THREAD_HOST], &s->thread[THREAD_HOST], k);
     m->skipped += k * ticks;
@@ -270,7 +316,8 @@ static void observe(void *self, uint64_t now)
     if (s->valid && equal(m, s, &f->state)) {
         uint64_t a = periods_left(f->modulus[THREAD_ACCEL], &s->thread[THREAD_ACCEL], accel);
         uint64_t h = periods_left(f->modulus[THREAD_HOST], &s->thread[THREAD_HOST], &m->thread[THREAD_HOST]);
-        uint64_t k = a < h ? a : h;
+        uint64_t k = a < h ? a : h, c = token_periods(m, s);
+        k = c < k ? c : k;
         if (k > 0 && k != UINT64_MAX) {
             jump(m, s, k, d);
             s->valid = false;
@@ -296,6 +343,17 @@ void fold_boundary(struct machine *m, unsigned depth)
     machine_post(m, &f->event, m->now, PHASE_OBSERVE);
 }
 
+static void find_waits(const struct machine *m, struct fold *f, enum thread_id th)
+{
+    const struct cmd *cmds = m->prog->cmds[th];
+    f->waits[th] = xrealloc(NULL, m->prog->n[th] + 1, sizeof f->waits[th][0]);
+    memset(f->waits[th], 0, (m->prog->n[th] + 1) * sizeof f->waits[th][0]);
+    for (uint32_t pc = 0; pc < m->prog->n[th]; pc++)
+        for (uint32_t i = pc + 1; cmds[pc].op == OP_REPEAT && i < cmds[pc].match; i++)
+            if (cmds[i].op == OP_WAIT)
+                f->waits[th][pc][cmds[i].token / 64] |= 1ull << (cmds[i].token % 64);
+}
+
 bool fold_init(struct machine *m, struct err *err)
 {
     (void)err;
@@ -309,6 +367,8 @@ bool fold_init(struct machine *m, struct err *err)
         for (uint32_t pc = 0; pc < m->prog->n[th]; pc++)
             f->modulus[th][pc] = m->prog->cmds[th][pc].op == OP_REPEAT ? modulus_of(m, th, pc) : 0;
     }
+    for (int th = 0; th < N_THREADS; th++)
+        find_waits(m, f, th);
     f->layer_step = xrealloc(NULL, m->prog->n[THREAD_ACCEL] + 1, sizeof *f->layer_step);
     for (uint32_t pc = 0; pc < m->prog->n[THREAD_ACCEL]; pc++)
         f->layer_step[pc] = m->prog->cmds[THREAD_ACCEL][pc].op == OP_REPEAT ? layer_step_of(m, pc) : 0;
@@ -325,6 +385,8 @@ void fold_finish(struct machine *m)
     text_finish(&f->state);
     free(f->modulus[THREAD_ACCEL]);
     free(f->modulus[THREAD_HOST]);
+    free(f->waits[THREAD_ACCEL]);
+    free(f->waits[THREAD_HOST]);
     free(f->layer_step);
     free(f);
 }

@@ -104,13 +104,13 @@ static bool move_word(struct machine *m, uint64_t bytes)
     struct channel *c = &u->ch[u->dir];
     if (u->dir == 1) {
         /* The dual-clock FIFO of 8 sits in front of the channel's own. */
-        if (c->fifo_words >= m->udma_cfg->fifo_words + 8)
+        if (c->fifo_bytes + bytes > 4 * (m->udma_cfg->fifo_words + 8))
             return false;
-        c->fifo_words++;
+        c->fifo_bytes += bytes;
     } else {
-        if (!c->fifo_words)
+        if (c->fifo_bytes < bytes)
             return false;
-        c->fifo_words--;
+        c->fifo_bytes -= bytes;
     }
     c->ext_left -= bytes;
     u->burst_left -= bytes;
@@ -131,7 +131,7 @@ static void tick(void *self, uint64_t now)
     }
     uint64_t bytes = u->burst_left < 4 ? u->burst_left : 4;
     if (!move_word(m, bytes)) {
-        arm(m, 1); /* the PHY clock stops for one clock at a time */
+        u->stopped = true; /* until the FIFO moves */
         return;
     }
     uint64_t clks = (4 + h->bytes_per_phy_clk - 1) / h->bytes_per_phy_clk;
@@ -152,7 +152,10 @@ static void tick(void *self, uint64_t now)
 void hyperram_kick(struct machine *m)
 {
     struct udma *u = m->udma;
-    if (u->dir < 0 && !u->tick.queued)
+    if (u->stopped) {
+        u->stopped = false;
+        arm(m, 1);
+    } else if (u->dir < 0 && !u->tick.queued)
         start_burst(m);
 }
 
@@ -172,7 +175,8 @@ static bool init(struct machine *m, struct err *err)
 static void state(const struct machine *m, struct text *out)
 {
     const struct udma *u = m->udma;
-    uint64_t v[4] = {(uint64_t)(u->dir + 1), u->dir < 0 ? 0 : u->burst_left, (uint64_t)u->last, u->in_recovery};
+    uint64_t v[4] = {(uint64_t)(u->dir + 1), u->dir < 0 ? 0 : u->burst_left, (uint64_t)u->last,
+                     u->in_recovery | (uint64_t)u->stopped << 1};
     text_addn(out, (const char *)v, sizeof v);
 }
 

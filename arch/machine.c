@@ -143,7 +143,8 @@ static void report_deadlock(const struct machine *m, struct err *err)
         const struct issued *is = &unit->q[unit->head];
         text_printf(&t, "; %s unit at command %u", names[u], is->pc);
         if (is->c->op == OP_WAIT)
-            text_printf(&t, " waits for token %s (%u of %u)", m->prog->tokens[is->c->token].name,
+            text_printf(&t, " waits for token %s%s (%u of %u)", m->prog->tokens[is->c->token].name,
+                        m->prog->tokens[is->c->token].role,
                         m->token[is->c->token], is->c->count);
         else
             text_printf(&t, " waits for %s", unit->blocked >= 0 ? cause_names[unit->blocked] : "nothing");

@@ -35,6 +35,7 @@ struct cmd *prog_add(struct program *p, enum thread_id th, enum op op, enum unit
     c->src.ring = c->src2.ring = c->set.ring = c->dst.ring = RING_NONE;
     c->decay = -1;
     c->l2ring = L2RING_NONE;
+    c->token2 = TOKEN_NONE;
     c->planes = 1;
     c->rows = 1;
     c->passes = 1;
@@ -68,7 +69,7 @@ void prog_end(struct program *p, enum thread_id th)
 uint16_t prog_token(struct program *p, const char *name, uint32_t initial, enum wait_class cls)
 {
     assert(p->n_tokens < PROG_MAX_TOKENS);
-    p->tokens[p->n_tokens] = (struct token){.name = name, .initial = initial, .wait_class = (uint8_t)cls};
+    p->tokens[p->n_tokens] = (struct token){.name = name, .role = "", .initial = initial, .wait_class = (uint8_t)cls};
     return (uint16_t)p->n_tokens++;
 }
 
@@ -185,7 +186,7 @@ static void print_body(const struct program *p, const struct cmd *c, struct text
         print_affine(&c->addr, out);
         text_add(out, "] ext[");
         print_affine(&c->ext, out);
-        text_printf(out, "] %u B -> token %s", c->row_bytes, p->tokens[c->token].name);
+        text_printf(out, "] %u B -> token %s%s", c->row_bytes, p->tokens[c->token].name, p->tokens[c->token].role);
         break;
     case OP_MM:
         text_add(out, " rows ");
@@ -212,7 +213,7 @@ static void print_body(const struct program *p, const struct cmd *c, struct text
         print_affine(&c->trips, out);
         break;
     case OP_WAIT: case OP_POST:
-        text_printf(out, " %s %u", p->tokens[c->token].name, c->count);
+        text_printf(out, " %s%s %u", p->tokens[c->token].name, p->tokens[c->token].role, c->count);
         break;
     case OP_NEXT:
         text_printf(out, " %s", p->l2rings[c->l2ring].name);
@@ -242,7 +243,7 @@ void program_print(const struct program *p, struct text *out)
     for (unsigned r = 0; r < N_RINGS; r++)
         text_printf(out, "# slot of %s: %llu B\n", ring_names[r], (unsigned long long)p->slot_bytes[r]);
     for (unsigned t = 0; t < p->n_tokens; t++)
-        text_printf(out, "# token %s starts at %u\n", p->tokens[t].name, p->tokens[t].initial);
+        text_printf(out, "# token %s%s starts at %u\n", p->tokens[t].name, p->tokens[t].role, p->tokens[t].initial);
     for (int th = 0; th < N_THREADS; th++) {
         text_printf(out, "%s:\n", threads[th]);
         unsigned indent = 1;

@@ -18,7 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PROG_MAX_DEPTH = 10, PROG_MAX_TOKENS = 96, PROG_MAX_L2RINGS = 8, L2RING_NONE = 255 };
+enum { PROG_MAX_DEPTH = 10, PROG_MAX_TOKENS = 96, PROG_MAX_L2RINGS = 32, L2RING_NONE = 255, TOKEN_NONE = 65535 };
 
 enum op {
     /* accel */
@@ -128,6 +128,7 @@ struct cmd {
     uint32_t match;      /* REPEAT <-> END */
     uint8_t depth;       /* of the loop a REPEAT opens */
     uint16_t token;      /* WAIT POST, UDMA completion */
+    uint16_t token2;     /* UDMA completion, a second reader; TOKEN_NONE */
     uint32_t count;      /* WAIT POST */
     uint32_t cycles;     /* HOST_WORK */
     uint32_t layer_name; /* MARK: index of the layer class */
@@ -145,7 +146,7 @@ struct l2ring {
 };
 
 struct token {
-    const char *name;
+    const char *name, *role; /* role: what a credit means, "" when the name says it */
     uint32_t initial;
     uint8_t wait_class;
 };

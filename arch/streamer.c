@@ -18,7 +18,6 @@ static const char *const transpose_names[] = {"strided", "buffer", NULL};
 
 #define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct stream_cfg, m), .def = d
 static const struct field stream_fields[] = {
-    {F("name", FIELD_TEXT, name, NULL), .doc = "load, weight or store"},
     {F("issue", FIELD_ENUM, issue, "decoupled"), .names = issue_names,
      .doc = "whether the ports of a packet may be granted in different cycles and slip"},
     {F("fifo", FIELD_U64, fifo, "4"), .min = 1, .max = 16, .unit = "packets",
@@ -31,8 +30,9 @@ static const struct section stream_section = {"stream", "one stream", sizeof(str
 
 #define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct streamer_cfg, m), .def = d
 static const struct field fields[] = {
-    {F("streams", FIELD_LIST, streams, "[{name: load}, {name: weight}, {name: store}]"), .sub = &stream_section,
-     .doc = "the streams, in the order of the port multiplexer"},
+    {F("load", FIELD_SECTION, load, NULL), .sub = &stream_section, .doc = "L2 to activation and operand buffers"},
+    {F("weight", FIELD_SECTION, weight, NULL), .sub = &stream_section, .doc = "L2 to the weight sets"},
+    {F("store", FIELD_SECTION, store, NULL), .sub = &stream_section, .doc = "output buffer to L2"},
     {F("start_cycles", FIELD_U64, start_cycles, "2"), .max = 64, .unit = "cycles",
      .doc = "start of an idle stream to its first request", .prov = PROV_MEASURED,
      .source = "hwpe_stream v1.8.0: request visible at t+2 (facts/interconnect.md section 4)"},
@@ -75,6 +75,13 @@ struct streamer {
 
 static const uint8_t unit_stream[N_UNITS] = {[UNIT_LOAD] = 0, [UNIT_WEIGHT] = 1, [UNIT_STORE] = 2};
 static const uint8_t stream_unit[N_STREAMS] = {UNIT_LOAD, UNIT_WEIGHT, UNIT_STORE};
+
+static void stream_cfgs(const struct streamer_cfg *c, const struct stream_cfg *out[N_STREAMS])
+{
+    out[0] = &c->load;
+    out[1] = &c->weight;
+    out[2] = &c->store;
+}
 
 static bool strided(const struct machine *m, const struct cmd *c)
 {
@@ -310,12 +317,13 @@ static bool init(struct machine *m, struct err *err)
     m->streamer = st;
     st->ports = (uint8_t)m->tcdm_cfg->hwpe_ports;
     st->bank_mask = (uint32_t)m->tcdm_cfg->banks - 1;
-    const struct stream_cfg *cfg = m->streamer_cfg->streams.items;
+    const struct stream_cfg *cfg[N_STREAMS];
+    stream_cfgs(m->streamer_cfg, cfg);
     /* A buffer narrower than a packet takes it in several cycles. */
     uint64_t width[N_STREAMS] = {m->buffers->activation.width_bits, UINT64_MAX, m->buffers->output.width_bits};
     for (unsigned i = 0; i < N_STREAMS; i++) {
-        st->fifo[i] = (uint8_t)cfg[i].fifo;
-        st->lockstep[i] = cfg[i].issue == 1;
+        st->fifo[i] = (uint8_t)cfg[i]->fifo;
+        st->lockstep[i] = cfg[i]->issue == 1;
         uint64_t packet = st->ports * 32u;
         st->interval[i] = width[i] >= packet ? 1 : (uint8_t)((packet + width[i] - 1) / width[i]);
     }
@@ -354,18 +362,13 @@ static void state(const struct machine *m, struct text *out)
 
 static bool check(struct arch *a, const struct ynode *node, struct err *err)
 {
-    const struct streamer_cfg *c = ARCH_CFG(a, streamer);
+    const struct stream_cfg *s[N_STREAMS];
     static const char *const names[] = {"load", "weight", "store"};
-    const struct stream_cfg *s = c->streams.items;
-    bool ok = c->streams.n == N_STREAMS;
-    for (size_t i = 0; ok && i < N_STREAMS; i++)
-        ok = strcmp(s[i].name, names[i]) == 0;
-    if (!ok)
-        return err_add(err, ERR_CONFIG, &node->at, "arch.streamer.streams must be load, weight, store in this order");
+    stream_cfgs(ARCH_CFG(a, streamer), s);
     for (size_t i = 0; i < N_STREAMS; i++)
-        if (s[i].dims < 2)
-            return err_add(err, ERR_CONFIG, &node->at, "arch.streamer.streams.%s.dims is %llu; tiles need 2 or 3",
-                           s[i].name, (unsigned long long)s[i].dims);
+        if (s[i]->dims < 2)
+            return err_add(err, ERR_CONFIG, &node->at, "arch.streamer.%s.dims is %llu; tiles need 2 or 3", names[i],
+                           (unsigned long long)s[i]->dims);
     return true;
 }
 
@@ -377,10 +380,11 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     cost_param(it, "dims", 3);
     cost_param(it, "bits", 32);
     cost_count(it, "packet", (words + ports - 1) / ports);
-    const struct stream_cfg *cfg = m->streamer_cfg->streams.items;
+    const struct stream_cfg *cfg[N_STREAMS];
+    stream_cfgs(m->streamer_cfg, cfg);
     for (unsigned i = 0; i < N_STREAMS; i++) {
         it = cost_add(sink, "streamer", "fifo", ports);
-        cost_param(it, "depth", (double)cfg[i].fifo);
+        cost_param(it, "depth", (double)cfg[i]->fifo);
         cost_param(it, "width_bits", 32);
         cost_count(it, "push", n[C_LOAD_WORDS + i]);
     }

@@ -26,7 +26,8 @@ static bool name_taken(struct ctx *x, const struct place *at, const char *name)
 {
     for (size_t i = 0; i < x->n_names; i++)
         if (x->names[i] && strcmp(x->names[i], name) == 0)
-            return !err_add(x->err, ERR_CONFIG, at, "the name `%s` is already a coefficient, parameter or local",
+            return !err_add(x->err, ERR_CONFIG, at,
+                            "the name `%s` is already a coefficient, parameter or local",
                             name);
     return false;
 }
@@ -232,7 +233,8 @@ static bool probe(struct ctx *x)
     for (size_t i = 0; i < x->c->n_params; i++)
         slots[tech_slot_param(x->t) + i] = 64;
     if (!tech_fill(x->t, x->c, slots, why, sizeof(why)))
-        return err_add(x->err, ERR_CONFIG, x->at, "class `%s` with every parameter at 64: %s", x->c->name, why);
+        return err_add(x->err, ERR_CONFIG, x->at, "class `%s` with every parameter at 64: %s", x->c->name,
+                       why);
     for (size_t i = 0; i < x->c->n_actions; i++) {
         double e = expr_eval(x->c->actions[i].energy.expr, slots);
 
@@ -247,7 +249,8 @@ static bool probe(struct ctx *x)
 bool tech_load_class(struct arena *a, struct tech *t, const char *name, const struct ynode *node,
                      const struct place *key_at, const struct ynode *root, struct err *err)
 {
-    static const char *const keys[] = {"params", "memory", "locals", "area_ge", "area_um2", "path_fo4", "idle",
+    static const char *const keys[] = {"params", "memory", "locals", "area_ge", "area_um2", "path_fo4",
+                                       "idle",
                                        "leak", "actions", "doc", NULL};
     struct tech_class *c = &t->classes[t->n_classes];
     struct ctx x = {.a = a, .t = t, .c = c, .at = key_at, .n_names = t->n_coefs, .err = err};

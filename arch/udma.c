@@ -48,9 +48,9 @@ static void begin(struct machine *m, unsigned i)
     struct channel *c = &m->udma->ch[i];
     const struct transfer *t = channel_head(c);
     c->ext_left = t->bytes;
-    c->l2_left = ((uint64_t)(t->l2 & 3) + t->bytes + 3) / 4;
-    c->l2_word = (uint64_t)t->l2 >> 2;
-    c->fifo_words = 0;
+    c->l2_left = t->bytes;
+    c->l2_addr = (uint64_t)t->l2;
+    c->fifo_bytes = 0;
 }
 
 enum { C_RX_BYTES, C_TX_BYTES, C_TRANSFERS, C_WORDS };
@@ -71,6 +71,20 @@ void udma_enqueue(struct machine *m, const struct cmd *cmd, int64_t l2, int64_t 
     tcdm_wake(m);
 }
 
+/* Bytes that the next L2 access carries: up to the end of its word. */
+static uint64_t beat(const struct channel *c)
+{
+    uint64_t n = 4 - (c->l2_addr & 3);
+    return n < c->l2_left ? n : c->l2_left;
+}
+
+static void advance(struct channel *c)
+{
+    uint64_t n = beat(c);
+    c->l2_left -= n;
+    c->l2_addr += n;
+}
+
 uint32_t udma_requests(struct machine *m, uint8_t *bank)
 {
     struct udma *u = m->udma;
@@ -78,12 +92,12 @@ uint32_t udma_requests(struct machine *m, uint8_t *bank)
     uint32_t mask = 0;
     struct channel *tx = &u->ch[0], *rx = &u->ch[1];
     uint64_t banks = m->tcdm_cfg->banks;
-    if (tx->n && tx->l2_left && tx->fifo_words < cfg->fifo_words) {
-        bank[0] = (uint8_t)(tx->l2_word & (banks - 1));
+    if (tx->n && tx->l2_left && tx->fifo_bytes + 4 <= 4 * cfg->fifo_words) {
+        bank[0] = (uint8_t)(tx->l2_addr >> 2 & (banks - 1));
         mask |= 1;
     }
-    if (rx->n && rx->fifo_words) {
-        bank[1] = (uint8_t)(rx->l2_word & (banks - 1));
+    if (rx->n && rx->fifo_bytes && rx->fifo_bytes >= beat(rx)) {
+        bank[1] = (uint8_t)(rx->l2_addr >> 2 & (banks - 1));
         mask |= 2;
     }
     return mask;
@@ -92,12 +106,15 @@ uint32_t udma_requests(struct machine *m, uint8_t *bank)
 void udma_finish_transfer(struct machine *m, unsigned i)
 {
     struct channel *c = &m->udma->ch[i];
-    uint16_t token = channel_head(c)->c->token;
+    uint16_t token = channel_head(c)->c->token, token2 = channel_head(c)->c->token2;
     c->head = (c->head + 1) % 4;
     if (--c->n)
         begin(m, i);
     token_post(m, token, 1);
+    if (token2 != TOKEN_NONE)
+        token_post(m, token2, 1);
     hyperram_kick(m);
+    tcdm_wake(m); /* the next transfer may want to read */
     host_try(m);
 }
 
@@ -106,17 +123,16 @@ void udma_grants(struct machine *m, uint32_t granted)
     struct udma *u = m->udma;
     m->counter[m->cb.udma + C_WORDS] += (unsigned)__builtin_popcount(granted);
     if (granted & 1) {
-        u->ch[0].l2_left--;
-        u->ch[0].l2_word++;
-        u->ch[0].fifo_words++;
+        u->ch[0].fifo_bytes += beat(&u->ch[0]);
+        advance(&u->ch[0]);
         hyperram_kick(m);
     }
     if (!(granted & 2))
         return;
     struct channel *rx = &u->ch[1];
-    rx->l2_left--;
-    rx->l2_word++;
-    rx->fifo_words--;
+    rx->fifo_bytes -= beat(rx);
+    advance(rx);
+    hyperram_kick(m);
     /* The completion event belongs to the next cycle, when the write is done. */
     if (rx->l2_left == 0) {
         acct_sync(m);
@@ -156,7 +172,7 @@ static void state(const struct machine *m, struct text *out)
     for (unsigned i = 0; i < 2; i++) {
         const struct channel *c = &u->ch[i];
         uint64_t line = 4 * m->tcdm_cfg->banks, page = m->hyperram_cfg->burst_bytes;
-        uint64_t v[5] = {c->n, c->ext_left, c->l2_left, c->fifo_words, c->n ? c->l2_word & (m->tcdm_cfg->banks - 1) : 0};
+        uint64_t v[5] = {c->n, c->ext_left, c->l2_left, c->fifo_bytes, c->n ? c->l2_addr % line : 0};
         text_addn(out, (const char *)v, c->n ? sizeof v : sizeof v[0]);
         for (unsigned k = 0; k < c->n; k++) {
             const struct transfer *t = &c->q[(c->head + k) % 4];

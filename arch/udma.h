@@ -12,10 +12,10 @@ struct transfer {
 struct channel { /* one running transfer and `pending` queued ones */
     struct transfer q[4];
     unsigned head, n;
-    uint64_t ext_left;  /* bytes still to cross the off-chip interface */
-    uint64_t l2_left;   /* words still to cross the interconnect */
-    uint64_t fifo_words;
-    uint64_t l2_word;   /* word address of the next L2 access */
+    uint64_t ext_left;   /* bytes still to cross the off-chip interface */
+    uint64_t l2_left;    /* bytes still to cross the interconnect */
+    uint64_t fifo_bytes; /* between the two */
+    uint64_t l2_addr;    /* of the next L2 access */
 };
 struct udma {
     struct channel ch[2]; /* 0 tx: L2 -> off-chip, 1 rx */
@@ -25,6 +25,7 @@ struct udma {
     int dir;             /* channel of the running burst, -1 none */
     int last;            /* channel served last */
     bool in_recovery;
+    bool stopped;        /* the PHY clock waits for a FIFO */
 };
 /* Whoever of the two is built first makes the shared state. */
 void udma_create(struct machine *m);

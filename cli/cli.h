@@ -68,6 +68,7 @@ void cli_table_end(struct cli_table *t, struct text *out);
 const char *cli_count(uint64_t v, char *buf, size_t size);
 
 int cmd_check(int argc, char **argv);
+int cmd_estimate(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_lower(int argc, char **argv);
 int cmd_run(int argc, char **argv);

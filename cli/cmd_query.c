@@ -26,7 +26,8 @@ int cmd_query(int argc, char **argv)
         {.name = "list", .on = &list, .help = "names the canned queries"},
         {0}};
     const struct cli_command cmd = {
-        .name = "query", .usage = "query DB NAME|\"SELECT ...\" [--format table|csv|json] [--objectives a,b,c]",
+        .name = "query",
+        .usage = "query DB NAME|\"SELECT ...\" [--format table|csv|json] [--objectives a,b,c]",
         .options = options, .max_operands = 2, .needs = "needs a database and a query",
         .about = "Runs a canned query, or SQL that begins with SELECT or WITH and changes nothing.\n"
                  "The views v_points, v_latency, v_best_per_seq, v_pareto, v_breakdown, v_energy,\n"

@@ -11,7 +11,8 @@
 static const char head[] =
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>retsim report</title>\n"
-    "<style>\nbody{font:15px/1.45 Arial,sans-serif;margin:2em auto;max-width:1500px;padding:0 1em;color:#222}\n"
+    "<style>\nbody{font:15px/1.45 Arial,sans-serif;margin:2em auto;max-width:1500px;padding:0 1em;"
+    "color:#222}\n"
     "h2{margin-top:2em;border-bottom:1px solid #ccc}\n.scroll{overflow-x:auto}\n"
     "table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums}\n"
     "th,td{padding:2px 9px;border-bottom:1px solid #e4e4e4;text-align:left;white-space:nowrap}\n"

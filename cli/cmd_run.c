@@ -12,8 +12,7 @@ static const char about[] =
 static const char examples[] =
     "  retsim run -a configs/arch/pulpissimo_retention.yaml -w workloads/models/edge_kjv_d64.yaml\n"
     "  retsim run -a configs/arch/pulpissimo_retention.yaml \\\n"
-    "      -w workloads/models/edge_kjv_d64.yaml -s work.form=chunkwise -s work.chunk=32 -s "
-        "arch.engine.units=16 --json\n"
+    "      -w workloads/models/edge_kjv_d64.yaml -s work.form=chunkwise -s work.chunk=32 --json\n"
     "  retsim run -a configs/arch/pulpissimo_retention.yaml \\\n"
     "      -w workloads/models/edge_d256.yaml -s work.phase=decode -s work.tokens=16 -o points.db\n";
 

@@ -113,7 +113,8 @@ static int report(struct sweep_job *job, bool interrupted)
         return 75;
     }
     fprintf(stderr, "retsim sweep: %s: %llu of %llu points stored in %s (%llu new, %llu before",
-            rs_sweep_name(job->sweep), stored, mine, job->db_path, (unsigned long long)(job->n_new + job->n_failed),
+            rs_sweep_name(job->sweep), stored, mine, job->db_path,
+            (unsigned long long)(job->n_new + job->n_failed),
             (unsigned long long)(job->n_skipped + job->n_failed_before));
     if (failures)
         fprintf(stderr, ", %llu of them failures", failures);

@@ -18,6 +18,7 @@ struct command {
 /* Sorted by name. */
 static const struct command commands[] = {
     {"check", cmd_check, "checks architecture, workload, technology and sweep files"},
+    {"estimate", cmd_estimate, "costs of one component"},
     {"explain", cmd_explain, "explains the keys of these files"},
     {"lower", cmd_lower, "prints the program of a workload on an architecture"},
     {"merge", cmd_merge, "merges databases, such as those of shards"},

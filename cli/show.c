@@ -10,10 +10,9 @@ enum { BAR_WIDTH = 30, MAX_LAYERS_SHOWN = 12 };
 /* "1.23 MHz", "0 J". */
 static const char *quantity(double v, const char *unit, char *buf, size_t size)
 {
-    char number[32];
-    text_si(v, number, sizeof number);
-    bool bare = strchr(number, ' ') == NULL;
-    snprintf(buf, size, "%s%s%s", number, bare ? " " : "", unit);
+    text_si(v, buf, size);
+    size_t len = strlen(buf);
+    snprintf(buf + len, size - len, "%s%s", strchr(buf, ' ') ? "" : " ", unit);
     return buf;
 }
 
@@ -87,11 +86,11 @@ static void add_summary(const rs_design *d, const rs_summary *s, struct text *ou
         text_printf(out, " (estimated limit %s)", quantity((double)s->fmax_hz, "Hz", c, sizeof c));
     text_add(out, "\n");
     if (s->tokens)
-        text_printf(out, "tokens        %s, %s\n", cli_count(s->tokens, a, sizeof a),
-                    quantity(s->tokens_per_s, "tokens/s", b, sizeof b));
+        text_printf(out, "tokens        %s, %s tokens/s\n", cli_count(s->tokens, a, sizeof a),
+                    text_si(s->tokens_per_s, b, sizeof b));
     text_printf(out, "MACs          %s useful, %s issued; peak %" PRIu64 " a cycle\n",
                 cli_count(s->macs, a, sizeof a), cli_count(s->macs_issued, b, sizeof b),
-                    s->peak_macs_per_cycle);
+                s->peak_macs_per_cycle);
     text_printf(out, "utilization   %.1f %%\n", 100 * s->utilization);
     add_energy(s, out);
     text_printf(out, "power         %s\n", quantity(s->power_uw * 1e-6, "W", a, sizeof a));

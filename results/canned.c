@@ -52,8 +52,12 @@ const struct canned canned_queries[] = {
      "  WHERE rank = 1 WINDOW line AS (PARTITION BY work, arch_hash, phase, work_tokens, batch, method,"
      "   model_version, tech_hash ORDER BY seq))"
      " SELECT work, arch, array, phase, seq, form AS best, chunk, cycles, time_ms, second,"
-     "  lead AS times_faster, CASE WHEN before <> form THEN before || ' -> ' || form || ' between ' ||"
-     "  before_seq || ' and ' || seq END AS crossover"
+     "  lead AS times_faster, CASE WHEN before <> form AND cycles < (SELECT o.cycles FROM ranked o"
+     "   WHERE o.work = best.work AND o.arch_hash = best.arch_hash AND o.phase IS best.phase"
+     "   AND o.seq = best.seq AND o.work_tokens IS best.work_tokens AND o.batch IS best.batch"
+     "   AND o.method = best.method AND o.model_version = best.model_version"
+     "   AND o.tech_hash = best.tech_hash AND o.form = best.before)"
+     "  THEN before || ' -> ' || form || ' between ' || before_seq || ' and ' || seq END AS crossover"
      " FROM best ORDER BY work, arch, arch_hash, phase, seq, batch, work_tokens, tech_hash"},
     {"failures", "points that could not run, and why",
      "SELECT work, arch, phase, form, chunk, seq, code, message FROM failure"

@@ -156,7 +156,8 @@ bool gnuplot_draw(struct figure *fig, const char *path, char **text_out, rs_err 
         return true;
     }
     if (!fig->is_text && terminal_of(path) < 0)
-        return rs_err_add(err, 64, "`%s`: pictures end in .svg, .png or .pdf; `-` draws in the terminal", path);
+        return rs_err_add(err, 64, "`%s`: pictures end in .svg, .png or .pdf; `-` draws in the terminal",
+                          path);
     add_head(&script, fig, path);
     text_add(&script, fig->script.s ? fig->script.s : "");
     text_add(&script, "\nunset multiplot\nunset output\n");

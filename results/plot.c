@@ -193,12 +193,12 @@ static void key_entry(struct figure *fig, const struct plot_key *k, unsigned tag
     struct text *s = &fig->script;
     double w = fig->width_px, h = fig->height_px, x = x_px / w, y = y_px / h, end = (x_px + KEY_MARK_PX) / w;
     if (k->kind == KEY_BOX)
-        text_printf(s, "set object %u rectangle from screen %.5f,%.5f to screen %.5f,%.5f fc rgb '%s' fs solid "
-                    "1 border lc rgb '#ffffff'\n", tag, (x_px + 14) / w, (y_px - 6) / h, end, (y_px + 6) / h,
-                    k->colour);
+        text_printf(s, "set object %u rectangle from screen %.5f,%.5f to screen %.5f,%.5f fc rgb '%s' "
+                    "fs solid 1 border lc rgb '#ffffff'\n", tag, (x_px + 14) / w, (y_px - 6) / h, end,
+                    (y_px + 6) / h, k->colour);
     else if (k->kind == KEY_LINE)
-        text_printf(s, "set arrow %u from screen %.5f,%.5f to screen %.5f,%.5f nohead lc rgb '%s' lw %g dt %d\n",
-                    tag, x, y, end, y, k->colour, k->width, k->dash ? k->dash : 1);
+        text_printf(s, "set arrow %u from screen %.5f,%.5f to screen %.5f,%.5f nohead lc rgb '%s' "
+                    "lw %g dt %d\n", tag, x, y, end, y, k->colour, k->width, k->dash ? k->dash : 1);
     if (k->point)
         text_printf(s, "set label %u '' at screen %.5f,%.5f point pt %d ps 1 lc rgb '%s'\n", tag + 1,
                     (x + end) / 2, y, k->point, k->colour);

@@ -4,17 +4,21 @@
 
 #include <string.h>
 
-enum { COL_JOB, COL_ENGINE, COL_FORM, COL_PEAK, COL_TIME, COL_ENERGY, COL_AREA, MAX_JOBS = 4, MAX_SIZES = 200 };
+enum { COL_JOB, COL_ENGINE, COL_FORM, COL_PEAK, COL_TIME, COL_ENERGY, COL_AREA, MAX_SIZES = 200 };
 
 static const char sql[] =
-    "WITH sized AS (SELECT work || ' ' || coalesce(phase, '') || coalesce(' ' || seq, '') AS job,"
+    "WITH sized AS (SELECT work, phase, seq, min(macs / max(tokens, 1)) OVER (PARTITION BY work) AS net_size,"
+    " work || ' ' || coalesce(phase, '') || coalesce(' ' || seq, '') AS job,"
     " CASE engine_style WHEN 'systolic' THEN 'systolic ' || coalesce(dataflow, '') ELSE"
     " replace(coalesce(engine_style, 'engine'), '_', ' ') END AS engine, coalesce(form, '') AS form,"
-    " peak_macs_per_cycle, time_ms, energy_uj, area_mm2 FROM v_points)"
+    " peak_macs_per_cycle, time_ms, energy_uj, area_mm2 FROM v_points),"
+    " jobs AS (SELECT job, phase, net_size, count(DISTINCT peak_macs_per_cycle) AS n, row_number() OVER"
+    "  (PARTITION BY work, phase ORDER BY count(DISTINCT peak_macs_per_cycle) DESC, seq DESC) AS place"
+    "  FROM sized GROUP BY job),"
+    " shown AS (SELECT * FROM jobs WHERE place = 1 AND n > 1 ORDER BY phase DESC, net_size, job LIMIT 4)"
     " SELECT job, engine, form, peak_macs_per_cycle, min(time_ms) AS time_ms, min(energy_uj) AS energy_uj,"
-    " min(area_mm2) AS area_mm2 FROM sized WHERE job IN (SELECT job FROM sized GROUP BY job"
-    " HAVING count(DISTINCT peak_macs_per_cycle) > 1 ORDER BY count(*) DESC, job LIMIT 4)"
-    " GROUP BY job, engine, form, peak_macs_per_cycle ORDER BY job, engine, form, peak_macs_per_cycle";
+    " min(area_mm2) AS area_mm2 FROM sized JOIN shown s USING(job) GROUP BY job, engine, form,"
+    " peak_macs_per_cycle ORDER BY s.phase DESC, s.net_size, job, engine, form, peak_macs_per_cycle";
 
 struct names {
     struct plot_names jobs, engines, forms;
@@ -59,7 +63,8 @@ static void draw_key(struct figure *fig, const struct names *names)
     for (size_t e = 0; e < names->engines.n && n < PLOT_MAX_LINES / 2; e++)
         keys[n++] = (struct plot_key){names->engines.v[e], plot_colours[e % 5], KEY_LINE, 0, 1, 4};
     for (size_t f = 0; f < names->forms.n && n < PLOT_MAX_LINES && names->forms.n > 1; f++)
-        keys[n++] = (struct plot_key){names->forms.v[f], "#444444", KEY_LINE, points[f % 4], dashes[f % 4], 1.8};
+        keys[n++] = (struct plot_key){names->forms.v[f], "#444444", KEY_LINE, points[f % 4], dashes[f % 4],
+                                      1.8};
     plot_key_draw(fig, keys, n);
 }
 
@@ -80,7 +85,8 @@ static void draw_panel(struct figure *fig, const struct plot_rows *r, const stru
     }
     text_add(s, "set title ");
     plot_quote(s, arena_printf(&fig->arena, "%s%s", names->jobs.v[job], by_form ? "" : ": any form"));
-    text_printf(s, "\nset ylabel '%s'\n%s\n", label, fig->is_text ? "set key outside right top Left reverse" : "");
+    text_printf(s, "\nset ylabel '%s'\n%s\n", label,
+                fig->is_text ? "set key outside right top Left reverse" : "");
     if (job == 0 && col == COL_TIME)
         draw_key(fig, names);
     plot_axis(fig, 'y', true);
@@ -109,7 +115,8 @@ bool plot_array(struct rs_db *db, struct figure *fig, rs_err *err)
     }
     struct plot_grid grid = {.rows = (unsigned)names.jobs.n, .cols = 3, .panel_w = 330, .panel_h = 270,
                              .left = 80, .right = 25, .top = 75, .bottom = 95, .gap_x = 85, .gap_y = 95,
-                             .title = "Latency, energy and area over the size of the PE array (best shape of a size)"};
+                             .title = "Latency, energy and area over the size of the PE array (best of each "
+                                      "size)"};
     plot_grid_begin(fig, &grid);
     text_add(&fig->script, "set logscale x 2\nset xtics 1,2\nset xlabel 'peak MAC per cycle'\n");
     for (size_t job = 0; job < names.jobs.n; job++) {

@@ -8,12 +8,14 @@ enum { COL_JOB, COL_FORM, COL_TIME, COL_ENERGY };
 /* For each network and phase the sequence length with most points. Ordered so
  * that a front is found in one pass: by latency, then energy. */
 static const char sql[] =
-    "WITH p AS (SELECT *, work || ' ' || coalesce(phase, '') || coalesce(' ' || seq, '') AS job FROM v_points),"
+    "WITH p AS (SELECT *, work || ' ' || coalesce(phase, '') || coalesce(' ' || seq, '') AS job"
+    "  FROM v_points),"
     " jobs AS (SELECT job, work, phase, count(*) AS n, row_number() OVER (PARTITION BY work, phase"
-    "  ORDER BY count(*) DESC, seq DESC) AS place, min(macs / max(tokens, 1)) AS net_size FROM p GROUP BY job),"
+    "  ORDER BY count(*) DESC, seq DESC) AS place, min(macs / max(tokens, 1)) AS net_size"
+    "  FROM p GROUP BY job),"
     " shown AS (SELECT * FROM jobs WHERE place = 1 AND n > 1 ORDER BY n DESC, phase DESC, job LIMIT 6)"
-    " SELECT p.job, coalesce(p.form, '') AS form, us_per_token, nj_per_token, array, dataflow, chunk, area_mm2"
-    " FROM p JOIN shown s ON s.job = p.job"
+    " SELECT p.job, coalesce(p.form, '') AS form, us_per_token, nj_per_token, array, dataflow, chunk,"
+    " area_mm2 FROM p JOIN shown s ON s.job = p.job"
     " ORDER BY s.phase DESC, s.net_size, p.job, us_per_token, nj_per_token, key";
 
 static int form_block(struct figure *fig, const struct plot_rows *r, const char *job, const char *form)
@@ -49,7 +51,8 @@ static void draw_key(struct figure *fig, const struct plot_names *forms)
     size_t n = 0;
     for (size_t f = 0; f < forms->n && n < PLOT_MAX_LINES - 1; f++) {
         struct plot_style s = plot_form_style(forms->v[f]);
-        keys[n++] = (struct plot_key){forms->v[f][0] ? forms->v[f] : "point", s.colour, KEY_POINT, s.point, 0, 0};
+        const char *name = forms->v[f][0] ? forms->v[f] : "point";
+        keys[n++] = (struct plot_key){name, s.colour, KEY_POINT, s.point, 0, 0};
     }
     keys[n++] = (struct plot_key){"Pareto front", "#000000", KEY_LINE, 6, 1, 1.2};
     plot_key_draw(fig, keys, n);

@@ -142,11 +142,12 @@ static bool draw(struct rs_db *db, const struct seq_plot *sp, struct figure *fig
 
 /* Several architectures of one name or several chunks: the best one is drawn. */
 #define SELECT_SEQ(values) \
-    "SELECT CASE WHEN (SELECT count(DISTINCT arch) FROM point p WHERE p.work = v.work AND seq IS NOT NULL) > 1" \
-    " THEN work || ' on ' || arch ELSE work END AS network, phase, form, seq, " values \
+    "SELECT CASE WHEN (SELECT count(DISTINCT arch) FROM point p WHERE p.work = v.work" \
+    " AND seq IS NOT NULL) > 1 THEN work || ' on ' || arch ELSE work END AS network, phase, form, seq," \
+    " " values \
     " FROM v_points v WHERE form IS NOT NULL AND phase IS NOT NULL AND seq > 0" \
-    " GROUP BY work, arch, phase, form, seq ORDER BY min(macs / tokens) OVER (PARTITION BY work), work, arch," \
-    " phase DESC, form, seq"
+    " GROUP BY work, arch, phase, form, seq" \
+    " ORDER BY min(macs / max(tokens, 1)) OVER (PARTITION BY work), work, arch, phase DESC, form, seq"
 
 bool plot_latency(struct rs_db *db, struct figure *fig, rs_err *err)
 {

@@ -57,7 +57,8 @@ static size_t segment_of(const struct bars *b, const char *name)
 }
 
 /* Rows of one bar follow each other. Groups are set apart by a gap. */
-static void collect(struct figure *fig, const struct stack_plot *sp, const struct plot_rows *r, struct bars *b)
+static void collect(struct figure *fig, const struct stack_plot *sp, const struct plot_rows *r,
+                    struct bars *b)
 {
     const char *last = NULL;
     double x = 0;
@@ -101,8 +102,8 @@ static unsigned box_block(struct figure *fig, const struct stack_plot *sp, const
         double y = 0, per = sp->share && bar->total > 0 ? 100 / bar->total : 1;
         for (size_t k = 0; k < b->segments.n && !strcmp(bar->panel, panel); k++) {
             if (bar->v[k] > 0)
-                text_printf(&fig->script, "%g %g %g %.7g %.7g 0x%s\n", bar->x, bar->x - 0.42, bar->x + 0.42, y,
-                            y + bar->v[k] * per, plot_colours[k] + 1);
+                text_printf(&fig->script, "%g %g %g %.7g %.7g 0x%s\n", bar->x, bar->x - 0.42, bar->x + 0.42,
+                            y, y + bar->v[k] * per, plot_colours[k] + 1);
             y += bar->v[k] * per;
         }
     }
@@ -110,7 +111,8 @@ static unsigned box_block(struct figure *fig, const struct stack_plot *sp, const
     return fig->n_blocks++;
 }
 
-static double add_tics(struct figure *fig, const struct stack_plot *sp, const struct bars *b, const char *panel)
+static double add_tics(struct figure *fig, const struct stack_plot *sp, const struct bars *b,
+                       const char *panel)
 {
     struct text *s = &fig->script;
     double end = 0;
@@ -169,8 +171,8 @@ static void draw_panel(struct figure *fig, const struct stack_plot *sp, const st
     text_printf(s, "set xrange [-0.8:%g]\n", end + 0.8);
     if (first)
         draw_key(fig, b);
-    text_printf(s, "plot $d%u using 1:(0):2:3:4:5:6 with boxxyerror fs solid 1 border lc rgb '#ffffff' lw 0.5 "
-                "fc rgb variable notitle\n", block);
+    text_printf(s, "plot $d%u using 1:(0):2:3:4:5:6 with boxxyerror fs solid 1 border lc rgb '#ffffff' "
+                "lw 0.5 fc rgb variable notitle\n", block);
     plot_key_end(fig);
 }
 
@@ -256,8 +258,8 @@ static bool draw(struct rs_db *db, const struct stack_plot *sp, struct figure *f
     plot_quote(&fig->script, sp->x_label);
     text_add(&fig->script, "\nset ylabel ");
     plot_quote(&fig->script, sp->y_label);
-    text_printf(&fig->script, "\nset yrange [0:%s]\nunset grid\nset grid ytics lc rgb '#dddddd' lw 0.7 lt 1\n",
-                sp->share ? "100" : "*");
+    text_printf(&fig->script, "\nset yrange [0:%s]\nunset grid\n"
+                              "set grid ytics lc rgb '#dddddd' lw 0.7 lt 1\n", sp->share ? "100" : "*");
     for (size_t p = 0; p < panels; p++)
         draw_panel(fig, sp, &b, b.panels.v[p], p == 0);
     return true;
@@ -279,8 +281,8 @@ bool plot_breakdown(struct rs_db *db, struct figure *fig, rs_err *err)
         "Where the cycles go",
         BEST " SELECT " PANEL " coalesce(b.seq, b.array) AS label, b.cycles AS total_cycles, s.cause,"
         " s.cycles FROM best b JOIN breakdown s ON s.key = b.key" BEST_ORDER,
-        "no stored point has a breakdown (bounds have none)", "sequence length: cycles", "share of cycles (%)",
-        1, "", true};
+        "no stored point has a breakdown (bounds have none)", "sequence length: cycles",
+        "share of cycles (%)", 1, "", true};
     return draw(db, &sp, fig, err);
 }
 
@@ -301,8 +303,9 @@ bool plot_area_breakdown(struct rs_db *db, struct figure *fig, rs_err *err)
         "Area by component",
         "WITH one AS (SELECT *, row_number() OVER (PARTITION BY arch_hash, tech_hash ORDER BY key) AS place"
         " FROM v_points), kept AS (SELECT * FROM one WHERE place = 1 ORDER BY area_um2, key LIMIT 60)"
-        " SELECT b.arch || ' (' || b.tech || ')' AS panel, CASE b.engine_style WHEN 'systolic' THEN 'systolic '"
-        " || coalesce(b.dataflow, '') ELSE replace(coalesce(b.engine_style, ''), '_', ' ') END AS engine,"
+        " SELECT b.arch || ' (' || b.tech || ')' AS panel, CASE b.engine_style WHEN 'systolic'"
+        " THEN 'systolic ' || coalesce(b.dataflow, '')"
+        " ELSE replace(coalesce(b.engine_style, ''), '_', ' ') END AS engine,"
         " b.id AS bar, b.array AS label, b.area_um2 AS total_um2, s.component, s.area_um2 FROM kept b"
         " JOIN component s ON s.key = b.key AND s.tech_hash = b.tech_hash"
         " ORDER BY panel, engine, b.area_um2, b.key, s.ord",

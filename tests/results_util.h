@@ -4,20 +4,39 @@
 
 #include "tests/fake_sim.h"
 #include <criterion/criterion.h>
+#include <dirent.h>
 
-/* A path in a fresh scratch directory of this process. */
+static char scratch_dir[256];
+
+static void remove_scratch(void)
+{
+    DIR *d = opendir(scratch_dir);
+    for (const struct dirent *e; d && (e = readdir(d));)
+        unlinkat(dirfd(d), e->d_name, 0);
+    if (d)
+        closedir(d);
+    rmdir(scratch_dir);
+}
+
+/* A path in a scratch directory of this process, removed at its end. The same
+ * name gives the same string, which stays. */
 static const char *scratch(const char *name)
 {
-    static char dir[256], paths[16][400];
+    static char paths[64][400];
     static unsigned n;
-    if (!dir[0]) {
+    if (!scratch_dir[0]) {
         const char *tmp = getenv("TMPDIR");
-        snprintf(dir, sizeof dir, "%s/retsim-test-XXXXXX", tmp ? tmp : "/tmp");
-        cr_assert(mkdtemp(dir));
+        snprintf(scratch_dir, sizeof scratch_dir, "%s/retsim-test-XXXXXX", tmp ? tmp : "/tmp");
+        cr_assert(mkdtemp(scratch_dir));
+        atexit(remove_scratch);
     }
-    char *path = paths[n++ % 16];
-    snprintf(path, sizeof paths[0], "%s/%s", dir, name);
-    return path;
+    snprintf(paths[n], sizeof paths[n], "%s/%s", scratch_dir, name);
+    for (unsigned i = 0; i < n; i++) {
+        if (!strcmp(paths[i], paths[n]))
+            return paths[i];
+    }
+    cr_assert(n + 1 < 64);
+    return paths[n++];
 }
 
 static inline const char *write_scratch(const char *name, const char *text)

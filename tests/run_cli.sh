@@ -22,7 +22,11 @@ shift
 cd "$(dirname "$0")/.." || exit 66
 tmp=$(mktemp -d) || exit 73
 trap 'rm -rf "$tmp"' EXIT INT TERM
-[ $# -gt 0 ] || set -- $(cd tests/cli && ls)
+if [ $# -eq 0 ]; then
+    for dir in tests/cli/*/; do
+        set -- "$@" "$(basename "$dir")"
+    done
+fi
 
 # expect DIR KIND ACTUAL: compares or updates one of the three files.
 expect() {

@@ -127,8 +127,8 @@ static const struct {
 } wrong[] = {
     {"base: {}", "1:1: error: a sweep file needs `sweep: NAME`"},
     {"sweep: a b", "1:8: error: the name must be"},
-    {BASE "axs: {}", "3:1: error: unknown key `axs` in a sweep file; legal are sweep, doc, method, base, set, "
-                     "axes, where, groups (did you mean `axes`?)"},
+    {BASE "axs: {}", "3:1: error: unknown key `axs` in a sweep file; legal are sweep, doc, method, base, "
+                     "set, axes, where, groups (did you mean `axes`?)"},
     {BASE "method: foldd", "3:9: error: `method` must be full, folded or bound (did you mean `folded`?)"},
     {"sweep: s\nbase: {arch: a1.yaml, wrk: w1.yaml}", "2:23: error: unknown key `wrk` in `base`; legal are "
                                                       "arch, work, tech (did you mean `work`?)"},
@@ -153,7 +153,8 @@ static const struct {
     {BASE "axes: {work.a: [1], z: [{work.a: 2}]}", "`work.a` is set by two axes, `work.a` and `z`"},
     {BASE "set: {work.a: 1}\naxes: {work.a: [1]}", "`work.a` is set by two axes, `set` and `work.a`"},
     {BASE "where: work.a == 1", "3:8: error: `work.a` has no value here"},
-    {BASE "axes: {work.a: [1, auto]}\nwhere: work.a < 2", "4:8: error: `work.a` can be `auto`, which is no number"},
+    {BASE "axes: {work.a: [1, auto]}\nwhere: work.a < 2",
+     "4:8: error: `work.a` can be `auto`, which is no number"},
     {BASE "where: work.form < 3", "`work.form` can be `parallel`, which is no number"},
     {BASE "where: work.seq = 3", "expected `A OP B`"},
     {BASE "where: work.seq == 3 xor work.seq == 4", "`3 xor work.seq` is neither a path, a number"},

@@ -48,8 +48,7 @@ static bool bad_path(const char *set, size_t len, struct err *err)
     if (near && !*hint && strcmp(near, path) != 0)
         snprintf(hint, sizeof hint, " (did you mean '%s%s'?)", near, path + strlen(prefix));
     return err_add(err, ERR_USAGE, NULL, "'%s' is not the path of a setting; legal: a key below arch, work "
-                   "or "
-                   "tech, such as arch.engine.units%s", path, hint);
+                   "or tech, such as arch.engine.units%s", path, hint);
 }
 
 /* Index of the part that "arch.engine.rows=16" sets; -1 after an error. */

@@ -40,7 +40,8 @@ static rs_action *find_action(struct bill *b, const char *component, const char 
             return a;
     }
     rs_action *a = &r->actions[r->n_actions++];
-    *a = (rs_action){.component = arena_strdup(&r->arena, component), .action = arena_strdup(&r->arena, action),
+    *a = (rs_action){.component = arena_strdup(&r->arena, component),
+                     .action = arena_strdup(&r->arena, action),
                      .unit = arena_strdup(&r->arena, unit), .kind = kind};
     return a;
 }
@@ -133,7 +134,7 @@ static void set_fmax(struct bill *b)
     if (s->soc_hz > s->fmax_hz)
         result_note(b->r, "the clock of %sHz is above the estimated limit of %sHz (%s: %s)",
                     text_si((double)s->soc_hz, is, sizeof is),
-                        text_si((double)s->fmax_hz, limit, sizeof limit),
+                    text_si((double)s->fmax_hz, limit, sizeof limit),
                     b->path_component, b->path);
 }
 

@@ -120,8 +120,8 @@ void result_timing(struct rs_result *r, const struct machine *m, uint64_t cycles
     r->homes = ARENA_NEW(&r->arena, rs_home, p->n_homes);
     for (unsigned i = 0; i < p->n_homes; i++) {
         const struct prog_home *h = &p->homes[i];
-        r->homes[r->n_homes++] = (rs_home){arena_strdup(&r->arena, h->tensor),
-            arena_strdup(&r->arena, h->home),
-                                           h->bytes};
+        r->homes[r->n_homes++] = (rs_home){.tensor = arena_strdup(&r->arena, h->tensor),
+                                           .home = arena_strdup(&r->arena, h->home),
+                                           .bytes = h->bytes};
     }
 }

@@ -72,16 +72,14 @@ static uint64_t simulate(struct machine *m, struct err *err)
         total += m->cause[c];
     if (total != m->now + m->skipped || total == 0) {
         err_add(err, ERR_SOFTWARE, NULL, "the breakdown covers %" PRIu64 " ticks of %" PRIu64 "; this is a "
-                "bug", total,
-                m->now + m->skipped);
+                "bug", total, m->now + m->skipped);
         return 0;
     }
     return (total + m->soc_ticks - 1) / m->soc_ticks;
 }
 
 static bool measure(struct rs_result *r, const struct rs_design *d, const rs_options *options,
-                    struct machine *m,
-                    struct err *err)
+                    struct machine *m, struct err *err)
 {
     rs_summary *s = &r->summary;
     bool bound = options->method == RS_BOUND;

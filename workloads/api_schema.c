@@ -78,8 +78,8 @@ static bool unknown_key(const char *key, rs_err *err)
     struct paths p = {.n = 0};
     const char *near = suggest(&p, key);
     rs_err_add(err, ERR_USAGE, "no key '%s'; legal: a path below arch, work, tech or sweep, as `retsim "
-               "explain` "
-               "lists them%s%s%s", key, near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+               "explain` lists them%s%s%s", key, near ? " (did you mean '" : "", near ? near : "",
+               near ? "'?)" : "");
     arena_finish(&p.arena);
     return false;
 }
@@ -170,9 +170,8 @@ static enum file_kind kind_of(const struct ynode *root)
 {
     static const char *const sweep_keys[] = {"sweep", "base", "set", "axes", "where", "groups", "method",
                                              NULL};
-    static const char *const tech_keys[] = {"name", "base", "voltage", "temp_k", "coefficients",
-        "sram_table", "idle",
-                                            "leak", "classes", NULL};
+    static const char *const tech_keys[] = {"name", "base", "voltage", "temp_k", "coefficients", "sram_table",
+                                            "idle", "leak", "classes", NULL};
     size_t scores[N_KINDS] = {score_section(root, arch_section()), score_section(root, work_section()),
                               score(root, tech_keys), score(root, sweep_keys)};
     enum file_kind best = KIND_ARCH;
@@ -190,8 +189,7 @@ static bool check_file(struct arena *a, const char *path, rs_err *err)
         return false;
     if (root->kind != YNODE_MAP)
         return err_add(e, ERR_CONFIG, &root->at, "not a map of keys; legal: an architecture, workload, "
-                       "technology or "
-                       "sweep file");
+                       "technology or sweep file");
     switch (kind_of(root)) {
     case KIND_ARCH:
         return check_arch(a, path, root, e);
@@ -203,8 +201,7 @@ static bool check_file(struct arena *a, const char *path, rs_err *err)
         return rs_sweep_check(path, err);
     default:
         return err_add(e, ERR_CONFIG, &root->at, "no key of an architecture, workload, technology or sweep "
-                       "file; see "
-                       "`retsim explain`");
+                       "file; see `retsim explain`");
     }
 }
 

@@ -88,12 +88,16 @@ static void define_tensors(struct lower *l)
     l->state_saved = decode || l->order == ORDER_BLOCK;
     bool needs_home = (step || chunk || build) && (l->ret->state == STATE_L2 || (l->state_saved && !l->state_resident));
     if (needs_home)
-        l->state = tensor("state", T_STATE, UNIT_LOAD, head, states, 1);
-    l->p->state_bytes = l->state_resident ? states * head : min64(head, l->state_bytes);
+        l->state = tensor("state", T_STATE, UNIT_LOAD, l->dk * l->state_dv * l->ret->state_bits / 8,
+                          states * ((l->dv + l->state_dv - 1) / l->state_dv), 1);
+    l->p->state_bytes = l->state_resident ? states * head : l->dk * l->state_dv * l->ret->state_bits / 8;
     uint64_t heads = w->lm_head == LM_ALL && prefill ? rows : w->batch;
     if (s->vocab && w->lm_head != LM_NONE && w->kind == WORK_NETWORK)
         l->logits = tensor("logits", T_LOGIT, UNIT_STORE, s->vocab, heads, heads);
-    l->emb_stage = s->d_model * block;
+    if (s->vocab && w->kind == WORK_NETWORK) {
+        l->emb = tensor("embedding", T_EMBED, UNIT_LOAD, s->d_model, s->vocab, block);
+        l->emb.scattered = true;
+    }
 }
 
 /* Retention that cannot take the norm along writes its raw rows first. */
@@ -478,10 +482,11 @@ static bool build(struct lower *l)
         l->xn = tensor("a", T_ACT, reader, w->k, w->m, min64(l->T, w->m));
         l->y = tensor("c", T_ACT, UNIT_LOAD, w->n, w->m, min64(l->T, w->m));
     } else {
-        define_tensors(l);
-        define_raw(l);
         if (!retention_check(l))
             return false;
+        l->state_dv = state_slice(l);
+        define_tensors(l);
+        define_raw(l);
     }
     if (!gemm_check(l))
         return err_add(l->err, ERR_CONFIG, NULL, "no tile of %llu tokens fits the buffers; raise arch.buffers.output."

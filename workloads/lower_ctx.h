@@ -12,7 +12,7 @@ struct tensor {
     const char *name;
     uint8_t kind;        /* enum tensor_kind */
     uint8_t reader;      /* unit that reads it: load or weight */
-    bool used, ext;
+    bool used, ext, scattered; /* scattered: rows are fetched one by one */
     uint64_t pitch, rows;
     uint64_t base;       /* L2 or off-chip offset */
     struct affine outer; /* further offset from enclosing loops (layer, head, batch) */
@@ -24,7 +24,7 @@ struct tensor {
     struct affine view_off; /* where that slice begins off-chip */
     uint8_t in_ring, out_ring;
     uint64_t in_base, out_base;
-    uint16_t in_full, in_free, out_full, out_free;
+    uint16_t in_full, in_free, out_full, out_free, out_done;
 };
 
 struct block { /* of tokens */
@@ -54,24 +54,23 @@ struct lower {
     uint64_t T;        /* token block */
     uint64_t scope;    /* tokens an op covers before the next op */
     uint64_t context;  /* tokens of a sequence over the whole run */
-    bool weights_ext, embed_ext, state_resident, state_saved, keep_kv;
+    bool weights_ext, state_resident, state_saved, keep_kv;
     /* capacities in bytes of one slot */
     uint64_t act_slot, aux_slot, score_slot, out_slot, acc_values, state_bytes;
     uint64_t dk, dv, wb, ab; /* head sizes; bits */
     /* memory */
     uint64_t l2_top, ext_top, w_slot;
-    uint64_t w_base, w_layer_bytes, w_head_bytes, w_out, w_ffn1, w_ffn2, w_lm, embed_base;
+    uint64_t w_base, w_layer_bytes, w_head_bytes, w_out, w_ffn1, w_ffn2, w_lm;
     uint8_t w_ring;
     uint64_t w_ring_base;
     uint16_t w_full, w_free;
-    uint64_t emb_stage;
-    uint16_t emb_full, emb_free;
-    struct tensor x, xn, q, k, khat, v, g, o, y, h, logits, state, kc, vc;
+    struct tensor emb, x, xn, q, k, khat, v, g, o, y, h, logits, state, kc, vc;
     /* state buffer hand-over */
     uint16_t st_token[N_UNITS]; /* a credit: the state belongs to this unit */
     struct where st_in, st_out;
     struct affine blk;         /* tokens of the sequence before this scope */
     bool state_zero;           /* the op begins with an empty state */
+    uint64_t state_dv;         /* value columns of a state slice; the same for every op */
     /* loops that are open on both threads */
     struct affine layer, head, seq; /* their indices */
     uint16_t job, job_weight, contexts, sampled;
@@ -97,7 +96,7 @@ void each_staged(struct lower *l, uint64_t n, uint64_t rows, struct tensor *cons
 /* Host side of one block: fetch inputs, move results out, wait for the latter. */
 void host_in(struct lower *l, struct tensor *const *in, const struct block *b);
 void host_out(struct lower *l, struct tensor *const *out, const struct block *b);
-void host_drain(struct lower *l, struct tensor *const *out);
+void host_drain(struct lower *l, struct tensor *const *out, uint64_t n, uint64_t rows);
 /* Before an op reads t in blocks of `rows` tokens: waits for the whole of it
  * unless block-by-block waits are possible (`once`: each block is read once). */
 void tensor_open(struct lower *l, struct tensor *t, uint64_t rows, bool once);
@@ -188,6 +187,8 @@ void emit_state_build(struct lower *l, uint64_t tokens);
 /* Whether norm and gate ride along, so that no raw rows are written. */
 bool retention_fused(const struct lower *l, enum work_form form);
 bool cached_fused(const struct lower *l);
+/* Value columns of a state slice that every op of this run can hold. */
+uint64_t state_slice(const struct lower *l);
 uint64_t state_head_bytes(const struct lower *l);
 
 /* ---- lower_vec.c ---- */

@@ -70,10 +70,29 @@ uint64_t pieces(const struct lower *l, uint64_t bytes)
     return (bytes + l->udma->max_transfer_bytes - 1) / l->udma->max_transfer_bytes;
 }
 
+/* Rows whose places are not in sequence, one transfer each. Their addresses are
+ * data; consecutive ones stand for them. */
+static void host_gather(struct lower *l, const struct tensor *t, uint64_t rows, uint16_t token)
+{
+    unsigned depth = prog_repeat(l->p, THREAD_HOST, aff((int64_t)rows));
+    struct cmd *c = prog_add(l->p, THREAD_HOST, OP_UDMA_RX, N_UNITS);
+    c->addr = aff_term(aff((int64_t)t->in_base), depth, (int64_t)t->pitch);
+    c->l2ring = t->in_ring;
+    c->ext = aff_term(aff((int64_t)t->base), depth, (int64_t)t->pitch);
+    c->row_bytes = (uint32_t)((t->pitch + 3) / 4 * 4);
+    c->tensor = t->kind;
+    c->token = token;
+    prog_end(l->p, THREAD_HOST);
+}
+
 /* One staged block between off-chip memory and the current part of a ring;
  * every piece posts `token`. */
 static void host_move(struct lower *l, enum op op, const struct tensor *t, const struct block *b, uint16_t token)
 {
+    if (t->scattered) {
+        host_gather(l, t, b->rows, token);
+        return;
+    }
     uint64_t bytes = (b->rows * row_bytes(t) + 3) / 4 * 4, max = l->udma->max_transfer_bytes;
     for (uint64_t at = 0; at < bytes; at += max) {
         struct cmd *c = prog_add(l->p, THREAD_HOST, op, N_UNITS);
@@ -83,6 +102,7 @@ static void host_move(struct lower *l, enum op op, const struct tensor *t, const
         c->row_bytes = (uint32_t)(bytes - at < max ? bytes - at : max);
         c->tensor = t->kind;
         c->token = token;
+        c->token2 = op == OP_UDMA_TX ? t->out_done : TOKEN_NONE;
     }
 }
 
@@ -115,16 +135,16 @@ void host_out(struct lower *l, struct tensor *const *out, const struct block *b)
     }
 }
 
-/* Writes that are still on their way must land before anybody reads them. */
-void host_drain(struct lower *l, struct tensor *const *out)
+/* Writes of `n` tokens in blocks of `rows` must land before anybody reads them. */
+void host_drain(struct lower *l, struct tensor *const *out, uint64_t n, uint64_t rows)
 {
     for (; *out; out++) {
         struct tensor *t = *out;
+        uint64_t rest = n % rows;
         if (!t->ext)
             continue;
-        uint64_t credits = 2 * pieces(l, t->stage_bytes);
-        prog_wait(l->p, THREAD_HOST, N_UNITS, t->out_free, credits);
-        prog_post(l->p, THREAD_HOST, N_UNITS, t->out_free, credits);
+        uint64_t moves = n / rows * pieces(l, rows * row_bytes(t)) + (rest ? pieces(l, rest * row_bytes(t)) : 0);
+        prog_wait(l->p, THREAD_HOST, N_UNITS, t->out_done, moves);
     }
 }
 
@@ -158,7 +178,7 @@ static void host_blocks(struct lower *l, uint64_t n, uint64_t rows, struct tenso
     host_out(l, out, &b);
     if (full && rest)
         host_out(l, out, &tail);
-    host_drain(l, out);
+    host_drain(l, out, n, rows);
 }
 
 void each_staged(struct lower *l, uint64_t n, uint64_t rows, struct tensor *const *in, struct tensor *const *out,
@@ -180,7 +200,8 @@ void tensor_open(struct lower *l, struct tensor *t, uint64_t rows, bool once)
 struct where tensor_in(struct lower *l, struct tensor *t, const struct block *b)
 {
     if (t->ext) {
-        prog_wait(l->p, THREAD_ACCEL, t->reader, t->in_full, pieces(l, b->rows * row_bytes(t)));
+        prog_wait(l->p, THREAD_ACCEL, t->reader, t->in_full,
+                  t->scattered ? b->rows : pieces(l, b->rows * row_bytes(t)));
         emit(l, OP_NEXT, t->reader)->l2ring = t->in_ring;
         return (struct where){aff((int64_t)t->in_base), t->in_ring};
     }

@@ -31,7 +31,7 @@ static uint64_t l2_need(struct lower *l)
     struct tensor *t[MAX_TENSORS];
     unsigned n;
     tensors(l, t, &n);
-    uint64_t bytes = tensor_bytes(&l->logits) + (l->embed_ext ? 2 * up(l->emb_stage, L2_ALIGN) : 0);
+    uint64_t bytes = tensor_bytes(&l->logits) + (l->emb.ext ? 2 * up(l->emb.stage_bytes, L2_ALIGN) : 0);
     for (unsigned i = 0; i < n; i++)
         bytes += t[i]->ext ? 4 * up(t[i]->stage_bytes, L2_ALIGN) : tensor_bytes(t[i]);
     return bytes;
@@ -64,7 +64,7 @@ static uint64_t weight_bytes(const struct lower *l)
 
 static uint64_t embed_bytes(const struct lower *l)
 {
-    return up(l->w->shape.vocab * l->w->shape.d_model, L2_ALIGN);
+    return l->emb.used ? tensor_bytes(&l->emb) : 0;
 }
 
 static uint64_t min_slice(const struct lower *l)
@@ -101,11 +101,18 @@ static uint64_t ext_take(struct lower *l, uint64_t bytes)
     return at;
 }
 
+static uint16_t role(struct lower *l, struct tensor *t, const char *what, uint64_t credits, enum wait_class cls)
+{
+    uint16_t token = prog_token(l->p, t->name, (uint32_t)credits, cls);
+    l->p->tokens[token].role = what;
+    return token;
+}
+
 static void place_tensor(struct lower *l, struct tensor *t)
 {
     struct program *p = l->p;
-    t->ready = prog_token(p, t->name, 0, t->reader == UNIT_WEIGHT ? WAIT_WEIGHT : WAIT_OPERAND);
     t->pending = false;
+    t->ready = role(l, t, " written", 0, t->reader == UNIT_WEIGHT ? WAIT_WEIGHT : WAIT_OPERAND);
     if (!t->ext) {
         t->base = l2_take(l, t->pitch * t->rows);
         return;
@@ -113,13 +120,16 @@ static void place_tensor(struct lower *l, struct tensor *t)
     uint64_t stage = up(t->stage_bytes, L2_ALIGN);
     t->base = ext_take(l, t->pitch * t->rows);
     t->in_base = l2_take(l, 2 * stage);
-    t->out_base = l2_take(l, 2 * stage);
     t->in_ring = prog_l2ring(p, t->name, 2, stage);
+    t->in_full = role(l, t, " fetched", 0, WAIT_OFFCHIP);
+    t->in_free = role(l, t, " fetch part", 2, WAIT_OFFCHIP);
+    if (t->scattered)
+        return;
+    t->out_base = l2_take(l, 2 * stage);
     t->out_ring = prog_l2ring(p, t->name, 2, stage);
-    t->in_full = prog_token(p, t->name, 0, WAIT_OFFCHIP);
-    t->in_free = prog_token(p, t->name, 2, WAIT_OFFCHIP);
-    t->out_full = prog_token(p, t->name, 0, WAIT_OFFCHIP);
-    t->out_free = prog_token(p, t->name, (uint32_t)(2 * pieces(l, t->stage_bytes)), WAIT_OFFCHIP);
+    t->out_full = role(l, t, " to move out", 0, WAIT_OFFCHIP);
+    t->out_done = role(l, t, " moved out", 0, WAIT_OFFCHIP);
+    t->out_free = role(l, t, " store part", 2 * pieces(l, t->stage_bytes), WAIT_OFFCHIP);
 }
 
 static bool too_big(struct lower *l, const char *what, uint64_t need, uint64_t have, const char *keys)
@@ -136,13 +146,14 @@ static bool choose_homes(struct lower *l)
     struct tensor *t[MAX_TENSORS];
     unsigned n;
     tensors(l, t, &n);
-    l->weights_ext = l->embed_ext = false;
+    l->weights_ext = l->emb.ext = false;
     if (l2_need(l) + all <= have)
         return true;
     if (l->hyper->kind == OFFCHIP_NONE)
         return too_big(l, "L2", l2_need(l) + all, have, "raise arch.tcdm.bytes or give the architecture off-chip "
                        "memory (arch.hyperram.kind)");
-    l->weights_ext = l->embed_ext = true;
+    l->weights_ext = true;
+    l->emb.ext = l->emb.used;
     uint64_t ring = 2 * min_slice(l), worth = 2 * up(max_slice(l), L2_ALIGN);
     if (worth > have / 4)
         worth = have / 4 > ring ? have / 4 : ring;
@@ -173,14 +184,8 @@ bool plan_memory(struct lower *l)
         place_tensor(l, t[i]);
     l->logits.base = l2_take(l, tensor_bytes(&l->logits));
     l->logits.ready = prog_token(p, "logits", 0, WAIT_HOST);
-    if (l->embed_ext) {
-        l->embed_base = ext_take(l, embed_bytes(l));
-        l->emb_full = prog_token(p, "embedding", 0, WAIT_OFFCHIP);
-        l->emb_free = prog_token(p, "embedding free", 1, WAIT_OFFCHIP);
-        l->emb_stage = l2_take(l, l->emb_stage);
-    } else {
-        l->embed_base = l2_take(l, embed_bytes(l));
-    }
+    if (l->emb.used)
+        place_tensor(l, &l->emb);
     if (l->weights_ext) {
         uint64_t left = (l->tcdm->bytes - l->l2_top) / 2 / L2_ALIGN * L2_ALIGN, most = up(max_slice(l), L2_ALIGN);
         l->w_slot = left < most ? left : most;
@@ -212,7 +217,7 @@ void report_homes(struct lower *l)
     struct tensor *t[MAX_TENSORS];
     unsigned n;
     home(l, "weights", l->weights_ext, weight_bytes(l));
-    home(l, "embedding", l->embed_ext, embed_bytes(l));
+    home(l, "embedding", l->emb.ext, embed_bytes(l));
     tensors(l, t, &n);
     for (unsigned i = 0; i < n; i++)
         home(l, t[i]->name, t[i]->ext, t[i]->pitch * t[i]->rows);

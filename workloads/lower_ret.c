@@ -23,6 +23,15 @@ static uint64_t pair_cost(const struct lower *l, uint64_t rows, uint64_t dv)
     return (l->dv + dv - 1) / dv * (l->dk + dv) * slow * 1024 / rows;
 }
 
+/* Value columns whose state fits where it works. */
+static uint64_t state_columns(const struct lower *l)
+{
+    uint64_t fit = l->ret->state == STATE_ENGINE ? l->acc_values / l->dk :
+                   l->state_bytes * 8 / (l->dk * l->ret->state_bits);
+    fit = min64(fit, l->dv);
+    return l->state_dv ? min64(fit, l->state_dv) : fit;
+}
+
 static bool plan_rows(const struct lower *l, uint64_t most, bool with_state, struct head_plan *hp)
 {
     uint64_t best = UINT64_MAX, nt = l->geom.n_tile;
@@ -33,7 +42,7 @@ static bool plan_rows(const struct lower *l, uint64_t most, bool with_state, str
             continue;
         uint64_t dv = min64(l->acc_values / rows - nt, l->out_slot / (2 * rows));
         if (with_state)
-            dv = min64(dv, l->state_bytes * 8 / (l->dk * l->ret->state_bits));
+            dv = min64(dv, state_columns(l));
         dv = dv >= l->dv ? l->dv : dv / nt * nt;
         if (!dv)
             continue;
@@ -50,20 +59,14 @@ static bool plan_rows(const struct lower *l, uint64_t most, bool with_state, str
 
 static bool plan_recurrent(const struct lower *l, struct head_plan *hp)
 {
-    uint64_t nt = 1, most = l->T;
-    hp->dv = l->dv;
-    if (l->ret->state != STATE_ENGINE)
-        hp->dv = min64(l->dv, l->state_bytes * 8 / (l->dk * l->ret->state_bits));
-    else
-        hp->dv = min64(l->dv, l->acc_values / l->dk);
-    hp->dv = hp->dv / nt * nt;
+    hp->dv = state_columns(l);
     if (!hp->dv)
         return false;
     uint64_t fit = min64(l->act_slot / (2 * l->dk + hp->dv), l->out_slot / (2 * hp->dv));
     hp->fused = hp->dv == l->dv && l->aux_slot >= l->dv;
     if (hp->fused)
         fit = min64(fit, l->aux_slot / l->dv);
-    for (hp->tokens = most; hp->tokens > 1 && hp->tokens > fit; hp->tokens = (hp->tokens + 1) / 2)
+    for (hp->tokens = l->T; hp->tokens > 1 && hp->tokens > fit; hp->tokens = (hp->tokens + 1) / 2)
         ;
     return fit >= 1;
 }
@@ -243,7 +246,7 @@ static void parallel_slice(struct lower *l, struct ret_op *r)
         query_block(l, r, rest, &b, &i, step, NULL);
     }
     struct tensor *out[] = {r->dst, NULL};
-    host_drain(l, out);
+    host_drain(l, out, r->tokens, step);
 }
 
 /* ---- chunkwise ---- */
@@ -369,14 +372,14 @@ static void emit_chunkwise(struct lower *l, struct ret_op *r)
     struct tensor *in[] = {&l->q, &l->k, &l->khat, &l->v, r->hp.fused ? &l->g : NULL, NULL};
     for (unsigned i = 0; in[i]; i++)
         tensor_open(l, in[i], chunk, slices_of(l, r->hp.dv) == 1);
-    state_open(l);
     for (r->dv0 = 0; r->dv0 < l->dv; r->dv0 += r->hp.dv) {
         r->dv = min64(r->hp.dv, l->dv - r->dv0);
+        state_open(l, r);
         state_begin(l, r, UNIT_WEIGHT);
         staged_blocks(l, r, chunk, in, chunk_block);
         state_end(l, r, UNIT_WEIGHT);
+        state_close(l, r);
     }
-    state_close(l);
     for (unsigned i = 0; in[i]; i++)
         in[i]->pending = false;
 }
@@ -439,14 +442,14 @@ static void emit_recurrent(struct lower *l, struct ret_op *r)
     uint64_t rows = min64(l->T, r->tokens);
     for (unsigned i = 0; in[i]; i++)
         tensor_open(l, in[i], rows, slices_of(l, r->hp.dv) == 1);
-    state_open(l);
     for (r->dv0 = 0; r->dv0 < l->dv; r->dv0 += r->hp.dv) {
         r->dv = min64(r->hp.dv, l->dv - r->dv0);
+        state_open(l, r);
         state_begin(l, r, ret_unit(l));
         staged_blocks(l, r, rows, in, step_block);
         state_end(l, r, ret_unit(l));
+        state_close(l, r);
     }
-    state_close(l);
     for (unsigned i = 0; in[i]; i++)
         in[i]->pending = false;
 }
@@ -467,6 +470,17 @@ static bool plan_form(const struct lower *l, enum work_form form, struct head_pl
     if (form == FORM_RECURRENT)
         return plan_recurrent(l, hp);
     return plan_rows(l, form == FORM_PARALLEL ? l->T : chunk_of(l), form == FORM_CHUNKWISE, hp);
+}
+
+uint64_t state_slice(const struct lower *l)
+{
+    struct head_plan step, chunk;
+    uint64_t dv = l->dv;
+    if (plan_recurrent(l, &step))
+        dv = min64(dv, step.dv);
+    if (l->w->form == FORM_CHUNKWISE && l->w->phase != PHASE_DECODE && plan_form(l, FORM_CHUNKWISE, &chunk))
+        dv = min64(dv, chunk.dv);
+    return dv;
 }
 
 bool retention_fused(const struct lower *l, enum work_form form)
@@ -528,6 +542,8 @@ void emit_cached(struct lower *l, const struct affine *full, const struct affine
         r.dv = min64(r.hp.dv, l->dv - r.dv0);
         struct block b = {1, l->seq};
         query_block(l, &r, 1, &b, full, step, keys);
+        struct tensor *out[] = {r.dst, NULL};
+        host_drain(l, out, 1, 1);
     }
     tensor_written(r.dst, 1, 1, slices_of(l, r.hp.dv));
     if (!one.fused)
@@ -553,16 +569,15 @@ static void build_block(struct lower *l, void *arg, const struct block *b)
 void emit_state_build(struct lower *l, uint64_t tokens)
 {
     struct ret_op r = {.form = FORM_PARALLEL, .tokens = tokens};
-    uint64_t cols = l->state_bytes * 8 / (l->dk * l->ret->state_bits), nt = l->geom.n_tile;
-    r.hp.dv = cols >= l->dv ? l->dv : cols >= nt ? cols / nt * nt : cols;
+    r.hp.dv = l->state_dv;
     struct tensor *in[] = {&l->khat, &l->v, NULL}, *none[] = {NULL};
     tensor_open(l, &l->khat, 0, false);
-    state_open(l);
     for (r.dv0 = 0; r.dv0 < l->dv; r.dv0 += r.hp.dv) {
         r.dv = min64(r.hp.dv, l->dv - r.dv0);
+        state_open(l, &r);
         state_begin(l, &r, UNIT_WEIGHT);
         each_staged(l, tokens, min64(l->T, tokens), in, none, build_block, &r);
         state_end(l, &r, UNIT_WEIGHT);
+        state_close(l, &r);
     }
-    state_close(l);
 }

@@ -34,7 +34,7 @@ void state_begin(struct lower *l, const struct ret_op *r, enum unit_id to);
 /* Takes it back from `from`, saving it when somebody needs it later. */
 void state_end(struct lower *l, const struct ret_op *r, enum unit_id from);
 /* Homes of the state at hand, staged when it lives off-chip. */
-void state_open(struct lower *l);
-void state_close(struct lower *l);
+void state_open(struct lower *l, const struct ret_op *r);
+void state_close(struct lower *l, const struct ret_op *r);
 
 #endif

@@ -20,17 +20,10 @@ enum unit_id ret_unit(const struct lower *l)
 
 static void state_move(struct lower *l, enum op op, const struct ret_op *r, struct where home)
 {
-    uint64_t sb = l->ret->state_bits / 8;
     struct cmd *c = emit(l, op, op == OP_RET_LOAD ? UNIT_LOAD : UNIT_STORE);
-    c->addr = aff_plus(home.addr, (int64_t)(r->dv0 * sb));
+    c->addr = home.addr;
     c->l2ring = home.l2ring;
-    c->rows = (uint32_t)l->dk;
-    c->row_bytes = (uint32_t)(r->dv * sb);
-    c->row_stride = (int64_t)(l->dv * sb);
-    if (r->dv == l->dv) {
-        c->rows = 1;
-        c->row_bytes = (uint32_t)state_head_bytes(l);
-    }
+    c->row_bytes = (uint32_t)(l->dk * r->dv * l->ret->state_bits / 8);
     c->tensor = T_STATE;
 }
 
@@ -62,13 +55,15 @@ static void state_clear(struct lower *l, const struct ret_op *r, enum unit_id to
     state_pass(l, ret_unit(l), to);
 }
 
-/* Index of the state at hand among all (layer, head, sequence). */
-static struct block state_block(const struct lower *l)
+/* Index of the slice at hand among those of all (layer, head, sequence). */
+static struct block state_block(const struct lower *l, const struct ret_op *r)
 {
     int64_t heads = (int64_t)l->w->shape.heads, batch = (int64_t)l->w->batch;
+    int64_t slices = (int64_t)((l->dv + l->state_dv - 1) / l->state_dv);
     struct affine a = aff_scale(l->layer, heads), s = l->seq;
     a = aff_scale(aff_add(a, &l->head), batch);
-    return (struct block){1, aff_add(a, &s)};
+    a = aff_scale(aff_add(a, &s), slices);
+    return (struct block){1, aff_plus(a, (int64_t)(r->dv0 / l->state_dv))};
 }
 
 /* Brings the state in (or clears it) and gives it to `to`. */
@@ -98,9 +93,9 @@ void state_end(struct lower *l, const struct ret_op *r, enum unit_id from)
 }
 
 /* Homes of the state at hand, staged when it lives off-chip. */
-void state_open(struct lower *l)
+void state_open(struct lower *l, const struct ret_op *r)
 {
-    struct block b = state_block(l);
+    struct block b = state_block(l, r);
     struct tensor *t[] = {&l->state, NULL};
     if (!l->state.used || l->state_resident)
         return;
@@ -113,9 +108,9 @@ void state_open(struct lower *l)
         l->st_out = tensor_out(l, &l->state, &b);
 }
 
-void state_close(struct lower *l)
+void state_close(struct lower *l, const struct ret_op *r)
 {
-    struct block b = state_block(l);
+    struct block b = state_block(l, r);
     struct tensor *t[] = {&l->state, NULL};
     if (!l->state.used || l->state_resident || !l->state.ext)
         return;
@@ -125,6 +120,6 @@ void state_close(struct lower *l)
     if (out) {
         tensor_out_end(l, &l->state);
         host_out(l, t, &b);
-        host_drain(l, t);
+        host_drain(l, t, 1, 1);
     }
 }

@@ -120,55 +120,19 @@ static void embed_rows(struct lower *l, void *arg, const struct block *b)
 static void embed_block(struct lower *l, void *arg, const struct block *b)
 {
     struct embed *e = arg;
-    if (l->embed_ext) {
-        prog_wait(l->p, THREAD_ACCEL, UNIT_LOAD, l->emb_full, b->rows);
-        e->table = (struct where){aff((int64_t)l->emb_stage), L2RING_NONE};
-    } else { /* any row: the address pattern of consecutive ones */
-        e->table = (struct where){aff((int64_t)l->embed_base), L2RING_NONE};
-    }
+    struct block any = {b->rows, aff(0)}; /* rows are wherever the tokens say */
+    e->table = tensor_in(l, &l->emb, &any);
     e->dst = tensor_out(l, &l->x, b);
     each_block(l, b->rows, min64(e->rows, b->rows), NULL, embed_rows, e);
-    if (l->embed_ext)
-        prog_post(l->p, THREAD_ACCEL, UNIT_LOAD, l->emb_free, 1);
+    tensor_in_end(l, &l->emb);
     tensor_out_end(l, &l->x);
-}
-
-/* The host fetches one row a token: their places are not in sequence. */
-static void host_embed(struct lower *l, uint64_t rows)
-{
-    uint64_t d = l->w->shape.d_model;
-    prog_wait(l->p, THREAD_HOST, N_UNITS, l->emb_free, 1);
-    unsigned depth = prog_repeat(l->p, THREAD_HOST, aff((int64_t)rows));
-    struct cmd *c = prog_add(l->p, THREAD_HOST, OP_UDMA_RX, N_UNITS);
-    c->addr = aff_term(aff((int64_t)l->emb_stage), depth, (int64_t)d);
-    c->ext = aff_term(aff((int64_t)l->embed_base), depth, (int64_t)d);
-    c->row_bytes = (uint32_t)((d + 3) / 4 * 4);
-    c->tensor = T_EMBED;
-    c->token = l->emb_full;
-    prog_end(l->p, THREAD_HOST);
-}
-
-static void host_embeds(struct lower *l, uint64_t tokens, uint64_t rows)
-{
-    uint64_t full = tokens / rows, rest = tokens % rows;
-    if (full > 1) {
-        prog_repeat(l->p, THREAD_HOST, aff((int64_t)full));
-        host_embed(l, rows);
-        prog_end(l->p, THREAD_HOST);
-    } else if (full) {
-        host_embed(l, rows);
-    }
-    if (rest)
-        host_embed(l, rest);
 }
 
 void emit_embed(struct lower *l, uint64_t tokens)
 {
     uint64_t d = l->w->shape.d_model, rows = min64(l->T, tokens);
     struct embed e = {.rows = min64(l->aux_slot / d, l->out_slot / (2 * d))};
-    struct tensor *none[] = {NULL}, *outs[] = {&l->x, NULL};
-    if (l->embed_ext)
-        host_embeds(l, tokens, rows);
-    each_staged(l, tokens, rows, none, outs, embed_block, &e);
+    struct tensor *ins[] = {&l->emb, NULL}, *outs[] = {&l->x, NULL};
+    each_staged(l, tokens, rows, ins, outs, embed_block, &e);
     tensor_written(&l->x, tokens, rows, 1);
 }
