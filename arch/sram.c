@@ -4,8 +4,8 @@
  * same way. Interpolation is therefore a Gaussian process in (log capacity,
  * log width, table): a quadratic trend per table plus a residual that is
  * correlated along both axes and between tables. Leave-one-out error on the
- * 479 published rows (tests/test_sram.c): read 7, write 3.6, area 4.5,
- * access 3.4, leakage 1.9 % in the mean. */
+ * 479 published rows (tests/test_sram.c): read 6.9, write 3.5, area 4.4,
+ * access 3.5, leakage 1.9 % in the mean. */
 #include "arch/sram.h"
 #include "base/text.h"
 
@@ -154,8 +154,8 @@ bool sram_has(const struct sram_table *t, const char *cell, unsigned node_nm)
 /* Covariance of the residuals. The weights (own table 0.002, same cell type
  * 0.1 falling with the node's distance, all tables 0.1) and the lengths (0.5
  * octaves of capacity, 1 of width) were set once, for all six quantities
- * together, by leave-one-out on the published rows; doubling either length
- * moves the mean error by less than a tenth of itself. */
+ * together, by leave-one-out on the published rows; doubling both lengths
+ * raises the mean error by about a tenth. */
 static double residual_cov(const struct sram_row *p, const struct sram_row *q)
 {
     double between = 0.1;

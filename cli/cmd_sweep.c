@@ -45,7 +45,7 @@ static int decode(const struct sweep_args *a, struct sweep_job *job)
 
 static int parse(int argc, char **argv, struct sweep_job *job)
 {
-    struct sweep_args a = {NULL};
+    struct sweep_args a = {.db = NULL};
     const struct cli_option options[] = {
         {.letter = 'o', .name = "output", .arg = "DB", .text = &a.db,
          .help = "the database; created when absent"},

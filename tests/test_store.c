@@ -224,8 +224,8 @@ static const char *const damages[] = {
     "UPDATE setting SET value = 3 WHERE key = 'work.seq'", "UPDATE config SET text = 'x' WHERE part = 'arch'",
     "DELETE FROM layer WHERE ord = 2", "DELETE FROM component WHERE ord = 0",
     "INSERT INTO note SELECT key, tech_hash, 9, 'new' FROM note",
-    "INSERT INTO failure SELECT key, tech_hash, arch_hash, work_hash, method, 0, '', arch, work, tech, form,"
-    " phase, seq, chunk, 78, 'x' FROM point JOIN price USING(key); DELETE FROM point; DELETE FROM price",
+    ("INSERT INTO failure SELECT key, tech_hash, arch_hash, work_hash, method, 0, '', arch, work, tech, form,"
+     " phase, seq, chunk, 78, 'x' FROM point JOIN price USING(key); DELETE FROM point; DELETE FROM price"),
 };
 
 Test(merge, notices_every_disagreement)

@@ -66,7 +66,8 @@ static void define_tensors(struct lower *l)
     enum unit_id gemm = l->geom.swapped ? UNIT_WEIGHT : UNIT_LOAD;
     bool step = (prefill && w->form == FORM_RECURRENT) || (decode && !cache);
     bool chunk = prefill && w->form == FORM_CHUNKWISE, par = prefill && w->form == FORM_PARALLEL;
-    l->keep_kv = cache || (par && l->order == ORDER_BLOCK);
+    bool scopes = prefill && l->scope < w->seq; /* later tokens of a sequence come back to a layer */
+    l->keep_kv = cache || (par && scopes);
     uint64_t states = s->layers * s->heads * w->batch, head = state_head_bytes(l);
     uint64_t kv_rows = l->keep_kv ? states * l->context : rows;
     enum tensor_kind kv = l->keep_kv ? T_KV : T_ACT;
@@ -85,7 +86,7 @@ static void define_tensors(struct lower *l)
     if (chunk || build)
         l->khat = tensor("decayed keys", T_ACT, UNIT_LOAD, l->dk + 4, rows, block);
     l->state_resident = l->ret->state == STATE_BUFFER && states * head <= l->state_bytes;
-    l->state_saved = decode || l->order == ORDER_BLOCK;
+    l->state_saved = decode || scopes;
     bool needs_home = (step || chunk || build) && (l->ret->state == STATE_L2 || (l->state_saved && !l->state_resident));
     if (needs_home)
         l->state = tensor("state", T_STATE, UNIT_LOAD, l->dk * l->state_dv * l->ret->state_bits / 8,
@@ -330,7 +331,7 @@ static void emit_prefill(struct lower *l)
     if (many)
         loop_index(l, w->batch, &l->seq);
     bool build = w->form == FORM_PARALLEL && l->khat.used;
-    l->state_zero = l->order == ORDER_LAYER || build;
+    l->state_zero = l->scope >= w->seq || build;
     uint64_t full = w->seq / l->scope, rest = w->seq % l->scope;
     if (full > 1) {
         /* The last block also makes the logits; the others are a loop. */
@@ -517,34 +518,46 @@ static uint64_t context_of(const struct work *w)
     return (w->seq + tokens + 63) / 64 * 64;
 }
 
-/* One order, the largest token block that fits when it is free. */
-static bool lower_order(struct program *p, const struct arch *a, const struct work *w, int order, struct err *err)
+static const char *order_name(const struct work *w, const struct lower *l)
 {
-    uint64_t fixed = w->map.token_block, rows = w->kind == WORK_GEMM ? w->m : w->seq;
-    uint64_t most = fixed != FIELD_AUTO ? fixed : 64;
     if (w->phase == PHASE_DECODE)
-        most = w->batch;
+        return "token";
+    return l->scope >= w->seq ? "layer" : l->scope == l->T ? "block" : "layer by layer over part of the sequence";
+}
+
+/* One scope (0: the token block), one token block. */
+static bool lower_one(struct program *p, const struct arch *a, const struct work *w, uint64_t scope, uint64_t T,
+                      bool spill, struct err *err)
+{
+    uint64_t rows = max64(w->kind == WORK_GEMM ? w->m : w->seq, 1);
+    struct lower l = {.arch = a, .w = w, .p = p, .err = err, .T = T, .may_spill = spill};
+    l.scope = min64(scope ? scope : T, rows);
+    l.context = context_of(w);
+    if (!build(&l)) {
+        program_finish(p);
+        return false;
+    }
+    text_printf(&p->notes, "order %s: %llu tokens a layer, token block %llu\n", order_name(w, &l),
+                (unsigned long long)(w->phase == PHASE_DECODE ? w->batch : l.scope), (unsigned long long)T);
+    p->tokens_done = w->kind == WORK_GEMM ? w->m : w->batch * ((w->phase != PHASE_DECODE ? w->seq : 0) +
+                                                              (decodes(w) ? w->tokens : 0));
+    return true;
+}
+
+/* The largest token block that fits when it is free. */
+static bool lower_scope(struct program *p, const struct arch *a, const struct work *w, uint64_t scope, bool spill,
+                        struct err *err)
+{
+    bool fixed = w->map.token_block != FIELD_AUTO || w->phase == PHASE_DECODE;
+    uint64_t most = w->phase == PHASE_DECODE ? w->batch : fixed ? w->map.token_block : 64;
     for (uint64_t T = most; T; T /= 2) {
         struct err local = {0};
-        struct lower l = {.arch = a, .w = w, .p = p, .err = &local, .order = order, .T = T};
-        l.scope = order == ORDER_LAYER ? max64(rows, 1) : min64(T, max64(rows, 1));
-        l.context = context_of(w);
-        if (build(&l)) {
-            text_printf(&p->notes, "order %s, token block %llu\n", w->phase == PHASE_DECODE ? "token" :
-                        order == ORDER_LAYER ? "layer" : "block", (unsigned long long)T);
-            p->tokens_done = w->kind == WORK_GEMM ? w->m : w->batch * ((w->phase != PHASE_DECODE ? w->seq : 0) +
-                                                                      (decodes(w) ? w->tokens : 0));
-            err_finish(&local);
-            return true;
-        }
-        program_finish(p);
-        if (T == 1 || fixed != FIELD_AUTO || w->phase == PHASE_DECODE) {
-            for (unsigned i = 0; i < local.n_diags; i++)
-                err_add(err, local.code, NULL, "%s", local.diags[i].text);
-            err_finish(&local);
-            return false;
-        }
+        bool ok = lower_one(p, a, w, scope, T, spill, &local), last = T == 1 || fixed;
+        for (unsigned i = 0; !ok && last && i < local.n_diags; i++)
+            err_add(err, local.code, NULL, "%s", local.diags[i].text);
         err_finish(&local);
+        if (ok || last)
+            return ok;
     }
     return false;
 }
@@ -573,6 +586,41 @@ static bool check_modes(const struct arch *a, const struct work *w, struct err *
     return true;
 }
 
+/* The largest power of two below. */
+static uint64_t next_scope(uint64_t scope)
+{
+    uint64_t next = 1;
+    while (next * 2 < scope)
+        next *= 2;
+    return next;
+}
+
+/* Every scope from one token block to the whole sequence; the smallest lower
+ * bound wins, the larger scope among equals. */
+static bool lower_best(struct program *p, const struct arch *a, const struct work *w, uint64_t rows, bool spill)
+{
+    uint64_t best = UINT64_MAX;
+    bool found = false;
+    for (uint64_t scope = rows; scope; scope = scope > 64 ? next_scope(scope) : 0) {
+        struct program candidate;
+        struct err quiet = {0};
+        if (lower_scope(&candidate, a, w, scope <= 64 && scope < rows ? 0 : scope, spill, &quiet)) {
+            uint64_t bound = bound_of(a, &candidate);
+            if (bound < best) {
+                if (found)
+                    program_finish(p);
+                *p = candidate;
+                best = bound;
+                found = true;
+            } else {
+                program_finish(&candidate);
+            }
+        }
+        err_finish(&quiet);
+    }
+    return found;
+}
+
 bool lower(struct program *p, const struct arch *a, const struct work *w, struct err *err)
 {
     if (!check_modes(a, w, err))
@@ -580,21 +628,12 @@ bool lower(struct program *p, const struct arch *a, const struct work *w, struct
     if (w->shape.layers + 3 > MAX_LAYERS)
         return err_add(err, ERR_CONFIG, NULL, "work.shape.layers is %llu; legal: up to %d",
                        (unsigned long long)w->shape.layers, MAX_LAYERS - 3);
-    if (w->kind == WORK_GEMM || w->phase == PHASE_DECODE || w->map.order == ORDER_LAYER)
-        return lower_order(p, a, w, ORDER_LAYER, err);
-    if (w->map.order != ORDER_AUTO)
-        return lower_order(p, a, w, ORDER_BLOCK, err);
-    struct program block;
-    struct err quiet = {0};
-    bool layer_ok = lower_order(p, a, w, ORDER_LAYER, &quiet);
-    bool block_ok = lower_order(&block, a, w, ORDER_BLOCK, layer_ok ? &quiet : err);
-    if (block_ok && (!layer_ok || bound_of(a, &block) < bound_of(a, p))) {
-        if (layer_ok)
-            program_finish(p);
-        *p = block;
-    } else if (block_ok) {
-        program_finish(&block);
-    }
-    err_finish(&quiet);
-    return layer_ok || block_ok;
+    uint64_t rows = max64(w->kind == WORK_GEMM ? w->m : w->seq, 1);
+    bool decode = w->phase == PHASE_DECODE, free = w->map.order == ORDER_AUTO && !decode && w->kind != WORK_GEMM;
+    uint64_t fixed = w->map.order == ORDER_BLOCK ? 0 : rows;
+    if (!free)
+        return lower_scope(p, a, w, fixed, false, &(struct err){0}) || lower_scope(p, a, w, fixed, true, err);
+    if (lower_best(p, a, w, rows, false) || lower_best(p, a, w, rows, true))
+        return true;
+    return lower_scope(p, a, w, 0, true, err); /* for its error */
 }

@@ -50,9 +50,9 @@ struct lower {
     const struct hyperram_cfg *hyper;
     const struct udma_cfg *udma;
     /* mapping */
-    int order;
     uint64_t T;        /* token block */
-    uint64_t scope;    /* tokens an op covers before the next op */
+    uint64_t scope;    /* tokens that pass a layer before the next layer begins */
+    bool may_spill;    /* tensors of one layer may live off-chip */
     uint64_t context;  /* tokens of a sequence over the whole run */
     bool weights_ext, state_resident, state_saved, keep_kv;
     /* capacities in bytes of one slot */

@@ -16,13 +16,32 @@ uint64_t tensor_bytes(const struct tensor *t)
 
 static void tensors(struct lower *l, struct tensor *out[], unsigned *n)
 {
-    /* Spilled from the front: bulky and touched once first, the residual stream last. */
-    struct tensor *all[] = {&l->kc, &l->vc, &l->state, &l->g, &l->o, &l->v, &l->k, &l->khat, &l->q,
-                            &l->h, &l->y, &l->xn, &l->x};
+    /* Spilled from the front: what outlives a layer, then what is bulky and
+     * touched once; the residual stream last. */
+    struct tensor *all[] = {&l->kc, &l->vc, &l->state, &l->h, &l->y, &l->g, &l->o, &l->v, &l->k, &l->khat, &l->q,
+                            &l->xn, &l->x};
     *n = 0;
     for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++)
         if (all[i]->used)
             out[(*n)++] = all[i];
+}
+
+/* The hidden rows of the FFN take the place of the heads' rows: the last of
+ * these is read before the first of those is written, because units work in
+ * program order. */
+static uint64_t shared_bytes(const struct lower *l)
+{
+    if (!l->y.used || !l->h.used || l->y.ext || l->h.ext)
+        return 0;
+    uint64_t y = tensor_bytes(&l->y), h = tensor_bytes(&l->h);
+    return y < h ? y : h;
+}
+
+static bool spillable(const struct lower *l, const struct tensor *t)
+{
+    if (t->stage_bytes * 4 >= tensor_bytes(t))
+        return false; /* staging would take more than the tensor */
+    return l->may_spill || t->kind == T_KV || t->kind == T_STATE;
 }
 
 /* Bytes of L2 in the current assignment, without weights. */
@@ -34,7 +53,7 @@ static uint64_t l2_need(struct lower *l)
     uint64_t bytes = tensor_bytes(&l->logits) + (l->emb.ext ? 2 * up(l->emb.stage_bytes, L2_ALIGN) : 0);
     for (unsigned i = 0; i < n; i++)
         bytes += t[i]->ext ? 4 * up(t[i]->stage_bytes, L2_ALIGN) : tensor_bytes(t[i]);
-    return bytes;
+    return bytes - shared_bytes(l);
 }
 
 static uint64_t matrix(const struct lower *l, uint64_t n, uint64_t k)
@@ -108,13 +127,14 @@ static uint16_t role(struct lower *l, struct tensor *t, const char *what, uint64
     return token;
 }
 
-static void place_tensor(struct lower *l, struct tensor *t)
+/* `bytes` is what it takes of L2 when it lives there. */
+static void place_tensor(struct lower *l, struct tensor *t, uint64_t bytes)
 {
     struct program *p = l->p;
     t->pending = false;
     t->ready = role(l, t, " written", 0, t->reader == UNIT_WEIGHT ? WAIT_WEIGHT : WAIT_OPERAND);
     if (!t->ext) {
-        t->base = l2_take(l, t->pitch * t->rows);
+        t->base = l2_take(l, bytes);
         return;
     }
     uint64_t stage = up(t->stage_bytes, L2_ALIGN);
@@ -159,8 +179,8 @@ static bool choose_homes(struct lower *l)
         worth = have / 4 > ring ? have / 4 : ring;
     /* Weights want a useful ring; tensors make room for it only where the op is streamed anyway. */
     for (unsigned i = 0; i < n && l2_need(l) + (worth < ring ? ring : worth) > have; i++) {
-        if (t[i]->stage_bytes * 4 >= tensor_bytes(t[i]))
-            continue; /* staging would take more than the tensor */
+        if (!spillable(l, t[i]))
+            continue;
         t[i]->ext = true;
         if (!l->w->map.spill)
             return too_big(l, "L2", l2_need(l) + ring, have, "allow work.map.spill, lower work.map.token_block or "
@@ -180,12 +200,16 @@ bool plan_memory(struct lower *l)
     struct tensor *t[MAX_TENSORS];
     unsigned n;
     tensors(l, t, &n);
+    bool shared = shared_bytes(l) > 0;
     for (unsigned i = 0; i < n; i++)
-        place_tensor(l, t[i]);
+        place_tensor(l, t[i], shared && t[i] == &l->h ? 0 : shared && t[i] == &l->y && l->h.pitch > l->y.pitch ?
+                                 tensor_bytes(&l->h) : tensor_bytes(t[i]));
+    if (shared)
+        l->h.base = l->y.base;
     l->logits.base = l2_take(l, tensor_bytes(&l->logits));
     l->logits.ready = prog_token(p, "logits", 0, WAIT_HOST);
     if (l->emb.used)
-        place_tensor(l, &l->emb);
+        place_tensor(l, &l->emb, tensor_bytes(&l->emb));
     if (l->weights_ext) {
         uint64_t left = (l->tcdm->bytes - l->l2_top) / 2 / L2_ALIGN * L2_ALIGN, most = up(max_slice(l), L2_ALIGN);
         l->w_slot = left < most ? left : most;
