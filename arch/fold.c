@@ -141,18 +141,22 @@ static void put_events(const struct machine *m, struct text *out)
 /* Everything that the future depends on, in relative quantities. */
 static void machine_state(const struct machine *m, struct text *out)
 {
+    uint64_t line = 4 * m->tcdm_cfg->banks;
     out->len = 0;
     put(out, m->now % m->periph_ticks);
     put(out, (uint64_t)m->acct_cause << 32 | m->acct_conflicts);
     for (unsigned r = 0; r < N_RINGS; r++) {
         const struct ring *g = &m->ring[r];
-        put(out, g->allocs % g->n_slots);
-        for (unsigned s = 0; s < g->n_slots; s++)
-            put(out, (g->allocs / g->n_slots - g->slot[s].lifetimes) << 8 | g->slot[s].stage);
+        /* Slots are alike: they are told apart by who gets them next, not by place. */
+        for (uint64_t a = g->allocs; a < g->allocs + g->n_slots; a++) {
+            const struct slot *s = &g->slot[a % g->n_slots];
+            put(out, (a / g->n_slots - s->lifetimes) << 8 | s->stage);
+        }
     }
     for (unsigned th = 0; th < N_THREADS; th++)
         for (unsigned r = 0; r < m->prog->n_l2rings; r++)
-            put(out, m->thread[th].part[r] % m->prog->l2rings[r].parts);
+            if (m->prog->l2rings[r].stride % line) /* else every part begins in the same bank */
+                put(out, m->thread[th].part[r] % m->prog->l2rings[r].parts);
     for (unsigned u = 0; u < N_UNITS; u++)
         put_unit(m, &m->unit[u], out);
     for (unsigned i = 0; arch_classes[i]; i++)

@@ -61,8 +61,9 @@ static uint64_t walk(const struct work *w)
 
 static struct work random_work(struct rng *r)
 {
-    struct work w = {.kind = (int)rng_below(r, 2), .form = (int)rng_below(r, 3), .phase = (int)rng_below(r, 3),
-                     .decode = (int)rng_below(r, 2), .lm_head = (int)rng_below(r, 3)};
+    struct work w = {.kind = (int)rng_below(r, 2), .form = (int)rng_below(r, 3),
+                     .phase = (int)rng_below(r, 3), .decode = (int)rng_below(r, 2),
+                     .lm_head = (int)rng_below(r, 3)};
     w.seq = 1 + rng_below(r, 40);
     w.tokens = 1 + rng_below(r, 9);
     w.chunk = 1 + rng_below(r, 50);
@@ -81,8 +82,8 @@ Test(work, closed_forms_count_what_a_walk_counts)
     struct rng r = {.s = 7};
     for (int i = 0; i < 3000; i++) {
         struct work w = random_work(&r);
-        cr_assert_eq(work_macs(&w), walk(&w), "case %d: form %d phase %d decode %d seq %llu chunk %llu", i, w.form,
-                     w.phase, w.decode, (unsigned long long)w.seq, (unsigned long long)w.chunk);
+        cr_assert_eq(work_macs(&w), walk(&w), "case %d: form %d phase %d decode %d seq %llu chunk %llu", i,
+                     w.form, w.phase, w.decode, (unsigned long long)w.seq, (unsigned long long)w.chunk);
     }
 }
 
@@ -160,7 +161,8 @@ Test(work, illegal_workloads_are_refused)
     static const struct {
         const char *text, *says;
     } rows[] = {
-        {"shape: {d_model: 768, heads: 3, value_dim: 1280, vocab: 9}", "1280, which 3 heads do not divide; legal"},
+        {"shape: {d_model: 768, heads: 3, value_dim: 1280, vocab: 9}",
+            "1280, which 3 heads do not divide; legal"},
         {"shape: {d_model: 64, heads: 3, value_dim: 126, vocab: 9}", "such as 60 or 66"},
         {"shape: {d_model: 30, heads: 2, vocab: 9}", "rotary"},
         {"shape: {d_model: 4, heads: 8, value_dim: 8, vocab: 9}", "such as 16"},
@@ -171,7 +173,8 @@ Test(work, illegal_workloads_are_refused)
         {"kind: gemm\nm: 1\nn: 1\nk: 1\nshape: {d_model: 64, heads: 2}", "no meaning for kind gemm"},
         {"n: 5\nshape: {d_model: 64, heads: 2, vocab: 9}", "no meaning for kind network"},
         {"seq: 0\nshape: {d_model: 64, heads: 2, vocab: 9}", "seq is 0"},
-        {"phase: both\nform: recurrent\ndecode: kv_cache\nshape: {d_model: 64, heads: 2, vocab: 9}", "no cache"},
+        {"phase: both\nform: recurrent\ndecode: kv_cache\nshape: {d_model: 64, heads: 2, vocab: 9}",
+            "no cache"},
         {"quant: {residual: 8}\nshape: {d_model: 64, heads: 2, vocab: 9}", "residual is 8"},
         {"seq: 1048576\nbatch: 1024\nshape: {d_model: 65536, heads: 1, layers: 128, vocab: 9}", "2^63"},
     };
