@@ -12,6 +12,7 @@ struct walk {
     uint64_t idx[PROG_MAX_DEPTH];
     uint64_t busy[N_UNITS + 1]; /* cycles; the last is the host's */
     uint64_t words, steps;
+    uint64_t serial, before[N_UNITS]; /* steps one after the other; busy cycles when the current one began */
     uint64_t off_bytes, off_bursts;
     uint64_t counter[MAX_COUNTERS], macs, issued, traffic[N_TENSOR_KINDS][4];
 };
@@ -81,6 +82,8 @@ static void unit_command(struct walk *w, const struct cmd *c, unsigned depth, ui
 static void host_command(struct walk *w, const struct cmd *c, uint64_t n)
 {
     struct machine *m = w->m;
+    host_count(m, c, host_cmd_cycles(m, c), false);
+    collect(w, n);
     w->busy[N_UNITS] += host_cmd_cycles(m, c) * n;
     if (c->op != OP_UDMA_RX && c->op != OP_UDMA_TX)
         return;
@@ -88,7 +91,37 @@ static void host_command(struct walk *w, const struct cmd *c, uint64_t n)
     w->off_bytes += c->row_bytes * n;
     w->off_bursts += bursts * n;
     w->words += (c->row_bytes + 3) / 4 * n;
-    w->traffic[c->tensor][c->op == OP_UDMA_RX ? 2 : 3] += c->row_bytes * n;
+    bool rx = c->op == OP_UDMA_RX;
+    w->traffic[c->tensor][rx ? 2 : 3] += c->row_bytes * n;
+    udma_count(m, c->row_bytes, rx, bursts);
+    collect(w, n);
+}
+
+static bool begins_step(const struct program *p, uint32_t pc)
+{
+    uint32_t lo = 0, hi = p->n_ops;
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+        if (p->op_start[mid] < pc)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < p->n_ops && p->op_start[lo] == pc;
+}
+
+/* A step takes as long as its busiest unit; the streams share the ports. */
+static void end_step(struct walk *w)
+{
+    uint64_t d[N_UNITS];
+    for (unsigned u = 0; u < N_UNITS; u++) {
+        d[u] = w->busy[u] - w->before[u];
+        w->before[u] = w->busy[u];
+    }
+    uint64_t most = d[UNIT_LOAD] + d[UNIT_WEIGHT] + d[UNIT_STORE];
+    for (unsigned u = UNIT_ENGINE; u <= UNIT_VECTOR; u++)
+        most = d[u] > most ? d[u] : most;
+    w->serial += most;
 }
 
 static void walk(struct walk *w, uint32_t from, uint32_t to, unsigned depth, uint64_t n)
@@ -96,6 +129,8 @@ static void walk(struct walk *w, uint32_t from, uint32_t to, unsigned depth, uin
     const struct cmd *cmds = w->m->prog->cmds[w->th];
     for (uint32_t pc = from; pc < to; pc++) {
         const struct cmd *c = &cmds[pc];
+        if (w->th == THREAD_ACCEL && begins_step(w->m->prog, pc))
+            end_step(w);
         w->steps += w->th == THREAD_ACCEL ? n : 0;
         if (c->op != OP_REPEAT) {
             if (w->th == THREAD_ACCEL)
@@ -132,7 +167,7 @@ static uint64_t offchip_cycles(const struct machine *m, const struct walk *w)
     return ticks / m->soc_ticks;
 }
 
-uint64_t machine_bound(struct machine *m)
+uint64_t machine_bound(struct machine *m, uint64_t *estimate)
 {
     struct walk *w = calloc(1, sizeof *w);
     if (!w)
@@ -146,6 +181,9 @@ uint64_t machine_bound(struct machine *m)
     if (!m->tcdm_cfg->ideal)
         cycles = max64(cycles, w->words / m->tcdm_cfg->banks);
     cycles = max64(cycles, offchip_cycles(m, w));
+    end_step(w);
+    if (estimate)
+        *estimate = max64(w->serial, cycles);
     memcpy(m->counter, w->counter, sizeof m->counter);
     memcpy(m->traffic, w->traffic, sizeof m->traffic);
     m->macs = w->macs;

@@ -67,11 +67,11 @@ static bool ready(const struct machine *m, const struct cmd *c)
     }
 }
 
-static void count(struct machine *m, const struct cmd *c, uint64_t cycles)
+void host_count(struct machine *m, const struct cmd *c, uint64_t cycles, bool interrupt)
 {
     uint64_t *n = &m->counter[m->cb.host];
     n[C_ACTIVE] += cycles;
-    n[C_IRQS] += c->op == OP_WAIT && m->host->waited;
+    n[C_IRQS] += interrupt;
     n[C_JOBS] += c->op == OP_JOB;
     if (c->op == OP_UDMA_RX || c->op == OP_UDMA_TX)
         n[C_APB] += m->udma_cfg->cfg_stores;
@@ -139,7 +139,7 @@ void host_try(struct machine *m)
         const struct host_cfg *cfg = m->host_cfg;
         cycles += h->waited ? cfg->irq_path_cycles + cfg->irq_entry_cycles + cfg->isr_cycles : 0;
     }
-    count(m, c, cycles);
+    host_count(m, c, cycles, c->op == OP_WAIT && h->waited);
     h->waited = false;
     acct_sync(m);
     h->busy = true;

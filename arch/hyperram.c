@@ -56,6 +56,15 @@ uint64_t hyperram_burst_ticks(const struct machine *m, uint64_t bytes)
 
 enum { C_READ, C_WRITE, C_BURSTS, C_CLKS };
 
+void hyperram_count(struct machine *m, uint64_t bytes, bool rx, uint64_t bursts)
+{
+    const struct hyperram_cfg *h = m->hyperram_cfg;
+    uint64_t *n = &m->counter[m->cb.hyperram];
+    n[C_BURSTS] += bursts;
+    n[rx ? C_READ : C_WRITE] += bytes;
+    n[C_CLKS] += bursts * overhead_clks(h) + (bytes + h->bytes_per_phy_clk - 1) / h->bytes_per_phy_clk;
+}
+
 static uint64_t burst_bytes(const struct hyperram_cfg *h, uint64_t ext, uint64_t left)
 {
     uint64_t page = h->burst_bytes - ext % h->burst_bytes;

@@ -197,6 +197,10 @@ void tcdm_wake(struct machine *m); /* somebody asks from the next cycle on */
 /* uDMA masters' requests: bit 0 tx, bit 1 rx. */
 uint32_t udma_requests(struct machine *m, uint8_t *bank);
 void udma_grants(struct machine *m, uint32_t granted);
+/* Counts of a transfer that is only walked. */
+void udma_count(struct machine *m, uint64_t bytes, bool rx, uint64_t bursts);
+void hyperram_count(struct machine *m, uint64_t bytes, bool rx, uint64_t bursts);
+void host_count(struct machine *m, const struct cmd *c, uint64_t cycles, bool interrupt);
 bool udma_room(const struct machine *m, bool tx);
 void udma_enqueue(struct machine *m, const struct cmd *c, int64_t l2, int64_t ext);
 bool udma_busy(const struct machine *m);

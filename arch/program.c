@@ -18,6 +18,7 @@ void program_finish(struct program *p)
 {
     for (int t = 0; t < N_THREADS; t++)
         free(p->cmds[t]);
+    free(p->op_start);
     text_finish(&p->notes);
     memset(p, 0, sizeof *p);
 }
@@ -87,6 +88,15 @@ void prog_post(struct program *p, enum thread_id th, enum unit_id unit, uint16_t
     c->count = (uint32_t)n;
 }
 
+void prog_op(struct program *p)
+{
+    if (p->n_ops == p->cap_ops) {
+        p->cap_ops = p->cap_ops ? p->cap_ops * 2 : 32;
+        p->op_start = xrealloc(p->op_start, p->cap_ops, sizeof *p->op_start);
+    }
+    p->op_start[p->n_ops++] = p->n[THREAD_ACCEL];
+}
+
 uint8_t prog_l2ring(struct program *p, const char *name, uint64_t parts, uint64_t stride)
 {
     assert(p->n_l2rings < PROG_MAX_L2RINGS);
@@ -98,9 +108,11 @@ void prog_prune(struct program *p)
 {
     for (int th = 0; th < N_THREADS; th++) {
         struct cmd *cmds = p->cmds[th];
-        uint32_t n = 0, open[PROG_MAX_DEPTH];
+        uint32_t n = 0, op = 0, open[PROG_MAX_DEPTH];
         for (uint32_t i = 0; i < p->n[th]; i++) {
             struct cmd c = cmds[i];
+            while (th == THREAD_ACCEL && op < p->n_ops && p->op_start[op] <= i)
+                p->op_start[op++] = n;
             if (c.op == OP_REPEAT)
                 open[c.depth] = n;
             if (c.op == OP_END && open[c.depth] == n - 1) {

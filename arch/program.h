@@ -166,6 +166,8 @@ struct program {
     unsigned n_tokens;
     struct l2ring l2rings[PROG_MAX_L2RINGS];
     unsigned n_l2rings;
+    uint32_t *op_start; /* accel commands at which a step begins that waits for the one before */
+    uint32_t n_ops, cap_ops;
     uint64_t slot_bytes[N_RINGS]; /* of one slot, as lowered */
     uint64_t l2_bytes, ext_bytes; /* highest byte in use + 1 */
     uint64_t state_bytes;
@@ -238,6 +240,8 @@ static inline bool aff_is_const(const struct affine *a)
     return true;
 }
 
+/* Says that the next accel command begins a new step. */
+void prog_op(struct program *p);
 /* Adds an L2 ring; returns its number. */
 uint8_t prog_l2ring(struct program *p, const char *name, uint64_t parts, uint64_t stride);
 /* Removes loops without commands (both threads). */

@@ -55,6 +55,14 @@ static void begin(struct machine *m, unsigned i)
 
 enum { C_RX_BYTES, C_TX_BYTES, C_TRANSFERS, C_WORDS };
 
+void udma_count(struct machine *m, uint64_t bytes, bool rx, uint64_t bursts)
+{
+    m->counter[m->cb.udma + (rx ? C_RX_BYTES : C_TX_BYTES)] += bytes;
+    m->counter[m->cb.udma + C_TRANSFERS]++;
+    m->counter[m->cb.udma + C_WORDS] += (bytes + 3) / 4;
+    hyperram_count(m, bytes, rx, bursts);
+}
+
 void udma_enqueue(struct machine *m, const struct cmd *cmd, int64_t l2, int64_t ext)
 {
     unsigned i = cmd->op == OP_UDMA_TX ? 0 : 1;

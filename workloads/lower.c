@@ -1,5 +1,5 @@
 /* Lowering of a whole workload: phases, orders, layers. The mapping keys that
- * are `auto` are tried and the program with the smaller lower bound is kept. */
+ * are `auto` are tried and the program with the smaller estimate is kept. */
 #include "workloads/lower_ctx.h"
 
 #include "arch/result.h"
@@ -160,6 +160,7 @@ static void add_seg(struct gemm *g, uint64_t n, enum post post, struct tensor *d
 
 static void run_gemm(struct lower *l, struct gemm *g)
 {
+    prog_op(l->p);
     job_begin(l, AUTONOMY_TILE);
     emit_gemm(l, g);
     job_end(l, AUTONOMY_TILE);
@@ -544,15 +545,15 @@ static bool lower_one(struct program *p, const struct arch *a, const struct work
     return true;
 }
 
-/* The largest token block that fits when it is free. */
+/* The largest token block that fits, not below `least`, when it is free. */
 static bool lower_scope(struct program *p, const struct arch *a, const struct work *w, uint64_t scope, bool spill,
-                        struct err *err)
+                        uint64_t least, struct err *err)
 {
     bool fixed = w->map.token_block != FIELD_AUTO || w->phase == PHASE_DECODE;
     uint64_t most = w->phase == PHASE_DECODE ? w->batch : fixed ? w->map.token_block : 64;
     for (uint64_t T = most; T; T /= 2) {
         struct err local = {0};
-        bool ok = lower_one(p, a, w, scope, T, spill, &local), last = T == 1 || fixed;
+        bool ok = lower_one(p, a, w, scope, T, spill, &local), last = T <= least || fixed;
         for (unsigned i = 0; !ok && last && i < local.n_diags; i++)
             err_add(err, local.code, NULL, "%s", local.diags[i].text);
         err_finish(&local);
@@ -562,11 +563,14 @@ static bool lower_scope(struct program *p, const struct arch *a, const struct wo
     return false;
 }
 
-static uint64_t bound_of(const struct arch *a, const struct program *p)
+/* Cycles when units overlap within a step and the off-chip memory with all. */
+static uint64_t estimate_of(const struct arch *a, const struct program *p)
 {
     struct err e = {0};
     struct machine *m = machine_create(a, p, &evq_wheel, false, &e);
-    uint64_t cycles = m ? machine_bound(m) : UINT64_MAX;
+    uint64_t cycles = UINT64_MAX;
+    if (m)
+        machine_bound(m, &cycles);
     machine_destroy(m);
     err_finish(&e);
     return cycles;
@@ -595,30 +599,51 @@ static uint64_t next_scope(uint64_t scope)
     return next;
 }
 
-/* Every scope from one token block to the whole sequence; the smallest lower
- * bound wins, the larger scope among equals. */
-static bool lower_best(struct program *p, const struct arch *a, const struct work *w, uint64_t rows, bool spill)
+static bool lower_quiet(struct program *p, const struct arch *a, const struct work *w, uint64_t scope)
 {
-    uint64_t best = UINT64_MAX;
-    bool found = false;
-    for (uint64_t scope = rows; scope; scope = scope > 64 ? next_scope(scope) : 0) {
-        struct program candidate;
-        struct err quiet = {0};
-        if (lower_scope(&candidate, a, w, scope <= 64 && scope < rows ? 0 : scope, spill, &quiet)) {
-            uint64_t bound = bound_of(a, &candidate);
-            if (bound < best) {
-                if (found)
-                    program_finish(p);
-                *p = candidate;
-                best = bound;
-                found = true;
-            } else {
-                program_finish(&candidate);
-            }
-        }
-        err_finish(&quiet);
+    struct err quiet = {0};
+    bool ok = lower_scope(p, a, w, scope, false, 1, &quiet);
+    err_finish(&quiet);
+    return ok;
+}
+
+/* The best program so far. */
+struct best {
+    struct program *p;
+    bool found;
+    uint64_t cycles; /* estimate */
+};
+
+static void consider(struct best *best, const struct arch *a, const struct work *w, uint64_t scope, bool spill)
+{
+    struct program candidate;
+    struct err quiet = {0};
+    /* Staging that leaves only a few tokens a block wastes every weight set. */
+    if (lower_scope(&candidate, a, w, scope, spill, spill ? 16 : 1, &quiet)) {
+        uint64_t cycles = estimate_of(a, &candidate);
+        /* The estimate knows nothing of the stalls of staging: it has to win clearly. */
+        bool better = !best->found || (spill ? cycles < best->cycles / 4 * 3 : cycles < best->cycles);
+        if (better && best->found)
+            program_finish(best->p);
+        if (better)
+            *best = (struct best){best->p, true, cycles};
+        if (better)
+            *best->p = candidate;
+        else
+            program_finish(&candidate);
     }
-    return found;
+    err_finish(&quiet);
+}
+
+/* Every scope from the whole sequence to one token block; the smallest
+ * estimate wins, the larger scope among equals. */
+static bool lower_best(struct program *p, const struct arch *a, const struct work *w, uint64_t rows)
+{
+    struct best best = {.p = p};
+    for (int spill = 0; spill < 2; spill++)
+        for (uint64_t scope = rows; scope; scope = scope > 64 ? next_scope(scope) : 0)
+            consider(&best, a, w, scope <= 64 && scope < rows ? 0 : scope, spill);
+    return best.found;
 }
 
 bool lower(struct program *p, const struct arch *a, const struct work *w, struct err *err)
@@ -632,8 +657,8 @@ bool lower(struct program *p, const struct arch *a, const struct work *w, struct
     bool decode = w->phase == PHASE_DECODE, free = w->map.order == ORDER_AUTO && !decode && w->kind != WORK_GEMM;
     uint64_t fixed = w->map.order == ORDER_BLOCK ? 0 : rows;
     if (!free)
-        return lower_scope(p, a, w, fixed, false, &(struct err){0}) || lower_scope(p, a, w, fixed, true, err);
-    if (lower_best(p, a, w, rows, false) || lower_best(p, a, w, rows, true))
+        return lower_quiet(p, a, w, fixed) || lower_scope(p, a, w, fixed, true, 1, err);
+    if (lower_best(p, a, w, rows))
         return true;
-    return lower_scope(p, a, w, 0, true, err); /* for its error */
+    return lower_scope(p, a, w, 0, true, 1, err); /* for its error, or as a last resort */
 }

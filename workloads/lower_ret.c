@@ -492,6 +492,7 @@ bool retention_fused(const struct lower *l, enum work_form form)
 void emit_retention(struct lower *l, enum work_form form, uint64_t tokens)
 {
     struct ret_op r = {.form = form, .tokens = tokens};
+    prog_op(l->p);
     plan_form(l, form, &r.hp);
     r.dst = r.hp.fused ? &l->y : &l->o;
     if (form == FORM_RECURRENT)
@@ -531,6 +532,7 @@ bool cached_fused(const struct lower *l)
 void emit_cached(struct lower *l, const struct affine *full, const struct affine *keys)
 {
     struct ret_op r = {.form = FORM_PARALLEL, .tokens = 1};
+    prog_op(l->p);
     struct head_plan one = cached_plan(l);
     uint64_t step = cache_block(l);
     r.hp = one;

@@ -60,6 +60,7 @@ static void vec_op(struct lower *l, struct vec_op *v, uint64_t tokens)
 {
     uint64_t in = v->width * (v->in_bytes + (v->gate != NULL)), rows = min64(l->T, tokens);
     v->rows = min64(l->aux_slot / in, l->out_slot / (v->width * v->out_bytes));
+    prog_op(l->p);
     struct tensor *ins[3] = {v->in, v->gate, NULL}, *outs[2] = {v->out, NULL};
     tensor_open(l, v->in, rows, v->first.c == 0 && aff_is_const(&v->first));
     if (v->gate)
