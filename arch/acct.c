@@ -43,7 +43,8 @@ void acct_sync(struct machine *m)
 void acct_conflict(struct machine *m)
 {
     int c = m->acct_cause;
-    if ((c == CAUSE_WEIGHT_WAIT || c == CAUSE_OPERAND_WAIT || c == CAUSE_BUFFER_WAIT) && m->now >= drain_end(m)) {
+    bool waits = c == CAUSE_WEIGHT_WAIT || c == CAUSE_OPERAND_WAIT || c == CAUSE_BUFFER_WAIT;
+    if (waits && m->now >= drain_end(m)) {
         m->acct_conflicts += m->soc_ticks;
         m->acct_conflict_at = m->now;
     }

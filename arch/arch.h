@@ -127,9 +127,9 @@ struct vector_cfg {
     uint64_t lanes, isqrt_units, isqrt_cycles, div_units, div_cycles, lut_ports, latency_cycles;
 };
 
-extern const struct arch_class apb_class, buffers_class, clocks_class, engine_class, host_class, hyperram_class,
-    private_l2_class, regfile_class, retention_class, sequencer_class, streamer_class, tcdm_class, udma_class,
-    vector_class;
+extern const struct arch_class apb_class, buffers_class, clocks_class, engine_class, host_class,
+    hyperram_class, private_l2_class, regfile_class, retention_class, sequencer_class, streamer_class,
+    tcdm_class, udma_class, vector_class;
 
 #define ARCH_CFG(a, cls) ((const struct cls##_cfg *)arch_cfg((a), &cls##_class))
 

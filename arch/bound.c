@@ -3,6 +3,8 @@
  * taken to be busy all the time. No wait, no conflict, no latency. */
 #include "arch/result.h"
 
+#include "base/num.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,7 +89,7 @@ static void host_command(struct walk *w, const struct cmd *c, uint64_t n)
     w->busy[N_UNITS] += host_cmd_cycles(m, c) * n;
     if (c->op != OP_UDMA_RX && c->op != OP_UDMA_TX)
         return;
-    uint64_t page = m->hyperram_cfg->burst_bytes, bursts = (c->row_bytes + page - 1) / page;
+    uint64_t page = m->hyperram_cfg->burst_bytes, bursts = div_up(c->row_bytes, page);
     w->off_bytes += c->row_bytes * n;
     w->off_bursts += bursts * n;
     w->words += (c->row_bytes + 3) / 4 * n;
@@ -150,18 +152,13 @@ static void walk(struct walk *w, uint32_t from, uint32_t to, unsigned depth, uin
     }
 }
 
-static uint64_t max64(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
 static uint64_t offchip_cycles(const struct machine *m, const struct walk *w)
 {
     if (!w->off_bursts)
         return 0;
     uint64_t overhead = hyperram_burst_ticks(m, 0);
     uint64_t clk = m->hyperram_cfg->phy_div * m->periph_ticks;
-    uint64_t data = (w->off_bytes + m->hyperram_cfg->bytes_per_phy_clk - 1) / m->hyperram_cfg->bytes_per_phy_clk;
+    uint64_t data = div_up(w->off_bytes, m->hyperram_cfg->bytes_per_phy_clk);
     /* The last recovery is nobody's wait. */
     uint64_t ticks = w->off_bursts * overhead + data * clk - m->hyperram_cfg->recovery_clks * clk;
     return ticks / m->soc_ticks;

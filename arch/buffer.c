@@ -6,13 +6,15 @@
  * accesses are counted here, one per port-wide word. */
 #include "arch/result.h"
 
+#include "base/num.h"
+
 static const char *const ports_names[] = {"1rw", "1r1w", NULL};
 
 #define BUFFER(name, bytes_def, width_def, banks_def, slots_def, ports_def)                                  \
     static const struct field name##_fields[] = {                                                            \
-        {.key = "bytes", .type = FIELD_BYTES, .offset = offsetof(struct buffer_cfg, bytes), .def = bytes_def, \
-         .min = 16, .max = 1 << 26, .doc = "capacity, all slots together"},                                  \
-        {.key = "width_bits", .type = FIELD_U64, .offset = offsetof(struct buffer_cfg, width_bits),           \
+        {.key = "bytes", .type = FIELD_BYTES, .offset = offsetof(struct buffer_cfg, bytes),                  \
+         .def = bytes_def, .min = 16, .max = 1 << 26, .doc = "capacity, all slots together"},                \
+        {.key = "width_bits", .type = FIELD_U64, .offset = offsetof(struct buffer_cfg, width_bits),          \
          .def = width_def, .min = 8, .max = 65536, .unit = "bits", .doc = "width of a port"},                \
         {.key = "banks", .type = FIELD_U64, .offset = offsetof(struct buffer_cfg, banks), .def = banks_def,  \
          .min = 1, .max = 64, .doc = "independent banks"},                                                   \
@@ -32,21 +34,24 @@ BUFFER(state, "16 KiB", "256", "2", "1", "1rw");
 BUFFER(output, "16 KiB", "128", "2", "2", "1rw");
 #undef BUFFER
 
-#define S(name)                                                                                      \
-    {.key = #name, .type = FIELD_SECTION, .offset = offsetof(struct buffers_cfg, name), .sub = &name##_section, \
-     .doc = #name " buffer"}
-static const struct field fields[] = {S(activation), S(operand), S(accumulator), S(score), S(state), S(output), {0}};
+#define S(name)                                                                         \
+    {.key = #name, .type = FIELD_SECTION, .offset = offsetof(struct buffers_cfg, name), \
+     .sub = &name##_section, .doc = #name " buffer"}
+static const struct field fields[] = {S(activation), S(operand), S(accumulator), S(score), S(state),
+                                      S(output), {0}};
 #undef S
-static const struct section section = {"buffers", "on-chip buffers of the accelerator", sizeof(struct buffers_cfg),
-                                       fields, NULL};
+static const struct section section = {"buffers", "on-chip buffers of the accelerator",
+                                       sizeof(struct buffers_cfg), fields, NULL};
 
 static uint64_t words(uint64_t bytes, const struct buffer_cfg *b)
 {
-    return (bytes * 8 + b->width_bits - 1) / b->width_bits;
+    return div_up(bytes * 8, b->width_bits);
 }
 
-enum { C_ACT_READ, C_ACT_WRITE, C_AUX_READ, C_AUX_WRITE, C_ACC_READ, C_ACC_WRITE, C_SCORE_READ, C_SCORE_WRITE, C_STATE_READ, C_STATE_WRITE,
-       C_OUT_READ, C_OUT_WRITE };
+enum {
+    C_ACT_READ, C_ACT_WRITE, C_AUX_READ, C_AUX_WRITE, C_ACC_READ, C_ACC_WRITE, C_SCORE_READ, C_SCORE_WRITE,
+    C_STATE_READ, C_STATE_WRITE, C_OUT_READ, C_OUT_WRITE
+};
 
 static void count_mm(struct machine *m, const struct issued *is, uint64_t *n)
 {
@@ -54,7 +59,7 @@ static void count_mm(struct machine *m, const struct issued *is, uint64_t *n)
     const struct buffers_cfg *b = m->buffers;
     bool score = c->src.ring == RING_SCORE;
     n[score ? C_SCORE_READ : C_ACT_READ] +=
-        is->rows * words(((uint64_t)c->k * c->a_bits + 7) / 8, score ? &b->score : &b->activation) * c->passes;
+        is->rows * words(bytes_of(c->k, c->a_bits), score ? &b->score : &b->activation) * c->passes;
     uint64_t acc = is->rows * words(c->cols * m->engine->acc_bits / 8, &b->accumulator);
     n[C_ACC_READ] += c->first ? 0 : acc;
     n[C_ACC_WRITE] += c->last && c->mm_dst != MM_ACC ? 0 : acc;
@@ -135,7 +140,8 @@ static void cost(const struct machine *m, struct cost_sink *sink)
 {
     static const char *const names[] = {"activation", "operand", "accumulator", "score", "state", "output"};
     const struct buffers_cfg *c = m->buffers;
-    const struct buffer_cfg *all[] = {&c->activation, &c->operand, &c->accumulator, &c->score, &c->state, &c->output};
+    const struct buffer_cfg *all[] = {&c->activation, &c->operand, &c->accumulator,
+                                       &c->score, &c->state, &c->output};
     for (unsigned i = 0; i < 6; i++) {
         const uint64_t *n = &m->counter[m->cb.buffers + 2 * i];
         struct cost_item *it = cost_add(sink, names[i], "sram", all[i]->banks);
@@ -147,4 +153,5 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     }
 }
 
-const struct arch_class buffers_class = {.name = "buffers", .section = &section, .check = check, .init = init, .cost = cost};
+const struct arch_class buffers_class = {.name = "buffers", .section = &section, .check = check,
+                                         .init = init, .cost = cost};

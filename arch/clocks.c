@@ -3,6 +3,8 @@
  * published PULPissimo frequency could be verified (facts/pulpissimo.md 4.3). */
 #include "arch/machine.h"
 
+#include "base/num.h"
+
 #define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct clocks_cfg, m), .def = d
 static const struct field fields[] = {
     {F("soc", FIELD_HZ, soc_hz, NULL), .min = 1000, .max = 10000000000ull, .unit = "Hz",
@@ -14,24 +16,14 @@ static const struct field fields[] = {
 #undef F
 static const struct section section = {"clocks", "clock domains", sizeof(struct clocks_cfg), fields, NULL};
 
-static uint64_t gcd(uint64_t a, uint64_t b)
-{
-    while (b) {
-        uint64_t r = a % b;
-        a = b;
-        b = r;
-    }
-    return a;
-}
-
 static bool check(struct arch *a, const struct ynode *node, struct err *err)
 {
     const struct clocks_cfg *c = ARCH_CFG(a, clocks);
     uint64_t g = gcd(c->soc_hz, c->periph_hz);
     /* A hyper-period of more ticks than this would wear out 64-bit time. */
     if (c->soc_hz / g > 1 << 20 || c->periph_hz / g > 1 << 20)
-        return err_add(err, ERR_CONFIG, &node->at, "arch.clocks: soc and periph have no small common ratio; legal: "
-                       "both ratios to their common divisor below 2^20");
+        return err_add(err, ERR_CONFIG, &node->at, "arch.clocks: soc and periph have no small common ratio; "
+                       "legal: both ratios to their common divisor below 2^20");
     return true;
 }
 

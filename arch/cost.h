@@ -29,7 +29,8 @@ struct cost_item {
     unsigned n_params, n_actions;
     struct cost_param params[COST_MAX_PARAMS];
     struct cost_action actions[COST_MAX_ACTIONS];
-    uint64_t clocked_cycles; /* cycles in which an instance is clocked but does nothing (idle energy), summed over instances */
+    /* Cycles in which an instance is clocked but does nothing (idle energy), summed over instances. */
+    uint64_t clocked_cycles;
     uint64_t total_cycles;   /* run length: leakage */
     const char *path;        /* what the longest register-to-register path is, for fmax; NULL = no path */
 };

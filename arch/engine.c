@@ -12,14 +12,18 @@
  * consecutive tiles hide them, the pipeline latency remains. */
 #include "arch/result.h"
 
+#include "base/num.h"
+
 static const char *const style_names[] = {"dot_product", "systolic", NULL};
 static const char *const flow_names[] = {"os", "ws", "is", NULL};
 static const char *const fill_names[] = {"overlapped", "serial", NULL};
 
 #define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct mode_cfg, m), .def = d
 static const struct field mode_fields[] = {
-    {F("w", FIELD_U64, w, NULL), .min = 2, .max = 16, .unit = "bits", .doc = "width of the stationary operand"},
-    {F("a", FIELD_U64, a, NULL), .min = 2, .max = 16, .unit = "bits", .doc = "width of the moving operand"},
+    {F("w", FIELD_U64, w, NULL), .min = 2, .max = 16, .unit = "bits",
+     .doc = "width of the stationary operand"},
+    {F("a", FIELD_U64, a, NULL), .min = 2, .max = 16, .unit = "bits",
+     .doc = "width of the moving operand"},
     {F("macs_per_cycle", FIELD_U64, macs_per_cycle, "auto"), .min = 1, .max = 1 << 20, .allow_auto = true,
      .doc = "in one pass; auto: the array's size"},
     {F("passes", FIELD_U64, passes, "1"), .min = 1, .max = 8, .doc = "passes a row takes in this mode"},
@@ -43,14 +47,16 @@ static const struct field fields[] = {
      .doc = "stationary sets; 2 = double buffered", .prov = PROV_RTL, .source = "ITA ita_package.sv: 2 sets"},
     {F("os_depth", FIELD_U64, os_depth, "64"), .min = 1, .max = 4096, .unit = "elements",
      .doc = "contraction that one weight set of an os array holds"},
-    {F("acc_bits", FIELD_U64, acc_bits, "32"), .min = 16, .max = 64, .unit = "bits", .doc = "accumulator width"},
+    {F("acc_bits", FIELD_U64, acc_bits, "32"), .min = 16, .max = 64, .unit = "bits",
+     .doc = "accumulator width"},
     {F("latency_cycles", FIELD_U64, latency_cycles, "11"), .max = 64, .unit = "cycles",
      .doc = "row accepted to requantised output", .prov = PROV_MEASURED,
      .source = "ITA RTL: accept to output handshake 11 cycles (facts/ita.md section 1)"},
     {F("requant_lanes", FIELD_U64, requant_lanes, "auto"), .min = 1, .max = 1024, .allow_auto = true,
      .doc = "requantisers at the output; auto: one an output"},
     {F("fill_drain", FIELD_ENUM, fill_drain, "overlapped"), .names = fill_names,
-     .doc = "serial: every tile pays fill and drain and absent rows (SCALE-Sim); overlapped: as real arrays do"},
+     .doc = "serial: every tile pays fill and drain and absent rows (SCALE-Sim); "
+            "overlapped: as real arrays do"},
     {F("modes", FIELD_LIST, modes, "[{w: 8, a: 8}, {w: 16, a: 8, passes: 2}]"), .sub = &mode_section,
      .doc = "operand widths the hardware does; any other is an error"},
     {0},
@@ -84,11 +90,6 @@ const struct mode_cfg *engine_mode(const struct engine_cfg *e, uint64_t w_bits, 
             best = &modes[i];
     }
     return best;
-}
-
-static uint64_t div_up(uint64_t a, uint64_t b)
-{
-    return (a + b - 1) / b;
 }
 
 /* Accumulators in a single-port memory: a read and a write for each row. */
@@ -181,10 +182,11 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
     const struct engine_cfg *e = ARCH_CFG(a, engine);
     struct engine_geom g = engine_geometry(e);
     if (!engine_mode(e, 8, 8))
-        return err_add(err, ERR_CONFIG, &node->at, "arch.engine.modes lacks {w: 8, a: 8}; every network needs it");
+        return err_add(err, ERR_CONFIG, &node->at, "arch.engine.modes lacks {w: 8, a: 8}; "
+                       "every network needs it");
     if (g.n_tile * (uint64_t)g.k_tile > 1 << 20)
-        return err_add(err, ERR_CONFIG, &node->at, "arch.engine: a weight set of %u x %u is too large; legal: up to "
-                       "1048576 weights", g.n_tile, g.k_tile);
+        return err_add(err, ERR_CONFIG, &node->at, "arch.engine: a weight set of %u x %u is too large; "
+                       "legal: up to 1048576 weights", g.n_tile, g.k_tile);
     return true;
 }
 
@@ -193,7 +195,8 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     const struct engine_cfg *e = m->engine;
     const uint64_t *n = &m->counter[m->cb.engine];
     bool dot = e->style == ENGINE_DOT_PRODUCT;
-    uint64_t pes = dot ? e->units : e->rows * e->cols, sets = e->weight_sets * m->geom.n_tile * m->geom.k_tile;
+    uint64_t pes = dot ? e->units : e->rows * e->cols;
+    uint64_t sets = e->weight_sets * m->geom.n_tile * m->geom.k_tile;
     struct cost_item *it = cost_add(sink, "engine", dot ? "dot_product" : "systolic_pe", pes);
     cost_param(it, "w_bits", 8);
     cost_param(it, "a_bits", 8);
@@ -204,14 +207,16 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     cost_count(it, dot ? "acc_write" : "shift", dot ? n[C_ACC_WRITE] + n[C_REQUANT] : n[C_MAC]);
     it->path = "array";
     cost_idle(m, it, n[C_BUSY], pes);
-    it = cost_add(sink, "engine", "requant", e->requant_lanes == FIELD_AUTO ? m->geom.n_tile : e->requant_lanes);
+    it = cost_add(sink, "engine", "requant",
+                  e->requant_lanes == FIELD_AUTO ? m->geom.n_tile : e->requant_lanes);
     cost_param(it, "acc_bits", (double)e->acc_bits);
     cost_param(it, "mul_bits", 15);
     cost_count(it, "requant", n[C_REQUANT]);
     it->path = "requantiser";
-    it = cost_add(sink, "engine", "regs", (sets * 8 + 31) / 32); /* weight sets, in words */
+    it = cost_add(sink, "engine", "regs", div_up(sets * 8, 32)); /* weight sets, in words */
     cost_param(it, "bits", 32);
     cost_count(it, "write", m->counter[m->cb.streamer + 1]);
 }
 
-const struct arch_class engine_class = {.name = "engine", .section = &section, .check = check, .init = init, .cost = cost};
+const struct arch_class engine_class = {.name = "engine", .section = &section, .check = check,
+                                        .init = init, .cost = cost};

@@ -44,8 +44,8 @@ static unsigned room(const struct hwpe_sink *k, unsigned grants)
     unsigned set = 0;
     if (!k->fifo_depth)
         return grants;
-    for (unsigned p = 0; p < k->n_ports; p++)
-        set |= (unsigned)(k->n[p] < k->fifo_depth) << p;
+    for (unsigned p = 0, bit = 1; p < k->n_ports; p++, bit <<= 1)
+        set |= k->n[p] < k->fifo_depth ? bit : 0;
     return set;
 }
 
@@ -62,9 +62,9 @@ unsigned hwpe_sink_request(const struct hwpe_sink *k, bool valid, uint32_t addr[
             addr[p] = hwpe_addrgen_addr(&k->gen) + 4 * p;
         return k->state == HWPE_WORKING && packet_valid(k, valid) ? k->ports : 0;
     }
-    for (unsigned p = 0; p < k->n_ports; p++) {
+    for (unsigned p = 0, bit = 1; p < k->n_ports; p++, bit <<= 1) {
         addr[p] = k->fifo[p].addr[0];
-        request |= (unsigned)(k->n[p] > 0) << p;
+        request |= k->n[p] ? bit : 0;
     }
     return request;
 }

@@ -39,8 +39,8 @@ static bool swallows(const struct hwpe_source *s)
 static unsigned data_ready(const struct hwpe_source *s)
 {
     unsigned set = 0;
-    for (unsigned p = 0; p < s->n_ports; p++)
-        set |= (unsigned)(s->n_data[p] > 0) << p;
+    for (unsigned p = 0, bit = 1; p < s->n_ports; p++, bit <<= 1)
+        set |= s->n_data[p] ? bit : 0;
     return set;
 }
 
@@ -76,9 +76,9 @@ unsigned hwpe_source_request(const struct hwpe_source *s, bool ready, uint32_t a
             addr[p] = hwpe_addrgen_addr(&s->gen) + 4 * p;
         return core_request(s, ready);
     }
-    for (unsigned p = 0; p < s->n_ports; p++) {
+    for (unsigned p = 0, bit = 1; p < s->n_ports; p++, bit <<= 1) {
         addr[p] = s->fifo[p].addr[0];
-        request |= (unsigned)(s->n_addr[p] > 0 && s->n_data[p] < s->fifo_depth) << p;
+        request |= s->n_addr[p] && s->n_data[p] < s->fifo_depth ? bit : 0;
     }
     return request;
 }
@@ -89,8 +89,8 @@ static unsigned core_grants(const struct hwpe_source *s, unsigned grants)
     unsigned room = 0;
     if (!s->fifo_depth)
         return grants;
-    for (unsigned p = 0; p < s->n_ports; p++)
-        room |= (unsigned)(s->n_addr[p] < s->fifo_depth) << p;
+    for (unsigned p = 0, bit = 1; p < s->n_ports; p++, bit <<= 1)
+        room |= s->n_addr[p] < s->fifo_depth ? bit : 0;
     return room;
 }
 

@@ -6,6 +6,8 @@
 #include "arch/result.h"
 #include "arch/udma.h"
 
+#include "base/num.h"
+
 static const char *const kind_names[] = {"hyperram", "none", NULL};
 
 #define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct hyperram_cfg, m), .def = d
@@ -19,14 +21,15 @@ static const struct field fields[] = {
      .doc = "payload of a PHY clock (8 bit DDR = 2)", .prov = PROV_RTL, .source = "udma_hyper: 8-bit DDR"},
     {F("command_clks", FIELD_U64, command_clks, "3"), .max = 64, .unit = "PHY clocks", .doc = "command words",
      .prov = PROV_RTL, .source = "udma_hyper: 3 CA words"},
-    {F("latency_clks", FIELD_U64, latency_clks, "6"), .max = 64, .unit = "PHY clocks", .doc = "access latency",
-     .prov = PROV_RTL, .source = "udma_hyper default"},
+    {F("latency_clks", FIELD_U64, latency_clks, "6"), .max = 64, .unit = "PHY clocks",
+     .doc = "access latency", .prov = PROV_RTL, .source = "udma_hyper default"},
     {F("extra_latency", FIELD_U64, extra_latency, "1"), .max = 1, .doc = "1: latency is paid twice",
      .prov = PROV_RTL, .source = "udma_hyper default: enabled"},
     {F("recovery_clks", FIELD_U64, recovery_clks, "6"), .max = 64, .unit = "PHY clocks",
      .doc = "read-write recovery", .prov = PROV_RTL, .source = "udma_hyper default"},
     {F("fixed_clks", FIELD_U64, fixed_clks, "2"), .max = 64, .unit = "PHY clocks",
-     .doc = "controller overhead of a burst", .prov = PROV_ESTIMATE, .source = "facts/pulpissimo.md 4.2: c0 ~ 2"},
+     .doc = "controller overhead of a burst", .prov = PROV_ESTIMATE,
+     .source = "facts/pulpissimo.md 4.2: c0 ~ 2"},
     {F("max_cs_clks", FIELD_U64, max_cs_clks, "665"), .min = 16, .max = 65535, .unit = "PHY clocks",
      .doc = "longest burst: CS# low", .prov = PROV_RTL, .source = "udma_hyper default"},
     {F("burst_bytes", FIELD_BYTES, burst_bytes, "512 B"), .min = 16, .max = 1 << 20,
@@ -35,7 +38,8 @@ static const struct field fields[] = {
     {0},
 };
 #undef F
-static const struct section section = {"hyperram", "off-chip memory", sizeof(struct hyperram_cfg), fields, NULL};
+static const struct section section = {"hyperram", "off-chip memory", sizeof(struct hyperram_cfg), fields,
+                                       NULL};
 
 static uint64_t clk_ticks(const struct machine *m)
 {
@@ -50,7 +54,7 @@ static uint64_t overhead_clks(const struct hyperram_cfg *h)
 uint64_t hyperram_burst_ticks(const struct machine *m, uint64_t bytes)
 {
     const struct hyperram_cfg *h = m->hyperram_cfg;
-    uint64_t data = (bytes + h->bytes_per_phy_clk - 1) / h->bytes_per_phy_clk;
+    uint64_t data = div_up(bytes, h->bytes_per_phy_clk);
     return (overhead_clks(h) + data + h->recovery_clks) * clk_ticks(m);
 }
 
@@ -62,7 +66,7 @@ void hyperram_count(struct machine *m, uint64_t bytes, bool rx, uint64_t bursts)
     uint64_t *n = &m->counter[m->cb.hyperram];
     n[C_BURSTS] += bursts;
     n[rx ? C_READ : C_WRITE] += bytes;
-    n[C_CLKS] += bursts * overhead_clks(h) + (bytes + h->bytes_per_phy_clk - 1) / h->bytes_per_phy_clk;
+    n[C_CLKS] += bursts * overhead_clks(h) + div_up(bytes, h->bytes_per_phy_clk);
 }
 
 static uint64_t burst_bytes(const struct hyperram_cfg *h, uint64_t ext, uint64_t left)
@@ -77,7 +81,7 @@ static uint64_t burst_bytes(const struct hyperram_cfg *h, uint64_t ext, uint64_t
 static void arm(struct machine *m, uint64_t clks)
 {
     /* Clocks of the PHY are counted from the peripheral clock's edges. */
-    uint64_t base = (m->now + m->periph_ticks - 1) / m->periph_ticks * m->periph_ticks;
+    uint64_t base = round_up(m->now, m->periph_ticks);
     machine_post(m, &m->udma->tick, base + clks * clk_ticks(m), PHASE_DELIVER);
 }
 
@@ -97,7 +101,7 @@ static bool start_burst(struct machine *m)
         u->last = (int)i;
         m->counter[m->cb.hyperram + C_BURSTS]++;
         m->counter[m->cb.hyperram + (i ? C_READ : C_WRITE)] += u->burst_left;
-        uint64_t data = (u->burst_left + h->bytes_per_phy_clk - 1) / h->bytes_per_phy_clk;
+        uint64_t data = div_up(u->burst_left, h->bytes_per_phy_clk);
         m->counter[m->cb.hyperram + C_CLKS] += overhead_clks(h) + data;
         arm(m, overhead_clks(h));
         return true;
@@ -143,7 +147,7 @@ static void tick(void *self, uint64_t now)
         u->stopped = true; /* until the FIFO moves */
         return;
     }
-    uint64_t clks = (4 + h->bytes_per_phy_clk - 1) / h->bytes_per_phy_clk;
+    uint64_t clks = div_up(4, h->bytes_per_phy_clk);
     if (u->burst_left) {
         arm(m, clks);
         return;
@@ -193,8 +197,8 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
 {
     const struct hyperram_cfg *h = ARCH_CFG(a, hyperram);
     if (h->burst_bytes % 4)
-        return err_add(err, ERR_CONFIG, &node->at, "arch.hyperram.burst_bytes is %llu; legal: a multiple of 4",
-                       (unsigned long long)h->burst_bytes);
+        return err_add(err, ERR_CONFIG, &node->at, "arch.hyperram.burst_bytes is %llu; "
+                       "legal: a multiple of 4", (unsigned long long)h->burst_bytes);
     /* 32 MiB is the largest HyperRAM whose address the peripheral drives in one chip select. */
     if (h->bytes > 64ull << 20)
         arch_hypothetical(a, "arch.hyperram.bytes");
@@ -216,5 +220,5 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     cost_count(it, "command", n[C_BURSTS]);
 }
 
-const struct arch_class hyperram_class = {.name = "hyperram", .section = &section, .check = check, .init = init,
-                                          .state = state, .cost = cost};
+const struct arch_class hyperram_class = {.name = "hyperram", .section = &section, .check = check,
+                                          .init = init, .state = state, .cost = cost};

@@ -70,7 +70,8 @@ void prog_end(struct program *p, enum thread_id th)
 uint16_t prog_token(struct program *p, const char *name, uint32_t initial, enum wait_class cls)
 {
     assert(p->n_tokens < PROG_MAX_TOKENS);
-    p->tokens[p->n_tokens] = (struct token){.name = name, .role = "", .initial = initial, .wait_class = (uint8_t)cls};
+    p->tokens[p->n_tokens] = (struct token){.name = name, .role = "", .initial = initial,
+                                            .wait_class = (uint8_t)cls};
     return (uint16_t)p->n_tokens++;
 }
 
@@ -130,10 +131,10 @@ void prog_prune(struct program *p)
 }
 
 static const char *const op_names[N_OPS] = {"load", "store", "ldw", "mm", "ret.step", "ret.decay", "clear",
-    "ret.load", "ret.save", "vec", "alloc", "commit", "free", "mark", "udma.rx", "udma.tx", "job", "work", "repeat", "end",
-    "wait", "post", "next", "halt"};
-static const char *const unit_names[N_UNITS + 1] = {"load", "weight", "engine", "retention", "vector", "store",
-    "host"};
+    "ret.load", "ret.save", "vec", "alloc", "commit", "free", "mark", "udma.rx", "udma.tx", "job", "work",
+    "repeat", "end", "wait", "post", "next", "halt"};
+static const char *const unit_names[N_UNITS + 1] = {"load", "weight", "engine", "retention", "vector",
+    "store", "host"};
 static const char *const ring_names[N_RINGS] = {"act", "aux", "set", "score", "out"};
 static const char *const vec_names[N_VEC_KINDS] = {"rms", "rms_gate", "rotary", "rotary_decay", "lut", "glu",
     "residual", "requant", "gather", "align"};
@@ -198,7 +199,8 @@ static void print_body(const struct program *p, const struct cmd *c, struct text
         print_affine(&c->addr, out);
         text_add(out, "] ext[");
         print_affine(&c->ext, out);
-        text_printf(out, "] %u B -> token %s%s", c->row_bytes, p->tokens[c->token].name, p->tokens[c->token].role);
+        text_printf(out, "] %u B -> token %s%s", c->row_bytes, p->tokens[c->token].name,
+                    p->tokens[c->token].role);
         break;
     case OP_MM:
         text_add(out, " rows ");
@@ -206,8 +208,9 @@ static void print_body(const struct program *p, const struct cmd *c, struct text
             print_affine(&c->rows_aff, out);
         else
             text_printf(out, "%u", c->rows);
-        text_printf(out, " n %u k %u w%u a%u passes %u -> %s%s%s%s", c->cols, c->k, c->w_bits, c->a_bits, c->passes,
-                    dst_names[c->mm_dst], c->first ? " first" : "", c->last ? " last" : "", c->causal ? " causal" : "");
+        text_printf(out, " n %u k %u w%u a%u passes %u -> %s%s%s%s", c->cols, c->k, c->w_bits, c->a_bits,
+                    c->passes, dst_names[c->mm_dst], c->first ? " first" : "", c->last ? " last" : "",
+                    c->causal ? " causal" : "");
         text_printf(out, " acc@%u", c->acc_offset);
         break;
     case OP_RET_STEP: case OP_RET_DECAY:
@@ -255,7 +258,8 @@ void program_print(const struct program *p, struct text *out)
     for (unsigned r = 0; r < N_RINGS; r++)
         text_printf(out, "# slot of %s: %llu B\n", ring_names[r], (unsigned long long)p->slot_bytes[r]);
     for (unsigned t = 0; t < p->n_tokens; t++)
-        text_printf(out, "# token %s%s starts at %u\n", p->tokens[t].name, p->tokens[t].role, p->tokens[t].initial);
+        text_printf(out, "# token %s%s starts at %u\n", p->tokens[t].name, p->tokens[t].role,
+                    p->tokens[t].initial);
     for (int th = 0; th < N_THREADS; th++) {
         text_printf(out, "%s:\n", threads[th]);
         unsigned indent = 1;

@@ -18,7 +18,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PROG_MAX_DEPTH = 10, PROG_MAX_TOKENS = 96, PROG_MAX_L2RINGS = 32, L2RING_NONE = 255, TOKEN_NONE = 65535 };
+enum { PROG_MAX_DEPTH = 10, PROG_MAX_TOKENS = 96, PROG_MAX_L2RINGS = 32 };
+enum { L2RING_NONE = 255, TOKEN_NONE = 65535 };
 
 enum op {
     /* accel */
@@ -223,6 +224,14 @@ static inline struct affine aff_scale(struct affine a, int64_t s)
     a.c *= s;
     for (unsigned d = 0; d < PROG_MAX_DEPTH; d++)
         a.k[d] *= s;
+    return a;
+}
+/* Exact division: every part is a multiple. */
+static inline struct affine aff_divide(struct affine a, int64_t s)
+{
+    a.c /= s;
+    for (unsigned d = 0; d < PROG_MAX_DEPTH; d++)
+        a.k[d] /= s;
     return a;
 }
 static inline struct affine aff_add(struct affine a, const struct affine *b)

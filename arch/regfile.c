@@ -18,13 +18,15 @@ static const struct field fields[] = {
     {0},
 };
 #undef F
-static const struct section section = {"regfile", "register file and job queue", sizeof(struct regfile_cfg), fields,
-                                       NULL};
+static const struct section section = {"regfile", "register file and job queue", sizeof(struct regfile_cfg),
+                                       fields, NULL};
+
 static void cost(const struct machine *m, struct cost_sink *sink)
 {
-    struct cost_item *it = cost_add(sink, "regfile", "regs", m->regfile_cfg->contexts * m->regfile_cfg->job_registers);
+    const struct regfile_cfg *c = m->regfile_cfg;
+    struct cost_item *it = cost_add(sink, "regfile", "regs", c->contexts * c->job_registers);
     cost_param(it, "bits", 32);
-    cost_count(it, "write", m->counter[m->cb.host + 3] * m->regfile_cfg->job_registers);
+    cost_count(it, "write", m->counter[m->cb.host + 3] * c->job_registers);
 }
 
 const struct arch_class regfile_class = {.name = "regfile", .section = &section, .cost = cost};

@@ -7,9 +7,9 @@
 #include <string.h>
 
 const struct arch_class *const arch_classes[] = {
-    &apb_class, &buffers_class, &clocks_class, &engine_class, &host_class, &hyperram_class, &private_l2_class,
-    &regfile_class, &retention_class, &sequencer_class, &streamer_class, &tcdm_class, &udma_class, &vector_class,
-    NULL,
+    &apb_class, &buffers_class, &clocks_class, &engine_class, &host_class, &hyperram_class,
+    &private_l2_class, &regfile_class, &retention_class, &sequencer_class, &streamer_class, &tcdm_class,
+    &udma_class, &vector_class, NULL,
 };
 
 struct head { /* first fields of the decoded blob */
@@ -22,11 +22,12 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void build(void)
 {
     static const struct field head_fields[] = {
-        {.key = "name", .type = FIELD_TEXT, .offset = offsetof(struct head, name), .doc = "short name, stored"},
+        {.key = "name", .type = FIELD_TEXT, .offset = offsetof(struct head, name),
+         .doc = "short name, stored"},
         {.key = "title", .type = FIELD_TEXT, .offset = offsetof(struct head, title), .def = "",
          .doc = "one line for people"},
-        {.key = "tech", .type = FIELD_TEXT, .offset = offsetof(struct head, tech), .def = "../tech/gf22fdx.yaml",
-         .doc = "technology file, relative to this file"},
+        {.key = "tech", .type = FIELD_TEXT, .offset = offsetof(struct head, tech),
+         .def = "../tech/gf22fdx.yaml", .doc = "technology file, relative to this file"},
     };
     unsigned n = 0;
     for (; n < 3; n++)

@@ -1,6 +1,7 @@
 #include "arch/replay_engine.h"
 
 #include "base/arena.h"
+#include "base/num.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,11 +9,6 @@
 #define BIT(m) (UINT64_C(1) << (m))
 #define FNV_BASIS UINT64_C(0xcbf29ce484222325)
 #define FNV_PRIME UINT64_C(0x100000001b3)
-
-static uint64_t max64(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
 
 static uint32_t draw(uint32_t *x, uint32_t n)
 {

@@ -7,6 +7,8 @@
  * elements a cycle, a dot-product array `units` (the accumulator port). */
 #include "arch/result.h"
 
+#include "base/num.h"
+
 static const char *const state_names[] = {"buffer", "engine", "l2", NULL};
 static const char *const update_names[] = {"token", "chunk", NULL};
 static const char *const decay_names[] = {"shift", "multiply", "per_token", NULL};
@@ -15,7 +17,8 @@ static const char *const rounding_names[] = {"half_up", "truncate", "stochastic"
 #define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct retention_cfg, m), .def = d
 static const struct field fields[] = {
     {F("state", FIELD_ENUM, state, "buffer"), .names = state_names,
-     .doc = "where the state works: its own buffer, the engine's accumulators, or L2 (loaded and saved each time)"},
+     .doc = "where the state works: its own buffer, the engine's accumulators, "
+            "or L2 (loaded and saved each time)"},
     {F("state_bits", FIELD_U64, state_bits, "16"), .min = 8, .max = 32, .unit = "bits",
      .doc = "width of a state element: 16 or 32 (facts/retnet.md section 7.4)"},
     {F("lanes", FIELD_U64, lanes, "16"), .min = 1, .max = 1024, .doc = "state elements updated a cycle"},
@@ -36,12 +39,8 @@ static const struct field fields[] = {
     {0},
 };
 #undef F
-static const struct section section = {"retention", "retention unit", sizeof(struct retention_cfg), fields, NULL};
-
-static uint64_t div_up(uint64_t a, uint64_t b)
-{
-    return (a + b - 1) / b;
-}
+static const struct section section = {"retention", "retention unit", sizeof(struct retention_cfg), fields,
+                                       NULL};
 
 uint64_t retention_cycles(const struct machine *m, const struct cmd *c, uint32_t rows)
 {
@@ -118,4 +117,5 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     cost_idle(m, it, n[C_BUSY], r->lanes);
 }
 
-const struct arch_class retention_class = {.name = "retention", .section = &section, .check = check, .init = init, .cost = cost};
+const struct arch_class retention_class = {.name = "retention", .section = &section, .check = check,
+                                           .init = init, .cost = cost};

@@ -148,4 +148,5 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     it->path = "dispatch";
 }
 
-const struct arch_class sequencer_class = {.name = "sequencer", .section = &section, .init = init, .state = state, .cost = cost};
+const struct arch_class sequencer_class = {.name = "sequencer", .section = &section, .init = init,
+                                           .state = state, .cost = cost};

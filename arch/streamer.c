@@ -8,6 +8,8 @@
  * that follows without a gap starts at once: its registers are double buffered. */
 #include "arch/result.h"
 
+#include "base/num.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,11 +28,13 @@ static const struct field stream_fields[] = {
     {0},
 };
 #undef F
-static const struct section stream_section = {"stream", "one stream", sizeof(struct stream_cfg), stream_fields, NULL};
+static const struct section stream_section = {"stream", "one stream", sizeof(struct stream_cfg),
+                                              stream_fields, NULL};
 
 #define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct streamer_cfg, m), .def = d
 static const struct field fields[] = {
-    {F("load", FIELD_SECTION, load, NULL), .sub = &stream_section, .doc = "L2 to activation and operand buffers"},
+    {F("load", FIELD_SECTION, load, NULL), .sub = &stream_section,
+     .doc = "L2 to activation and operand buffers"},
     {F("weight", FIELD_SECTION, weight, NULL), .sub = &stream_section, .doc = "L2 to the weight sets"},
     {F("store", FIELD_SECTION, store, NULL), .sub = &stream_section, .doc = "output buffer to L2"},
     {F("start_cycles", FIELD_U64, start_cycles, "2"), .max = 64, .unit = "cycles",
@@ -40,12 +44,13 @@ static const struct field fields[] = {
      .doc = "cycle after the last grant to data in the buffer", .prov = PROV_MEASURED,
      .source = "hwpe_stream v1.8.0: stream data at grant+3 (facts/interconnect.md section 4)"},
     {F("transpose", FIELD_ENUM, transpose, "strided"), .names = transpose_names,
-     .doc = "strided: one byte a word, a quarter of the rate; buffer: full rate through a transposing buffer"},
+     .doc = "strided: one byte a word, a quarter of the rate; "
+            "buffer: full rate through a transposing buffer"},
     {0},
 };
 #undef F
-static const struct section section = {"streamer", "streams between L2 and the buffers", sizeof(struct streamer_cfg),
-                                       fields, NULL};
+static const struct section section = {"streamer", "streams between L2 and the buffers",
+                                       sizeof(struct streamer_cfg), fields, NULL};
 
 struct packet {
     uint8_t bank[MAX_PORTS];
@@ -144,8 +149,8 @@ uint64_t streamer_packets(const struct machine *m, const struct cmd *c)
     if (c->from_state)
         return 0;
     if (strided(m, c))
-        return (c->rows + ports - 1) / ports * c->row_bytes * c->planes;
-    return (line_words(c->addr.c & 3, c->row_bytes) + ports - 1) / ports * c->rows * c->planes;
+        return div_up(c->rows, ports) * c->row_bytes * c->planes;
+    return div_up(line_words(c->addr.c & 3, c->row_bytes), ports) * c->rows * c->planes;
 }
 
 enum { C_LOAD_WORDS, C_WEIGHT_WORDS, C_STORE_WORDS, C_COMMANDS };
@@ -164,7 +169,7 @@ void streamer_start(struct machine *m, enum unit_id u, const struct issued *is)
     const struct cmd *c = is->c;
     uint64_t bytes = (uint64_t)c->rows * c->row_bytes * c->planes;
     if (c->from_state) { /* the state buffer's own port */
-        uint64_t beats = (bytes * 8 + m->buffers->state.width_bits - 1) / m->buffers->state.width_bits;
+        uint64_t beats = div_up(bytes * 8, m->buffers->state.width_bits);
         machine_post(m, &m->unit[u].done, m->now + beats * m->soc_ticks, PHASE_DELIVER);
         return;
     }
@@ -320,7 +325,8 @@ static bool init(struct machine *m, struct err *err)
     const struct stream_cfg *cfg[N_STREAMS];
     stream_cfgs(m->streamer_cfg, cfg);
     /* A buffer narrower than a packet takes it in several cycles. */
-    uint64_t width[N_STREAMS] = {m->buffers->activation.width_bits, UINT64_MAX, m->buffers->output.width_bits};
+    uint64_t width[N_STREAMS] = {m->buffers->activation.width_bits, UINT64_MAX,
+                                 m->buffers->output.width_bits};
     for (unsigned i = 0; i < N_STREAMS; i++) {
         st->fifo[i] = (uint8_t)cfg[i]->fifo;
         st->lockstep[i] = cfg[i]->issue == 1;
@@ -351,7 +357,8 @@ static void state(const struct machine *m, struct text *out)
         if (!s->c)
             continue;
         uint64_t start = s->start_at > m->now ? s->start_at - m->now : 0;
-        uint32_t gen[5] = {s->plane, s->line, s->pos, s->generated, (uint32_t)(s->base & (4 * st->bank_mask + 3))};
+        uint32_t gen[5] = {s->plane, s->line, s->pos, s->generated,
+                           (uint32_t)(s->base & (4 * st->bank_mask + 3))};
         text_addn(out, (const char *)&start, sizeof start);
         text_addn(out, (const char *)gen, sizeof gen);
         uint8_t small[3] = {s->n, s->pushed, s->wait};
@@ -367,8 +374,8 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
     stream_cfgs(ARCH_CFG(a, streamer), s);
     for (size_t i = 0; i < N_STREAMS; i++)
         if (s[i]->dims < 2)
-            return err_add(err, ERR_CONFIG, &node->at, "arch.streamer.%s.dims is %llu; tiles need 2 or 3", names[i],
-                           (unsigned long long)s[i]->dims);
+            return err_add(err, ERR_CONFIG, &node->at, "arch.streamer.%s.dims is %llu; tiles need 2 or 3",
+                           names[i], (unsigned long long)s[i]->dims);
     return true;
 }
 
@@ -379,7 +386,7 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     struct cost_item *it = cost_add(sink, "streamer", "address_gen", N_STREAMS);
     cost_param(it, "dims", 3);
     cost_param(it, "bits", 32);
-    cost_count(it, "packet", (words + ports - 1) / ports);
+    cost_count(it, "packet", div_up(words, ports));
     const struct stream_cfg *cfg[N_STREAMS];
     stream_cfgs(m->streamer_cfg, cfg);
     for (unsigned i = 0; i < N_STREAMS; i++) {
@@ -395,5 +402,5 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     }
 }
 
-const struct arch_class streamer_class = {.name = "streamer", .section = &section, .check = check, .init = init,
-                                          .finish = finish, .state = state, .cost = cost};
+const struct arch_class streamer_class = {.name = "streamer", .section = &section, .check = check,
+                                          .init = init, .finish = finish, .state = state, .cost = cost};

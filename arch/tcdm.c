@@ -29,8 +29,8 @@ static const struct field fields[] = {
     {0},
 };
 #undef F
-static const struct section section = {"tcdm", "interleaved L2 and its crossbar", sizeof(struct tcdm_cfg), fields,
-                                       NULL};
+static const struct section section = {"tcdm", "interleaved L2 and its crossbar", sizeof(struct tcdm_cfg),
+                                       fields, NULL};
 
 struct tcdm {
     struct xbar xbar;
@@ -49,7 +49,8 @@ static void tick(void *self, uint64_t now)
     uint64_t ask[XBAR_MAX_BANKS];
     uint8_t bank[MAX_PORTS], udma_bank[2];
     unsigned ports = (unsigned)m->tcdm_cfg->hwpe_ports, banks = (unsigned)m->tcdm_cfg->banks;
-    uint32_t hwpe = streamer_requests(m, bank), udma = udma_requests(m, udma_bank), hwpe_won = 0, udma_won = 0;
+    uint32_t hwpe = streamer_requests(m, bank), udma = udma_requests(m, udma_bank);
+    uint32_t hwpe_won = 0, udma_won = 0;
     memset(ask, 0, banks * sizeof ask[0]);
     for (uint32_t left = hwpe; left; left &= left - 1) {
         unsigned p = (unsigned)__builtin_ctz(left);
@@ -137,8 +138,8 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
 static void cost(const struct machine *m, struct cost_sink *sink)
 {
     const struct tcdm_cfg *c = m->tcdm_cfg;
-    uint64_t writes = m->counter[m->cb.streamer + 2] + m->counter[m->cb.udma] / 4;
-    uint64_t reads = m->counter[m->cb.streamer] + m->counter[m->cb.streamer + 1] + m->counter[m->cb.udma + 1] / 4;
+    const uint64_t *stream = &m->counter[m->cb.streamer], *udma = &m->counter[m->cb.udma];
+    uint64_t writes = stream[2] + udma[0] / 4, reads = stream[0] + stream[1] + udma[1] / 4;
     struct cost_item *it = cost_add(sink, "tcdm", "sram", c->banks);
     cost_param(it, "capacity_bytes", (double)(c->bytes / c->banks));
     cost_param(it, "width_bits", 32);

@@ -24,8 +24,8 @@ static const struct field fields[] = {
     {0},
 };
 #undef F
-static const struct section section = {"udma", "uDMA channels to the off-chip memory", sizeof(struct udma_cfg),
-                                       fields, NULL};
+static const struct section section = {"udma", "uDMA channels to the off-chip memory",
+                                       sizeof(struct udma_cfg), fields, NULL};
 
 struct transfer *channel_head(struct channel *c)
 {

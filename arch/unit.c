@@ -155,7 +155,8 @@ static uint64_t compute_cycles(struct machine *m, enum unit_id id, const struct 
 {
     uint64_t cycles;
     if (id == UNIT_ENGINE) {
-        cycles = is->c->op == OP_MM ? engine_cycles(m, is->c, is->rows) : retention_cycles(m, is->c, is->rows);
+        cycles = is->c->op == OP_MM ? engine_cycles(m, is->c, is->rows)
+                                    : retention_cycles(m, is->c, is->rows);
         if (is->c->op == OP_MM)
             engine_count(m, is, cycles);
         else

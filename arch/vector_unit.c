@@ -4,6 +4,8 @@
  * command takes rows x (slowest stage) + the other stages once. */
 #include "arch/result.h"
 
+#include "base/num.h"
+
 #define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct vector_cfg, m), .def = d
 static const struct field fields[] = {
     {F("lanes", FIELD_U64, lanes, "8"), .min = 1, .max = 256, .doc = "elements handled a cycle"},
@@ -12,8 +14,8 @@ static const struct field fields[] = {
      .doc = "one square root", .prov = PROV_MEASURED,
      .source = "binary search over 0..46342 takes about 17 steps (facts/retnet.md section 4)"},
     {F("div_units", FIELD_U64, div_units, "1"), .min = 1, .max = 16, .doc = "dividers"},
-    {F("div_cycles", FIELD_U64, div_cycles, "32"), .min = 1, .max = 64, .unit = "cycles", .doc = "one division",
-     .prov = PROV_ASSUMPTION, .source = "one quotient bit a cycle for 2^30 / std"},
+    {F("div_cycles", FIELD_U64, div_cycles, "32"), .min = 1, .max = 64, .unit = "cycles",
+     .doc = "one division", .prov = PROV_ASSUMPTION, .source = "one quotient bit a cycle for 2^30 / std"},
     {F("lut_ports", FIELD_U64, lut_ports, "8"), .min = 1, .max = 256, .unit = "reads",
      .doc = "table look-ups a cycle"},
     {F("latency_cycles", FIELD_U64, latency_cycles, "4"), .max = 64, .unit = "cycles",
@@ -29,9 +31,9 @@ struct vec_work {
     bool norm; /* square root and division a row */
 };
 static const struct vec_work work[N_VEC_KINDS] = {
-    [VEC_RMS] = {2, 0, true},          /* square-sum pass, scale pass */
-    [VEC_RMS_GATE] = {2, 0, true},     /* the gate product shares the scale pass (facts/retnet.md 6, 15 + 17) */
-    [VEC_ROTARY] = {1, 1, false},      /* a lane holds two multipliers and an adder */
+    [VEC_RMS] = {2, 0, true},      /* square-sum pass, scale pass */
+    [VEC_RMS_GATE] = {2, 0, true}, /* the gate product shares the scale pass (facts/retnet.md 6, 15 + 17) */
+    [VEC_ROTARY] = {1, 1, false},  /* a lane holds two multipliers and an adder */
     [VEC_ROTARY_DECAY] = {2, 1, false},
     [VEC_LUT] = {1, 1, false},
     [VEC_GLU] = {1, 1, false},
@@ -40,11 +42,6 @@ static const struct vec_work work[N_VEC_KINDS] = {
     [VEC_GATHER] = {1, 0, false},
     [VEC_ALIGN] = {1, 0, false},
 };
-
-static uint64_t div_up(uint64_t a, uint64_t b)
-{
-    return (a + b - 1) / b;
-}
 
 uint64_t vector_cycles(const struct machine *m, const struct cmd *c, uint32_t rows)
 {

@@ -141,7 +141,8 @@ const rs_amount *rs_result_breakdown(const rs_result *r, size_t *n);
 /* Bytes over each interface; spilled bytes by kind. */
 const rs_amount *rs_result_traffic(const rs_result *r, size_t *n);
 const rs_component *rs_result_components(const rs_result *r, size_t *n);
-const rs_action *rs_result_actions(const rs_result *r, size_t *n); /* grouped by component, in components' order */
+/* Grouped by component, in components' order. */
+const rs_action *rs_result_actions(const rs_result *r, size_t *n);
 const rs_layer *rs_result_layers(const rs_result *r, size_t *n);
 const rs_home *rs_result_homes(const rs_result *r, size_t *n);
 /* Keys whose values no PULPissimo can have. */

@@ -87,4 +87,10 @@ typedef bool plot_draw_f(struct rs_db *db, struct figure *fig, rs_err *err);
 plot_draw_f plot_latency, plot_energy, plot_array, plot_pareto;
 plot_draw_f plot_breakdown, plot_area_breakdown, plot_energy_breakdown;
 
+/* SQL: points with the number of sequence lengths that their network ran on their architecture.
+ * A curve over the length follows one machine: the one with most of them. */
+#define PLOT_LENGTHS \
+    "(SELECT * FROM v_points JOIN (SELECT work, arch_hash, count(DISTINCT seq) AS lengths FROM point" \
+    " GROUP BY work, arch_hash) USING (work, arch_hash))"
+
 #endif

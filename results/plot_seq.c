@@ -140,12 +140,13 @@ static bool draw(struct rs_db *db, const struct seq_plot *sp, struct figure *fig
     return true;
 }
 
-/* Several architectures of one name or several chunks: the best one is drawn. */
+/* Several architectures of one name: the one with most lengths is drawn. Several chunks: the best one. */
 #define SELECT_SEQ(values) \
     "SELECT CASE WHEN (SELECT count(DISTINCT arch) FROM point p WHERE p.work = v.work" \
     " AND seq IS NOT NULL) > 1 THEN work || ' on ' || arch ELSE work END AS network, phase, form, seq," \
     " " values \
-    " FROM v_points v WHERE form IS NOT NULL AND phase IS NOT NULL AND seq > 0" \
+    " FROM (SELECT *, max(lengths) OVER (PARTITION BY work, arch) AS most FROM " PLOT_LENGTHS ") v" \
+    " WHERE lengths = most AND form IS NOT NULL AND phase IS NOT NULL AND seq > 0" \
     " GROUP BY work, arch, phase, form, seq" \
     " ORDER BY min(macs / max(tokens, 1)) OVER (PARTITION BY work), work, arch, phase DESC, form, seq"
 

@@ -265,13 +265,13 @@ static bool draw(struct rs_db *db, const struct stack_plot *sp, struct figure *f
     return true;
 }
 
-/* One point a form and sequence length: the fastest of those stored. At most 12
- * panels; the CSV has all of them. */
+/* One point a form and sequence length: of the architecture that has most of the lengths, then the
+ * fastest. At most 12 panels; the CSV has all of them. */
 #define BEST \
     "WITH best AS (SELECT *, min(macs / max(tokens, 1)) OVER (PARTITION BY work) AS net_size," \
     " CASE form WHEN 'parallel' THEN 0 WHEN 'recurrent' THEN 1 ELSE 2 END AS form_order" \
     " FROM (SELECT *, row_number() OVER (PARTITION BY work, phase, form, seq" \
-    " ORDER BY cycles, key, tech_hash) AS place FROM v_points) WHERE place = 1)"
+    " ORDER BY lengths DESC, cycles, key, tech_hash) AS place FROM " PLOT_LENGTHS ") WHERE place = 1)"
 #define PANEL "b.work || coalesce(': ' || b.phase, '') AS panel, coalesce(b.form, '') AS form, b.id AS bar,"
 #define BEST_ORDER " ORDER BY b.net_size, b.work, b.phase DESC, b.form_order, b.form, b.seq, b.key, s.ord"
 

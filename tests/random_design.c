@@ -212,7 +212,9 @@ void random_design_shrink(struct random_design *d, bool (*fails)(const struct ra
         struct random_design less = *d;
         memmove(less.set[i], less.set[i + 1], (less.n - i - 1) * sizeof less.set[0]);
         less.n--;
-        if (fails(&less, arg))
-            *d = less;
+        if (!fails(&less, arg))
+            continue;
+        *d = less;
+        i = d->n; /* earlier ones may have become superfluous */
     }
 }

@@ -1,20 +1,9 @@
-/* Lowering of a whole workload: phases, orders, layers. The mapping keys that
- * are `auto` are tried and the program with the smaller estimate is kept. */
+/* Lowering of a whole workload at a given mapping: phases, orders, layers. */
 #include "workloads/lower_ctx.h"
 
-#include "arch/result.h"
+#include "base/num.h"
 
 #include <string.h>
-
-static uint64_t min64(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static uint64_t max64(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
 
 static void init_context(struct lower *l)
 {
@@ -44,16 +33,12 @@ static void init_context(struct lower *l)
     memcpy(l->p->slot_bytes, slots, sizeof slots);
 }
 
-static struct tensor tensor(const char *name, enum tensor_kind kind, enum unit_id reader, uint64_t pitch, uint64_t rows,
-                            uint64_t block)
+static struct tensor tensor(const char *name, enum tensor_kind kind, enum unit_id reader, uint64_t pitch,
+                            uint64_t rows, uint64_t block)
 {
-    return (struct tensor){.name = name, .kind = (uint8_t)kind, .reader = (uint8_t)reader, .used = rows && pitch,
-                           .pitch = pitch, .rows = rows, .stage_bytes = pitch * block};
-}
-
-static bool decodes(const struct work *w)
-{
-    return w->phase != PHASE_PREFILL;
+    return (struct tensor){.name = name, .kind = (uint8_t)kind, .reader = (uint8_t)reader,
+                           .used = rows && pitch, .pitch = pitch, .rows = rows,
+                           .stage_bytes = pitch * block};
 }
 
 /* Who reads keys and values, how long they live, follows from the form. */
@@ -61,8 +46,10 @@ static void define_tensors(struct lower *l)
 {
     const struct work *w = l->w;
     const struct shape *s = &w->shape;
-    bool prefill = w->phase != PHASE_DECODE, decode = decodes(w), cache = decode && w->decode == DECODE_KV_CACHE;
+    bool prefill = w->phase != PHASE_DECODE, decode = decodes(w);
+    bool cache = decode && w->decode == DECODE_KV_CACHE;
     uint64_t rows = max64(prefill ? l->scope : 0, decode ? w->batch : 0), block = max64(min64(l->T, rows), 1);
+    uint64_t heads_block = prefill ? max64(block, min64(retention_block(l), rows)) : block;
     enum unit_id gemm = l->geom.swapped ? UNIT_WEIGHT : UNIT_LOAD;
     bool step = (prefill && w->form == FORM_RECURRENT) || (decode && !cache);
     bool chunk = prefill && w->form == FORM_CHUNKWISE, par = prefill && w->form == FORM_PARALLEL;
@@ -75,22 +62,22 @@ static void define_tensors(struct lower *l)
     if (w->kind == WORK_NETWORK)
         l->x = tensor("residual", T_RESIDUAL, UNIT_LOAD, 2 * s->d_model, rows, block);
     l->xn = tensor("normalised", T_ACT, gemm, s->d_model, rows, block);
-    l->q = tensor("queries", T_ACT, UNIT_LOAD, l->dk, rows, block);
-    l->k = tensor("keys", kv, kv_reader, l->dk, kv_rows, block);
-    l->v = tensor("values", kv, kv_reader, l->dv, kv_rows, block);
-    l->g = tensor("gates", T_ACT, UNIT_LOAD, l->dv, rows, block);
+    l->q = tensor("queries", T_ACT, UNIT_LOAD, l->dk, rows, heads_block);
+    l->k = tensor("keys", kv, kv_reader, l->dk, kv_rows, heads_block);
+    l->v = tensor("values", kv, kv_reader, l->dv, kv_rows, heads_block);
+    l->g = tensor("gates", T_ACT, UNIT_LOAD, l->dv, rows, heads_block);
     l->y = tensor("heads", T_ACT, gemm, s->value_dim, rows, block);
     l->h = tensor("hidden", T_ACT, gemm, w->kind == WORK_MSR ? s->d_model : s->ffn_dim, rows, block);
     /* An odd number of words a line keeps strided reads off a single bank. */
     bool build = par && decode && !cache;
     if (chunk || build)
-        l->khat = tensor("decayed keys", T_ACT, UNIT_LOAD, l->dk + 4, rows, block);
+        l->khat = tensor("decayed keys", T_ACT, UNIT_LOAD, l->dk + 4, rows, heads_block);
     l->state_resident = l->ret->state == STATE_BUFFER && states * head <= l->state_bytes;
     l->state_saved = decode || scopes;
-    bool needs_home = (step || chunk || build) && (l->ret->state == STATE_L2 || (l->state_saved && !l->state_resident));
-    if (needs_home)
+    bool in_l2 = l->ret->state == STATE_L2 || (l->state_saved && !l->state_resident);
+    if (in_l2 && (step || chunk || build))
         l->state = tensor("state", T_STATE, UNIT_LOAD, l->dk * l->state_dv * l->ret->state_bits / 8,
-                          states * ((l->dv + l->state_dv - 1) / l->state_dv), 1);
+                          states * div_up(l->dv, l->state_dv), 1);
     l->p->state_bytes = l->state_resident ? states * head : l->dk * l->state_dv * l->ret->state_bits / 8;
     uint64_t heads = w->lm_head == LM_ALL && prefill ? rows : w->batch;
     if (s->vocab && w->lm_head != LM_NONE && w->kind == WORK_NETWORK)
@@ -106,10 +93,10 @@ static void define_raw(struct lower *l)
 {
     bool prefill = l->w->phase != PHASE_DECODE;
     bool cache = decodes(l->w) && l->w->decode == DECODE_KV_CACHE, step = decodes(l->w) && !cache;
-    if ((!prefill || retention_fused(l, (enum work_form)l->w->form)) && (!step || retention_fused(l, FORM_RECURRENT)) &&
-        (!cache || cached_fused(l)))
-        return;
-    l->o = tensor("raw heads", T_ACT, UNIT_LOAD, 2 * l->dv, l->q.rows, max64(min64(l->T, l->q.rows), 1));
+    bool raw = (prefill && !retention_fused(l, (enum work_form)l->w->form)) ||
+               (step && !retention_fused(l, FORM_RECURRENT)) || (cache && !cached_fused(l));
+    if (raw)
+        l->o = tensor("raw heads", T_ACT, UNIT_LOAD, 2 * l->dv, l->q.rows, l->q.stage_bytes / l->q.pitch);
 }
 
 /* ---- jobs ---- */
@@ -184,7 +171,8 @@ static void place_cache(struct lower *l, const struct affine *position)
 static void project(struct lower *l, uint64_t tokens)
 {
     const struct shape *s = &l->w->shape;
-    struct affine off = aff_scale(l->layer, (int64_t)l->w_layer_bytes), h = aff_scale(l->head, (int64_t)l->w_head_bytes);
+    struct affine off = aff_scale(l->layer, (int64_t)l->w_layer_bytes);
+    struct affine h = aff_scale(l->head, (int64_t)l->w_head_bytes);
     struct gemm g = gemm(&l->xn, s->d_model, tokens, aff_add(off, &h));
     struct tensor *khat = l->khat.used && tokens > l->w->batch ? &l->khat : NULL;
     add_seg(&g, l->dk, POST_ROTARY, &l->q, NULL);
@@ -366,7 +354,8 @@ static void decode_token(struct lower *l, const struct affine *full, const struc
     prog_wait(l->p, THREAD_ACCEL, UNIT_LOAD, l->sampled, 1);
     embed(l, n);
     layers_begin(l);
-    emit_norm(l, n, NULL);
+    if (w->kind == WORK_NETWORK)
+        emit_norm(l, n, NULL);
     heads_begin(l);
     place_cache(l, position);
     project(l, n);
@@ -377,7 +366,8 @@ static void decode_token(struct lower *l, const struct affine *full, const struc
     if (n > 1)
         loop_index(l, n, &l->seq);
     seq_tok = l->seq;
-    struct tensor *per_seq[] = {&l->q, &l->g, &l->y, &l->o, l->keep_kv ? NULL : &l->k, l->keep_kv ? NULL : &l->v};
+    struct tensor *per_seq[] = {&l->q, &l->g, &l->y, &l->o, l->keep_kv ? NULL : &l->k,
+                                l->keep_kv ? NULL : &l->v};
     for (unsigned i = 0; i < 6; i++)
         if (per_seq[i])
             per_seq[i]->outer = aff_scale(seq_tok, (int64_t)per_seq[i]->pitch);
@@ -399,8 +389,9 @@ static void decode_token(struct lower *l, const struct affine *full, const struc
     output_and_ffn(l, n);
     layers_end(l);
     head_on(l, n, 0);
-    struct cmd *c = prog_add(l->p, THREAD_HOST, OP_HOST_WORK, N_UNITS);
-    c->cycles = (uint32_t)(w->sample_cycles == FIELD_AUTO ? 2 * w->shape.vocab * n : w->sample_cycles);
+    uint64_t cycles = w->sample_cycles == FIELD_AUTO ? 2 * w->shape.vocab * n : w->sample_cycles;
+    if (cycles) /* none for a layer alone */
+        prog_add(l->p, THREAD_HOST, OP_HOST_WORK, N_UNITS)->cycles = (uint32_t)cycles;
     prog_post(l->p, THREAD_HOST, N_UNITS, l->sampled, 1);
 }
 
@@ -446,7 +437,7 @@ static void emit_decode(struct lower *l)
 
 static void emit_gemm_kernel(struct lower *l)
 {
-    struct gemm g = gemm(&l->xn, l->w->k, l->w->m, aff(0));
+    struct gemm g = gemm(&l->xn, l->w->k, gemm_rows(l->w), aff(0));
     struct affine index = aff(0);
     add_seg(&g, l->w->n, POST_NONE, &l->y, NULL);
     run_gemm(l, &g);
@@ -463,9 +454,9 @@ static void start(struct lower *l)
     l->mark_layer = 1;
     l->mark_head = 2;
     p->n_layers = l->w->kind == WORK_GEMM ? 1 : l->w->shape.layers + 2;
+    unsigned owner = l->ret->state == STATE_ENGINE ? UNIT_ENGINE : UNIT_RETENTION;
     for (unsigned u = 0; u < N_UNITS; u++)
-        l->st_token[u] = prog_token(p, "state", u == (unsigned)(l->ret->state == STATE_ENGINE ? UNIT_ENGINE :
-                                    UNIT_RETENTION), u == UNIT_WEIGHT ? WAIT_WEIGHT : WAIT_OPERAND);
+        l->st_token[u] = prog_token(p, "state", u == owner, u == UNIT_WEIGHT ? WAIT_WEIGHT : WAIT_OPERAND);
     l->job = prog_token(p, "job", 0, WAIT_HOST);
     l->job_weight = prog_token(p, "job", 0, WAIT_HOST);
     l->contexts = prog_token(p, "contexts", (uint32_t)ARCH_CFG(l->arch, regfile)->contexts, WAIT_HOST);
@@ -474,15 +465,26 @@ static void start(struct lower *l)
         emit_job(l, false);
 }
 
-static bool build(struct lower *l)
+/* Chunks begin at multiples of work.chunk whatever the order: the scope is a
+ * whole number of them. */
+static void whole_chunks(struct lower *l)
+{
+    const struct work *w = l->w;
+    if (w->kind == WORK_GEMM || w->form != FORM_CHUNKWISE || l->scope >= w->seq)
+        return;
+    l->scope = min64(max64(l->scope / w->chunk * w->chunk, w->chunk), w->seq);
+}
+
+bool lower_build(struct lower *l)
 {
     const struct work *w = l->w;
     program_init(l->p);
     init_context(l);
+    whole_chunks(l);
     if (w->kind == WORK_GEMM) {
         enum unit_id reader = l->geom.swapped ? UNIT_WEIGHT : UNIT_LOAD;
-        l->xn = tensor("a", T_ACT, reader, w->k, w->m, min64(l->T, w->m));
-        l->y = tensor("c", T_ACT, UNIT_LOAD, w->n, w->m, min64(l->T, w->m));
+        l->xn = tensor("a", T_ACT, reader, w->k, gemm_rows(w), min64(l->T, gemm_rows(w)));
+        l->y = tensor("c", T_ACT, UNIT_LOAD, w->n, gemm_rows(w), min64(l->T, gemm_rows(w)));
     } else {
         if (!retention_check(l))
             return false;
@@ -491,8 +493,9 @@ static bool build(struct lower *l)
         define_raw(l);
     }
     if (!gemm_check(l))
-        return err_add(l->err, ERR_CONFIG, NULL, "no tile of %llu tokens fits the buffers; raise arch.buffers.output."
-                       "bytes, operand.bytes, accumulator.bytes or activation.bytes", (unsigned long long)l->T);
+        return err_add(l->err, ERR_CONFIG, NULL, "no tile of %llu tokens fits the buffers; raise "
+                       "arch.buffers.output.bytes, operand.bytes, accumulator.bytes or activation.bytes",
+                       (unsigned long long)l->T);
     if (!plan_memory(l))
         return false;
     start(l);
@@ -501,7 +504,7 @@ static bool build(struct lower *l)
         emit_gemm_kernel(l);
     else if (w->phase != PHASE_DECODE)
         emit_prefill(l);
-    if (w->kind == WORK_NETWORK && decodes(w)) {
+    if (w->kind != WORK_GEMM && decodes(w)) {
         l->T = w->batch;
         emit_decode(l);
     }
@@ -511,154 +514,4 @@ static bool build(struct lower *l)
     prog_prune(l->p);
     report_homes(l);
     return true;
-}
-
-static uint64_t context_of(const struct work *w)
-{
-    uint64_t tokens = decodes(w) ? w->tokens : 0;
-    return (w->seq + tokens + 63) / 64 * 64;
-}
-
-static const char *order_name(const struct work *w, const struct lower *l)
-{
-    if (w->phase == PHASE_DECODE)
-        return "token";
-    return l->scope >= w->seq ? "layer" : l->scope == l->T ? "block" : "layer by layer over part of the sequence";
-}
-
-/* One scope (0: the token block), one token block. */
-static bool lower_one(struct program *p, const struct arch *a, const struct work *w, uint64_t scope, uint64_t T,
-                      bool spill, struct err *err)
-{
-    uint64_t rows = max64(w->kind == WORK_GEMM ? w->m : w->seq, 1);
-    struct lower l = {.arch = a, .w = w, .p = p, .err = err, .T = T, .may_spill = spill};
-    l.scope = min64(scope ? scope : T, rows);
-    l.context = context_of(w);
-    if (!build(&l)) {
-        program_finish(p);
-        return false;
-    }
-    text_printf(&p->notes, "order %s: %llu tokens a layer, token block %llu\n", order_name(w, &l),
-                (unsigned long long)(w->phase == PHASE_DECODE ? w->batch : l.scope), (unsigned long long)T);
-    p->tokens_done = w->kind == WORK_GEMM ? w->m : w->batch * ((w->phase != PHASE_DECODE ? w->seq : 0) +
-                                                              (decodes(w) ? w->tokens : 0));
-    return true;
-}
-
-/* The largest token block that fits, not below `least`, when it is free. */
-static bool lower_scope(struct program *p, const struct arch *a, const struct work *w, uint64_t scope, bool spill,
-                        uint64_t least, struct err *err)
-{
-    bool fixed = w->map.token_block != FIELD_AUTO || w->phase == PHASE_DECODE;
-    uint64_t most = w->phase == PHASE_DECODE ? w->batch : fixed ? w->map.token_block : 64;
-    for (uint64_t T = most; T; T /= 2) {
-        struct err local = {0};
-        bool ok = lower_one(p, a, w, scope, T, spill, &local), last = T <= least || fixed;
-        for (unsigned i = 0; !ok && last && i < local.n_diags; i++)
-            err_add(err, local.code, NULL, "%s", local.diags[i].text);
-        err_finish(&local);
-        if (ok || last)
-            return ok;
-    }
-    return false;
-}
-
-/* Cycles when units overlap within a step and the off-chip memory with all. */
-static uint64_t estimate_of(const struct arch *a, const struct program *p)
-{
-    struct err e = {0};
-    struct machine *m = machine_create(a, p, &evq_wheel, false, &e);
-    uint64_t cycles = UINT64_MAX;
-    if (m)
-        machine_bound(m, &cycles);
-    machine_destroy(m);
-    err_finish(&e);
-    return cycles;
-}
-
-static bool check_modes(const struct arch *a, const struct work *w, struct err *err)
-{
-    const struct engine_cfg *e = ARCH_CFG(a, engine);
-    const struct retention_cfg *r = ARCH_CFG(a, retention);
-    if (!engine_mode(e, w->quant.weights, 8))
-        return err_add(err, ERR_CONFIG, NULL, "arch.engine.modes has none for %llu-bit weights x 8-bit activations; add "
-                       "one or change work.quant.weights", (unsigned long long)w->quant.weights);
-    if (w->form == FORM_CHUNKWISE && !engine_mode(e, r->read_bits, 8))
-        return err_add(err, ERR_CONFIG, NULL, "arch.engine.modes has none for %llu-bit states x 8-bit queries; add "
-                       "{w: %llu, a: 8, passes: 2} or lower arch.retention.read_bits",
-                       (unsigned long long)r->read_bits, (unsigned long long)r->read_bits);
-    return true;
-}
-
-/* The largest power of two below. */
-static uint64_t next_scope(uint64_t scope)
-{
-    uint64_t next = 1;
-    while (next * 2 < scope)
-        next *= 2;
-    return next;
-}
-
-static bool lower_quiet(struct program *p, const struct arch *a, const struct work *w, uint64_t scope)
-{
-    struct err quiet = {0};
-    bool ok = lower_scope(p, a, w, scope, false, 1, &quiet);
-    err_finish(&quiet);
-    return ok;
-}
-
-/* The best program so far. */
-struct best {
-    struct program *p;
-    bool found;
-    uint64_t cycles; /* estimate */
-};
-
-static void consider(struct best *best, const struct arch *a, const struct work *w, uint64_t scope, bool spill)
-{
-    struct program candidate;
-    struct err quiet = {0};
-    /* Staging that leaves only a few tokens a block wastes every weight set. */
-    if (lower_scope(&candidate, a, w, scope, spill, spill ? 16 : 1, &quiet)) {
-        uint64_t cycles = estimate_of(a, &candidate);
-        /* The estimate knows nothing of the stalls of staging: it has to win clearly. */
-        bool better = !best->found || (spill ? cycles < best->cycles / 4 * 3 : cycles < best->cycles);
-        if (better && best->found)
-            program_finish(best->p);
-        if (better)
-            *best = (struct best){best->p, true, cycles};
-        if (better)
-            *best->p = candidate;
-        else
-            program_finish(&candidate);
-    }
-    err_finish(&quiet);
-}
-
-/* Every scope from the whole sequence to one token block; the smallest
- * estimate wins, the larger scope among equals. */
-static bool lower_best(struct program *p, const struct arch *a, const struct work *w, uint64_t rows)
-{
-    struct best best = {.p = p};
-    for (int spill = 0; spill < 2; spill++)
-        for (uint64_t scope = rows; scope; scope = scope > 64 ? next_scope(scope) : 0)
-            consider(&best, a, w, scope <= 64 && scope < rows ? 0 : scope, spill);
-    return best.found;
-}
-
-bool lower(struct program *p, const struct arch *a, const struct work *w, struct err *err)
-{
-    if (!check_modes(a, w, err))
-        return false;
-    if (w->shape.layers + 3 > MAX_LAYERS)
-        return err_add(err, ERR_CONFIG, NULL, "work.shape.layers is %llu; legal: up to %d",
-                       (unsigned long long)w->shape.layers, MAX_LAYERS - 3);
-    uint64_t rows = max64(w->kind == WORK_GEMM ? w->m : w->seq, 1);
-    bool decode = w->phase == PHASE_DECODE, free = w->map.order == ORDER_AUTO && !decode && w->kind != WORK_GEMM;
-    uint64_t fixed = w->map.order == ORDER_BLOCK ? 0 : rows;
-    if (!free)
-        return lower_quiet(p, a, w, fixed) || lower_scope(p, a, w, fixed, true, 1, err);
-    if (lower_best(p, a, w, rows))
-        return true;
-    return lower_scope(p, a, w, 0, true, 1, err); /* for its error, or as a last resort */
 }

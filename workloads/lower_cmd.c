@@ -1,5 +1,7 @@
 #include "workloads/lower_ctx.h"
 
+#include "base/num.h"
+
 #include <assert.h>
 
 struct cmd *emit(struct lower *l, enum op op, enum unit_id unit)
@@ -13,8 +15,8 @@ void emit_slot(struct lower *l, enum op op, enum unit_id unit, enum ring_id ring
     if (op == OP_FREE)
         c->src = (struct slot_use){.ring = (uint8_t)ring, .age = age, .stage = stage, .release = true};
     else
-        c->dst = (struct slot_use){.ring = (uint8_t)ring, .age = age, .stage = stage, .acquire = op == OP_ALLOC,
-                                   .commit = op == OP_COMMIT};
+        c->dst = (struct slot_use){.ring = (uint8_t)ring, .age = age, .stage = stage,
+                                   .acquire = op == OP_ALLOC, .commit = op == OP_COMMIT};
 }
 
 struct cmd *emit_load(struct lower *l, enum ring_id ring, struct where w, uint64_t rows, uint64_t row_bytes,
@@ -35,8 +37,8 @@ struct cmd *emit_load(struct lower *l, enum ring_id ring, struct where w, uint64
     return c;
 }
 
-struct cmd *emit_store(struct lower *l, struct where w, uint64_t rows, uint64_t row_bytes, uint64_t pitch, uint8_t kind,
-                       bool release)
+struct cmd *emit_store(struct lower *l, struct where w, uint64_t rows, uint64_t row_bytes, uint64_t pitch,
+                       uint8_t kind, bool release)
 {
     struct cmd *c = emit(l, OP_STORE, UNIT_STORE);
     c->addr = w.addr;
@@ -60,11 +62,6 @@ struct cmd *emit_vec(struct lower *l, enum vec_kind kind, uint64_t rows, uint64_
     c->rows = (uint32_t)rows;
     c->cols = (uint32_t)cols;
     return c;
-}
-
-static uint64_t bytes_of(uint64_t elements, uint64_t bits)
-{
-    return (elements * bits + 7) / 8;
 }
 
 struct tile { /* one set of a sweep */
@@ -131,10 +128,10 @@ static void causal_rows(const struct sweep *s, const struct tile *t, uint64_t nt
     c->rows_aff = aff((int64_t)s->rows - (int64_t)(at * step));
     /* rows x tile less the triangle above the diagonal */
     c->useful = aff(((int64_t)(s->rows - at * step) * (int64_t)tile - (int64_t)(tile * (tile - 1) / 2)) *
-                    (int64_t)other);
+                    (int64_t)(other * s->useful_scale));
     if (depth >= 0) {
         c->rows_aff.k[depth] = -(int64_t)step;
-        c->useful.k[depth] = -(int64_t)(step * tile * other);
+        c->useful.k[depth] = -(int64_t)(step * tile * other * s->useful_scale);
     }
 }
 

@@ -21,6 +21,7 @@ struct tensor {
     uint64_t block, posts; /* tokens a post covers; posts over the whole tensor */
     uint64_t stage_bytes;  /* of one staged block */
     uint64_t view;         /* bytes of a token in the current slice of columns, 0 all */
+    uint64_t view_rows, view_stride; /* tokens of its blocks, bytes between them off-chip: whole pages */
     struct affine view_off; /* where that slice begins off-chip */
     uint8_t in_ring, out_ring;
     uint64_t in_base, out_base;
@@ -52,6 +53,7 @@ struct lower {
     /* mapping */
     uint64_t T;        /* token block */
     uint64_t scope;    /* tokens that pass a layer before the next layer begins */
+    uint64_t R;        /* most query rows of a block in the parallel form */
     bool may_spill;    /* tensors of one layer may live off-chip */
     uint64_t context;  /* tokens of a sequence over the whole run */
     bool weights_ext, state_resident, state_saved, keep_kv;
@@ -60,6 +62,7 @@ struct lower {
     uint64_t dk, dv, wb, ab; /* head sizes; bits */
     /* memory */
     uint64_t l2_top, ext_top, w_slot;
+    uint64_t stage_at[4]; /* next free byte for staging x, a head's tensors, y, h: two pairs share their places */
     uint64_t w_base, w_layer_bytes, w_head_bytes, w_out, w_ffn1, w_ffn2, w_lm;
     uint8_t w_ring;
     uint64_t w_ring_base;
@@ -77,6 +80,22 @@ struct lower {
     unsigned mark_embed, mark_layer, mark_head;
 };
 
+static inline bool decodes(const struct work *w)
+{
+    return w->phase != PHASE_PREFILL;
+}
+
+/* Kind gemm: rows of A, the sequences of a batch one below the other. */
+static inline uint64_t gemm_rows(const struct work *w)
+{
+    return w->m * w->batch;
+}
+
+/* ---- lower.c ---- */
+/* The program at the mapping that `l` holds; false with an error when that does
+ * not fit. The caller finishes the program either way. */
+bool lower_build(struct lower *l);
+
 /* ---- lower_mem.c ---- */
 /* Plans L2 and off-chip; false with an error when it does not fit. */
 bool plan_memory(struct lower *l);
@@ -89,14 +108,16 @@ unsigned both_repeat(struct lower *l, uint64_t trips);
 void both_end(struct lower *l);
 typedef void (*block_fn)(struct lower *l, void *arg, const struct block *b);
 /* Blocks of `rows` tokens over `n` tokens from `first`, accelerator thread only. */
-void each_block(struct lower *l, uint64_t n, uint64_t rows, const struct affine *first, block_fn fn, void *arg);
+void each_block(struct lower *l, uint64_t n, uint64_t rows, const struct affine *first, block_fn fn,
+                void *arg);
 /* The same with the host moving staged inputs in and outputs out. */
-void each_staged(struct lower *l, uint64_t n, uint64_t rows, struct tensor *const *in, struct tensor *const *out,
-                 block_fn fn, void *arg);
+void each_staged(struct lower *l, uint64_t n, uint64_t rows, struct tensor *const *in,
+                 struct tensor *const *out, block_fn fn, void *arg);
 /* Host side of one block: fetch inputs, move results out, wait for the latter. */
 void host_in(struct lower *l, struct tensor *const *in, const struct block *b);
 void host_out(struct lower *l, struct tensor *const *out, const struct block *b);
 void host_drain(struct lower *l, struct tensor *const *out, uint64_t n, uint64_t rows);
+void host_release(struct lower *l, struct tensor *const *in);
 /* Before an op reads t in blocks of `rows` tokens: waits for the whole of it
  * unless block-by-block waits are possible (`once`: each block is read once). */
 void tensor_open(struct lower *l, struct tensor *t, uint64_t rows, bool once);
@@ -116,8 +137,8 @@ void emit_slot(struct lower *l, enum op op, enum unit_id unit, enum ring_id ring
 /* rows x row_bytes from L2 into a ring slot; acquire/commit as given. */
 struct cmd *emit_load(struct lower *l, enum ring_id ring, struct where w, uint64_t rows, uint64_t row_bytes,
                       uint64_t pitch, uint8_t kind, bool acquire, bool commit);
-struct cmd *emit_store(struct lower *l, struct where w, uint64_t rows, uint64_t row_bytes, uint64_t pitch, uint8_t kind,
-                       bool release);
+struct cmd *emit_store(struct lower *l, struct where w, uint64_t rows, uint64_t row_bytes, uint64_t pitch,
+                       uint8_t kind, bool release);
 struct cmd *emit_vec(struct lower *l, enum vec_kind kind, uint64_t rows, uint64_t cols);
 
 enum causal { CAUSAL_NONE, CAUSAL_SCORES, CAUSAL_VALUES };
@@ -138,9 +159,12 @@ struct sweep {
     int16_t decay;
     /* stationary operand */
     struct where set;
-    bool packed;     /* weights: sets lie one after the other, all contraction tiles of an output tile first */
+    /* Packed weights: sets lie one after the other, all contraction tiles of an
+     * output tile first; output tiles are n_tile x packed_k x packed_n bytes
+     * apart (packed_n 2: two matrices interleaved). */
+    bool packed;
     uint64_t packed_k;    /* whole contraction of the packed matrix */
-    uint64_t packed_n;    /* bytes between output tiles are n_tile x packed_k x this (2: two matrices interleaved) */
+    uint64_t packed_n;
     uint64_t packed_part; /* which of the interleaved matrices */
     uint64_t k0, k_step;  /* first contraction element: k0 + k_step * index(k_depth) */
     int k_depth;          /* -1: k0 alone */
@@ -187,6 +211,8 @@ void emit_state_build(struct lower *l, uint64_t tokens);
 /* Whether norm and gate ride along, so that no raw rows are written. */
 bool retention_fused(const struct lower *l, enum work_form form);
 bool cached_fused(const struct lower *l);
+/* Tokens that the retention op of the prefill handles at a time. */
+uint64_t retention_block(const struct lower *l);
 /* Value columns of a state slice that every op of this run can hold. */
 uint64_t state_slice(const struct lower *l);
 uint64_t state_head_bytes(const struct lower *l);

@@ -2,6 +2,8 @@
  * are used, so that a slice of output columns is one run of bytes. */
 #include "workloads/lower_ctx.h"
 
+#include "base/num.h"
+
 #include <string.h>
 
 struct plan { /* of one segment on blocks of `rows` tokens */
@@ -9,11 +11,6 @@ struct plan { /* of one segment on blocks of `rows` tokens */
     uint64_t k_chunk; /* contraction that an activation slot holds */
     bool hold;        /* the whole operand fits in one slot: loaded once a block */
 };
-
-static uint64_t min64(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
 
 static uint64_t slot_out_bytes(enum post post)
 {
@@ -81,11 +78,6 @@ struct group { /* one output group of a block */
     uint64_t n;
 };
 
-static uint64_t bytes_of(uint64_t elements, uint64_t bits)
-{
-    return (elements * bits + 7) / 8;
-}
-
 static struct where where_add(struct where w, const struct affine *a)
 {
     w.addr = aff_add(w.addr, a);
@@ -93,17 +85,18 @@ static struct where where_add(struct where w, const struct affine *a)
 }
 
 /* One contraction chunk of a group: k_chunk x n weights. */
-static void chunk(struct lower *l, const struct group *gr, uint64_t k0, int kdepth, uint64_t kc, unsigned part,
-                  bool first, bool last)
+static void chunk(struct lower *l, const struct group *gr, uint64_t k0, int kdepth, uint64_t kc,
+                  unsigned part, bool first, bool last)
 {
     uint64_t wb = l->wb, k = gr->b->g->k;
     uint64_t parts = gr->seg->post == POST_GLU ? 2 : 1;
+    const struct tensor *in = gr->b->g->in;
     struct where x = where_at(gr->x, (int64_t)bytes_of(k0, l->ab));
     if (kdepth >= 0)
         x.addr.k[kdepth] += (int64_t)bytes_of(gr->plan.k_chunk, l->ab);
     const struct engine_cfg *e = l->engine;
-    struct sweep s = {.rows = gr->blk->rows, .n = gr->n, .k = kc, .first = first, .last = last, .src = RING_ACT,
-                      .a_bits = (uint8_t)l->ab, .w_bits = (uint8_t)wb,
+    struct sweep s = {.rows = gr->blk->rows, .n = gr->n, .k = kc, .first = first, .last = last,
+                      .src = RING_ACT, .a_bits = (uint8_t)l->ab, .w_bits = (uint8_t)wb,
                       .passes = (uint8_t)engine_mode(e, wb, l->ab)->passes, .dst = MM_OUT, .out_bytes = 1,
                       .decay = -1, .tensor = T_WEIGHT, .useful_scale = 1, .k_depth = -1};
     if (gr->seg->post == POST_ROTARY || gr->seg->post == POST_ROTARY_DECAY || gr->seg->post == POST_RESIDUAL)
@@ -117,8 +110,8 @@ static void chunk(struct lower *l, const struct group *gr, uint64_t k0, int kdep
         s.rows = gr->n;
         s.n = gr->blk->rows;
         s.set = x;
-        s.pitch = gr->b->g->in->pitch;
-        s.tensor = gr->b->g->in->kind;
+        s.pitch = in->pitch;
+        s.tensor = in->kind;
         s.a_bits = (uint8_t)wb;
         s.w_bits = (uint8_t)l->ab;
         emit_sweep(l, &s);
@@ -126,8 +119,7 @@ static void chunk(struct lower *l, const struct group *gr, uint64_t k0, int kdep
         return;
     }
     if (!gr->plan.hold)
-        emit_load(l, RING_ACT, x, gr->blk->rows, bytes_of(kc, l->ab), gr->b->g->in->pitch, gr->b->g->in->kind, true,
-                  true);
+        emit_load(l, RING_ACT, x, gr->blk->rows, bytes_of(kc, l->ab), in->pitch, in->kind, true, true);
     s.set = gr->w;
     s.packed = true;
     s.packed_k = k;
@@ -156,8 +148,10 @@ static void contraction(struct lower *l, const struct group *gr, unsigned part)
 
 static void post_process(struct lower *l, const struct group *gr)
 {
-    static const enum vec_kind kinds[] = {[POST_LUT] = VEC_LUT, [POST_ROTARY] = VEC_ROTARY, [POST_GLU] = VEC_GLU,
-                                          [POST_ROTARY_DECAY] = VEC_ROTARY_DECAY, [POST_RESIDUAL] = VEC_RESIDUAL};
+    static const enum vec_kind kinds[] = {
+        [POST_LUT] = VEC_LUT, [POST_ROTARY] = VEC_ROTARY, [POST_ROTARY_DECAY] = VEC_ROTARY_DECAY,
+        [POST_GLU] = VEC_GLU, [POST_RESIDUAL] = VEC_RESIDUAL,
+    };
     enum post post = gr->seg->post;
     if (post == POST_NONE)
         return;
@@ -176,9 +170,9 @@ static void emit_group(struct lower *l, const struct group *gr)
     struct tensor *dst = seg->dst;
     uint64_t out = seg->post == POST_RESIDUAL ? 2 : 1;
     struct affine col = aff_scale(gr->col, (int64_t)out);
-    if (seg->post == POST_RESIDUAL) {
-        emit_load(l, RING_AUX, where_add(gr->res, &col), gr->blk->rows, gr->n * 2, dst->pitch, dst->kind, true, true);
-    }
+    if (seg->post == POST_RESIDUAL)
+        emit_load(l, RING_AUX, where_add(gr->res, &col), gr->blk->rows, gr->n * 2, dst->pitch, dst->kind,
+                  true, true);
     emit_slot(l, OP_ALLOC, UNIT_ENGINE, RING_OUT, 0, 0);
     for (unsigned part = 0; part < (seg->post == POST_GLU ? 2 : 1); part++)
         contraction(l, gr, part);
@@ -220,7 +214,7 @@ static void emit_segment(struct lower *l, struct group gr, uint64_t n, struct af
 static uint64_t seg_bytes(const struct lower *l, const struct gemm *g, const struct gemm_seg *s)
 {
     uint64_t n = s->n * (s->post == POST_GLU ? 2 : 1);
-    return (bytes_of(n * g->k, l->wb) + L2_ALIGN - 1) / L2_ALIGN * L2_ALIGN;
+    return round_up(bytes_of(n * g->k, l->wb), L2_ALIGN);
 }
 
 static void block_body(struct lower *l, void *arg, const struct block *blk)
@@ -240,7 +234,8 @@ static void block_body(struct lower *l, void *arg, const struct block *blk)
         if (gr.seg->dst2)
             gr.out2 = tensor_out(l, gr.seg->dst2, &at);
         if (gr.plan.hold && !held) {
-            emit_load(l, RING_ACT, gr.x, at.rows, bytes_of(g->k, l->ab), g->in->pitch, g->in->kind, true, true);
+            emit_load(l, RING_ACT, gr.x, at.rows, bytes_of(g->k, l->ab), g->in->pitch, g->in->kind, true,
+                      true);
             held = true;
         }
         emit_segment(l, gr, b->n_segs == 1 ? b->n : gr.seg->n, b->n0);
@@ -278,7 +273,7 @@ static void host_weights(struct lower *l, const struct affine *off, uint64_t byt
 {
     prog_wait(l->p, THREAD_HOST, N_UNITS, l->w_free, 1);
     prog_add(l->p, THREAD_HOST, OP_NEXT, N_UNITS)->l2ring = l->w_ring;
-    bytes = (bytes + 3) / 4 * 4;
+    bytes = round_up(bytes, 4);
     for (uint64_t at = 0; at < bytes; at += l->udma->max_transfer_bytes) {
         struct cmd *c = prog_add(l->p, THREAD_HOST, OP_UDMA_RX, N_UNITS);
         c->addr = aff((int64_t)(l->w_ring_base + at));
@@ -295,29 +290,42 @@ static enum unit_id weight_reader(const struct lower *l)
     return l->geom.swapped ? UNIT_LOAD : UNIT_WEIGHT;
 }
 
-/* What lives off-chip passes slice by slice of columns as well. */
-static void set_view(struct body *b, bool on)
+/* What lives off-chip passes slice by slice of columns as well; `cols` is the
+ * width of a whole slice. */
+static void set_view(struct lower *l, struct body *b, uint64_t cols)
 {
     const struct gemm_seg *s = &b->g->seg[b->seg0];
-    uint64_t out = s->post == POST_RESIDUAL ? 2 : 1;
+    uint64_t out = s->post == POST_RESIDUAL ? 2 : 1, rows = min64(l->T, b->g->tokens), page = l->hyper->burst_bytes;
+    uint64_t blocks = (b->g->tokens + rows - 1) / rows;
     struct tensor *t[2] = {s->dst, s->dst2};
     for (unsigned i = 0; i < 2 && t[i]; i++) {
-        t[i]->view = on ? b->n * out : 0;
-        t[i]->view_off = on ? aff_scale(b->n0, (int64_t)(out * b->g->tokens)) : aff(0);
+        t[i]->view = b->n * out;
+        t[i]->view_rows = rows;
+        t[i]->view_stride = (rows * cols * out + page - 1) / page * page;
+        struct affine slice = aff_divide(b->n0, (int64_t)cols);
+        t[i]->view_off = aff_scale(slice, (int64_t)(blocks * t[i]->view_stride));
     }
 }
 
-static void streamed_slice(struct lower *l, struct body *b, const struct affine *off, uint64_t bytes)
+static void clear_view(struct body *b)
+{
+    const struct gemm_seg *s = &b->g->seg[b->seg0];
+    s->dst->view = 0;
+    if (s->dst2)
+        s->dst2->view = 0;
+}
+
+static void streamed_slice(struct lower *l, struct body *b, const struct affine *off, uint64_t bytes, uint64_t cols)
 {
     host_weights(l, off, bytes);
-    prog_wait(l->p, THREAD_ACCEL, weight_reader(l), l->w_full, pieces(l, (bytes + 3) / 4 * 4));
+    prog_wait(l->p, THREAD_ACCEL, weight_reader(l), l->w_full, pieces(l, round_up(bytes, 4)));
     emit(l, OP_NEXT, weight_reader(l))->l2ring = l->w_ring;
     b->weights = (struct where){aff((int64_t)l->w_ring_base), l->w_ring};
     if (b->n_segs == 1)
-        set_view(b, true);
+        set_view(l, b, cols);
     blocks(l, b);
     if (b->n_segs == 1)
-        set_view(b, false);
+        clear_view(b);
     prog_post(l->p, THREAD_ACCEL, weight_reader(l), l->w_free, 1);
 }
 
@@ -347,16 +355,16 @@ static void streamed_segment(struct lower *l, struct body *b, const struct affin
         unsigned d = both_repeat(l, full);
         at.k[d] += bytes;
         b->n0.k[d] = (int64_t)cols;
-        streamed_slice(l, b, &at, (uint64_t)bytes);
+        streamed_slice(l, b, &at, (uint64_t)bytes, cols);
         both_end(l);
     } else {
-        streamed_slice(l, b, &at, (uint64_t)bytes);
+        streamed_slice(l, b, &at, (uint64_t)bytes, cols);
     }
     if (rest) {
         at = aff_plus(*off, (int64_t)full * bytes);
         b->n0 = aff((int64_t)(full * cols));
         b->n = rest;
-        streamed_slice(l, b, &at, bytes_of(rest * per, 1));
+        streamed_slice(l, b, &at, bytes_of(rest * per, 1), cols);
     }
 }
 
@@ -382,7 +390,7 @@ void emit_gemm(struct lower *l, const struct gemm *g)
         b.weights = (struct where){off, L2RING_NONE};
         blocks(l, &b);
     } else if (once) {
-        streamed_slice(l, &b, &off, total);
+        streamed_slice(l, &b, &off, total, b.n);
     } else {
         b.n_segs = 1;
         for (unsigned i = 0; i < g->n_segs; i++) {
@@ -394,7 +402,7 @@ void emit_gemm(struct lower *l, const struct gemm *g)
     g->in->pending = false;
     for (unsigned i = 0; i < g->n_segs; i++) {
         /* Several slices: a block is complete only after the last, so readers wait for all. */
-        uint64_t slices = once ? 1 : (g->seg[i].n + slice_cols(l, g, &g->seg[i]) - 1) / slice_cols(l, g, &g->seg[i]);
+        uint64_t slices = once ? 1 : div_up(g->seg[i].n, slice_cols(l, g, &g->seg[i]));
         tensor_written(g->seg[i].dst, g->tokens, rows, slices);
         if (g->seg[i].dst2)
             tensor_written(g->seg[i].dst2, g->tokens, rows, slices);

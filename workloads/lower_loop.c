@@ -2,6 +2,8 @@
  * what lives off-chip. */
 #include "workloads/lower_ctx.h"
 
+#include "base/num.h"
+
 #include <assert.h>
 
 unsigned both_repeat(struct lower *l, uint64_t trips)
@@ -25,7 +27,8 @@ struct where where_at(struct where w, int64_t bytes)
     return w;
 }
 
-void each_block(struct lower *l, uint64_t n, uint64_t rows, const struct affine *first, block_fn fn, void *arg)
+void each_block(struct lower *l, uint64_t n, uint64_t rows, const struct affine *first, block_fn fn,
+                void *arg)
 {
     uint64_t full = n / rows, rest = n % rows;
     struct block b = {rows, first ? *first : aff(0)};
@@ -58,16 +61,21 @@ static struct affine place(const struct tensor *t, const struct block *b, uint64
     return aff_plus(a, (int64_t)t->base);
 }
 
-/* Off-chip, slices of columns lie one after the other, each token by token. */
+/* Off-chip, slices of columns lie one after the other, each block by block from
+ * a page boundary: bursts end at pages. */
 static struct affine ext_addr(const struct tensor *t, const struct block *b)
 {
-    struct affine a = place(t, b, row_bytes(t));
-    return aff_add(a, &t->view_off);
+    if (!t->view)
+        return place(t, b, t->pitch);
+    struct affine a = aff_divide(b->tok, (int64_t)t->view_rows);
+    a = aff_scale(a, (int64_t)t->view_stride);
+    a = aff_add(a, &t->outer);
+    return aff_plus(aff_add(a, &t->view_off), (int64_t)t->base);
 }
 
 uint64_t pieces(const struct lower *l, uint64_t bytes)
 {
-    return (bytes + l->udma->max_transfer_bytes - 1) / l->udma->max_transfer_bytes;
+    return div_up(bytes, l->udma->max_transfer_bytes);
 }
 
 /* Rows whose places are not in sequence, one transfer each. Their addresses are
@@ -79,7 +87,7 @@ static void host_gather(struct lower *l, const struct tensor *t, uint64_t rows, 
     c->addr = aff_term(aff((int64_t)t->in_base), depth, (int64_t)t->pitch);
     c->l2ring = t->in_ring;
     c->ext = aff_term(aff((int64_t)t->base), depth, (int64_t)t->pitch);
-    c->row_bytes = (uint32_t)((t->pitch + 3) / 4 * 4);
+    c->row_bytes = (uint32_t)round_up(t->pitch, 4);
     c->tensor = t->kind;
     c->token = token;
     prog_end(l->p, THREAD_HOST);
@@ -87,13 +95,14 @@ static void host_gather(struct lower *l, const struct tensor *t, uint64_t rows, 
 
 /* One staged block between off-chip memory and the current part of a ring;
  * every piece posts `token`. */
-static void host_move(struct lower *l, enum op op, const struct tensor *t, const struct block *b, uint16_t token)
+static void host_move(struct lower *l, enum op op, const struct tensor *t, const struct block *b,
+                      uint16_t token)
 {
     if (t->scattered) {
         host_gather(l, t, b->rows, token);
         return;
     }
-    uint64_t bytes = (b->rows * row_bytes(t) + 3) / 4 * 4, max = l->udma->max_transfer_bytes;
+    uint64_t bytes = round_up(b->rows * row_bytes(t), 4), max = l->udma->max_transfer_bytes;
     for (uint64_t at = 0; at < bytes; at += max) {
         struct cmd *c = prog_add(l->p, THREAD_HOST, op, N_UNITS);
         c->addr = aff((int64_t)((op == OP_UDMA_RX ? t->in_base : t->out_base) + at));
@@ -143,8 +152,20 @@ void host_drain(struct lower *l, struct tensor *const *out, uint64_t n, uint64_t
         uint64_t rest = n % rows;
         if (!t->ext)
             continue;
-        uint64_t moves = n / rows * pieces(l, rows * row_bytes(t)) + (rest ? pieces(l, rest * row_bytes(t)) : 0);
+        uint64_t moves = n / rows * pieces(l, rows * row_bytes(t));
+        moves += rest ? pieces(l, rest * row_bytes(t)) : 0;
         prog_wait(l->p, THREAD_HOST, N_UNITS, t->out_done, moves);
+    }
+}
+
+/* Inputs that share their place with those of another op must be free first. */
+void host_release(struct lower *l, struct tensor *const *in)
+{
+    for (; *in; in++) {
+        if (!(*in)->ext)
+            continue;
+        prog_wait(l->p, THREAD_HOST, N_UNITS, (*in)->in_free, 2);
+        prog_post(l->p, THREAD_HOST, N_UNITS, (*in)->in_free, 2);
     }
 }
 
@@ -179,10 +200,11 @@ static void host_blocks(struct lower *l, uint64_t n, uint64_t rows, struct tenso
     if (full && rest)
         host_out(l, out, &tail);
     host_drain(l, out, n, rows);
+    host_release(l, in);
 }
 
-void each_staged(struct lower *l, uint64_t n, uint64_t rows, struct tensor *const *in, struct tensor *const *out,
-                 block_fn fn, void *arg)
+void each_staged(struct lower *l, uint64_t n, uint64_t rows, struct tensor *const *in,
+                 struct tensor *const *out, block_fn fn, void *arg)
 {
     if (any_ext(in) || any_ext(out))
         host_blocks(l, n, rows, in, out);
@@ -234,5 +256,5 @@ void tensor_written(struct tensor *t, uint64_t n, uint64_t rows, uint64_t slices
 {
     t->pending = !t->ext;
     t->block = slices == 1 ? rows : 0;
-    t->posts = (n + rows - 1) / rows * slices;
+    t->posts = div_up(n, rows) * slices;
 }

@@ -2,24 +2,21 @@
  * goes off-chip, weights first, then tensors in a fixed order of regret. */
 #include "workloads/lower_ctx.h"
 
-#include <string.h>
+#include "base/num.h"
 
-static uint64_t up(uint64_t v, uint64_t to)
-{
-    return (v + to - 1) / to * to;
-}
+#include <string.h>
 
 uint64_t tensor_bytes(const struct tensor *t)
 {
-    return up(t->pitch * t->rows, L2_ALIGN);
+    return round_up(t->pitch * t->rows, L2_ALIGN);
 }
 
 static void tensors(struct lower *l, struct tensor *out[], unsigned *n)
 {
     /* Spilled from the front: what outlives a layer, then what is bulky and
      * touched once; the residual stream last. */
-    struct tensor *all[] = {&l->kc, &l->vc, &l->state, &l->h, &l->y, &l->g, &l->o, &l->v, &l->k, &l->khat, &l->q,
-                            &l->xn, &l->x};
+    struct tensor *all[] = {&l->kc, &l->vc, &l->state, &l->h, &l->y, &l->g, &l->o, &l->v, &l->k, &l->khat,
+                            &l->q, &l->xn, &l->x};
     *n = 0;
     for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++)
         if (all[i]->used)
@@ -34,7 +31,16 @@ static uint64_t shared_bytes(const struct lower *l)
     if (!l->y.used || !l->h.used || l->y.ext || l->h.ext)
         return 0;
     uint64_t y = tensor_bytes(&l->y), h = tensor_bytes(&l->h);
-    return y < h ? y : h;
+    return min64(y, h);
+}
+
+/* What a tensor takes where it lies: the larger of a shared pair takes the place. */
+static uint64_t place_bytes(const struct lower *l, const struct tensor *t)
+{
+    bool shared = (t == &l->y || t == &l->h) && shared_bytes(l);
+    if (!shared)
+        return tensor_bytes(t);
+    return t == &l->h ? 0 : max64(tensor_bytes(&l->y), tensor_bytes(&l->h));
 }
 
 static bool spillable(const struct lower *l, const struct tensor *t)
@@ -44,28 +50,61 @@ static bool spillable(const struct lower *l, const struct tensor *t)
     return l->may_spill || t->kind == T_KV || t->kind == T_STATE;
 }
 
+/* Staging of x and of a head's tensors is never needed in the same op, nor that
+ * of y and h: each pair shares its place. Class of t in lower.stage_at, -1 none. */
+static int stage_class(const struct lower *l, const struct tensor *t)
+{
+    const struct tensor *const head[] = {&l->q, &l->k, &l->khat, &l->v, &l->g, &l->o};
+    for (unsigned i = 0; i < 6; i++)
+        if (t == head[i])
+            return t->kind == T_KV ? -1 : 1;
+    return t == &l->x ? 0 : t == &l->y ? 2 : t == &l->h ? 3 : -1;
+}
+
+/* Bytes of staging by class; the rest is returned. */
+static uint64_t staging(struct lower *l, uint64_t by_class[4])
+{
+    struct tensor *t[MAX_TENSORS];
+    unsigned n;
+    uint64_t other = 0;
+    tensors(l, t, &n);
+    by_class[0] = by_class[1] = by_class[2] = by_class[3] = 0;
+    for (unsigned i = 0; i < n; i++) {
+        if (!t[i]->ext)
+            continue;
+        int c = stage_class(l, t[i]);
+        *(c < 0 ? &other : &by_class[c]) += 4 * round_up(t[i]->stage_bytes, L2_ALIGN);
+    }
+    return other;
+}
+
 /* Bytes of L2 in the current assignment, without weights. */
 static uint64_t l2_need(struct lower *l)
 {
     struct tensor *t[MAX_TENSORS];
     unsigned n;
     tensors(l, t, &n);
-    uint64_t bytes = tensor_bytes(&l->logits) + (l->emb.ext ? 2 * up(l->emb.stage_bytes, L2_ALIGN) : 0);
+    uint64_t bytes = tensor_bytes(&l->logits) + (l->emb.ext ? 2 * round_up(l->emb.stage_bytes, L2_ALIGN) : 0);
     for (unsigned i = 0; i < n; i++)
-        bytes += t[i]->ext ? 4 * up(t[i]->stage_bytes, L2_ALIGN) : tensor_bytes(t[i]);
-    return bytes - shared_bytes(l);
+        bytes += t[i]->ext ? 0 : tensor_bytes(t[i]);
+    uint64_t stage[4], other = staging(l, stage);
+    return bytes - shared_bytes(l) + other + max64(stage[0], stage[1]) + max64(stage[2], stage[3]);
 }
 
 static uint64_t matrix(const struct lower *l, uint64_t n, uint64_t k)
 {
-    return up((n * k * l->wb + 7) / 8, L2_ALIGN);
+    return round_up(bytes_of(n * k, l->wb), L2_ALIGN);
 }
 
 /* Layout of one layer's packed weights: per head q, k, v, g; out; fc1 with
- * gate; fc2. */
+ * gate; fc2. A matrix product has B alone. */
 static void layout_weights(struct lower *l)
 {
     const struct shape *s = &l->w->shape;
+    if (l->w->kind == WORK_GEMM) {
+        l->w_lm = l->w_layer_bytes = matrix(l, l->w->n, l->w->k);
+        return;
+    }
     l->w_head_bytes = 2 * matrix(l, l->dk, s->d_model) + 2 * matrix(l, l->dv, s->d_model);
     l->w_out = l->w_head_bytes * s->heads;
     l->w_ffn1 = l->w_out + matrix(l, s->d_model, s->value_dim);
@@ -89,16 +128,20 @@ static uint64_t embed_bytes(const struct lower *l)
 static uint64_t min_slice(const struct lower *l)
 {
     const struct shape *s = &l->w->shape;
+    if (l->w->kind == WORK_GEMM)
+        return round_up(gemm_min_slice(l, l->w->k, false), L2_ALIGN);
     uint64_t a = gemm_min_slice(l, s->d_model, s->ffn_dim > 0), b = gemm_min_slice(l, s->value_dim, false);
     uint64_t c = gemm_min_slice(l, s->ffn_dim, false);
     a = a > b ? a : b;
-    return up(a > c ? a : c, L2_ALIGN);
+    return round_up(max64(a, c), L2_ALIGN);
 }
 
 /* Largest slice that is of use: the largest group of matrices an op takes at once. */
 static uint64_t max_slice(const struct lower *l)
 {
     const struct shape *s = &l->w->shape;
+    if (l->w->kind == WORK_GEMM)
+        return l->w_layer_bytes;
     uint64_t m = l->w_head_bytes, out = matrix(l, s->d_model, s->value_dim);
     uint64_t ffn = matrix(l, 2 * s->ffn_dim, s->d_model), lm = matrix(l, s->vocab, s->d_model);
     m = m > out ? m : out;
@@ -109,22 +152,41 @@ static uint64_t max_slice(const struct lower *l)
 static uint64_t l2_take(struct lower *l, uint64_t bytes)
 {
     uint64_t at = l->l2_top;
-    l->l2_top += up(bytes, L2_ALIGN);
+    l->l2_top += round_up(bytes, L2_ALIGN);
     return at;
 }
 
 static uint64_t ext_take(struct lower *l, uint64_t bytes)
 {
-    uint64_t at = up(l->ext_top, l->hyper->burst_bytes);
-    l->ext_top = at + up(bytes, 4);
+    uint64_t at = round_up(l->ext_top, l->hyper->burst_bytes);
+    l->ext_top = at + round_up(bytes, 4);
     return at;
 }
 
-static uint16_t role(struct lower *l, struct tensor *t, const char *what, uint64_t credits, enum wait_class cls)
+static uint16_t role(struct lower *l, struct tensor *t, const char *what, uint64_t credits,
+                     enum wait_class cls)
 {
     uint16_t token = prog_token(l->p, t->name, (uint32_t)credits, cls);
     l->p->tokens[token].role = what;
     return token;
+}
+
+static void share_staging(struct lower *l)
+{
+    uint64_t stage[4];
+    staging(l, stage);
+    l->stage_at[0] = l->stage_at[1] = l2_take(l, max64(stage[0], stage[1]));
+    l->stage_at[2] = l->stage_at[3] = l2_take(l, max64(stage[2], stage[3]));
+}
+
+static uint64_t stage_take(struct lower *l, const struct tensor *t, uint64_t bytes)
+{
+    int c = stage_class(l, t);
+    if (c < 0)
+        return l2_take(l, bytes);
+    uint64_t at = l->stage_at[c];
+    l->stage_at[c] += bytes;
+    return at;
 }
 
 /* `bytes` is what it takes of L2 when it lives there. */
@@ -137,15 +199,17 @@ static void place_tensor(struct lower *l, struct tensor *t, uint64_t bytes)
         t->base = l2_take(l, bytes);
         return;
     }
-    uint64_t stage = up(t->stage_bytes, L2_ALIGN);
-    t->base = ext_take(l, t->pitch * t->rows);
-    t->in_base = l2_take(l, 2 * stage);
+    uint64_t stage = round_up(t->stage_bytes, L2_ALIGN);
+    /* Slices of columns are padded to pages: at most as much again. */
+    uint64_t pad = t->kind == T_ACT || t->kind == T_RESIDUAL ? 2 : 1;
+    t->base = ext_take(l, pad * t->pitch * t->rows);
+    t->in_base = stage_take(l, t, 2 * stage);
     t->in_ring = prog_l2ring(p, t->name, 2, stage);
     t->in_full = role(l, t, " fetched", 0, WAIT_OFFCHIP);
     t->in_free = role(l, t, " fetch part", 2, WAIT_OFFCHIP);
     if (t->scattered)
         return;
-    t->out_base = l2_take(l, 2 * stage);
+    t->out_base = stage_take(l, t, 2 * stage);
     t->out_ring = prog_l2ring(p, t->name, 2, stage);
     t->out_full = role(l, t, " to move out", 0, WAIT_OFFCHIP);
     t->out_done = role(l, t, " moved out", 0, WAIT_OFFCHIP);
@@ -154,8 +218,8 @@ static void place_tensor(struct lower *l, struct tensor *t, uint64_t bytes)
 
 static bool too_big(struct lower *l, const char *what, uint64_t need, uint64_t have, const char *keys)
 {
-    return err_add(l->err, ERR_CONFIG, NULL, "%s on %s does not fit: %s is short of %llu bytes (needs %llu, has %llu);"
-                   " %s", l->w->name, l->arch->name, what, (unsigned long long)(need - have),
+    return err_add(l->err, ERR_CONFIG, NULL, "%s on %s does not fit: %s is short of %llu bytes (needs %llu, "
+                   "has %llu); %s", l->w->name, l->arch->name, what, (unsigned long long)(need - have),
                    (unsigned long long)need, (unsigned long long)have, keys);
 }
 
@@ -170,11 +234,11 @@ static bool choose_homes(struct lower *l)
     if (l2_need(l) + all <= have)
         return true;
     if (l->hyper->kind == OFFCHIP_NONE)
-        return too_big(l, "L2", l2_need(l) + all, have, "raise arch.tcdm.bytes or give the architecture off-chip "
-                       "memory (arch.hyperram.kind)");
+        return too_big(l, "L2", l2_need(l) + all, have, "raise arch.tcdm.bytes or give the "
+                       "architecture off-chip memory (arch.hyperram.kind)");
     l->weights_ext = true;
     l->emb.ext = l->emb.used;
-    uint64_t ring = 2 * min_slice(l), worth = 2 * up(max_slice(l), L2_ALIGN);
+    uint64_t ring = 2 * min_slice(l), worth = 2 * round_up(max_slice(l), L2_ALIGN);
     if (worth > have / 4)
         worth = have / 4 > ring ? have / 4 : ring;
     /* Weights want a useful ring; tensors make room for it only where the op is streamed anyway. */
@@ -183,11 +247,12 @@ static bool choose_homes(struct lower *l)
             continue;
         t[i]->ext = true;
         if (!l->w->map.spill)
-            return too_big(l, "L2", l2_need(l) + ring, have, "allow work.map.spill, lower work.map.token_block or "
-                           "work.seq, or raise arch.tcdm.bytes");
+            return too_big(l, "L2", l2_need(l) + ring, have, "allow work.map.spill, lower "
+                           "work.map.token_block or work.seq, or raise arch.tcdm.bytes");
     }
     if (l2_need(l) + ring > have)
-        return too_big(l, "L2", l2_need(l) + ring, have, "lower work.map.token_block or raise arch.tcdm.bytes");
+        return too_big(l, "L2", l2_need(l) + ring, have,
+                       "lower work.map.token_block or raise arch.tcdm.bytes");
     return true;
 }
 
@@ -201,9 +266,9 @@ bool plan_memory(struct lower *l)
     unsigned n;
     tensors(l, t, &n);
     bool shared = shared_bytes(l) > 0;
+    share_staging(l);
     for (unsigned i = 0; i < n; i++)
-        place_tensor(l, t[i], shared && t[i] == &l->h ? 0 : shared && t[i] == &l->y && l->h.pitch > l->y.pitch ?
-                                 tensor_bytes(&l->h) : tensor_bytes(t[i]));
+        place_tensor(l, t[i], place_bytes(l, t[i]));
     if (shared)
         l->h.base = l->y.base;
     l->logits.base = l2_take(l, tensor_bytes(&l->logits));
@@ -211,8 +276,8 @@ bool plan_memory(struct lower *l)
     if (l->emb.used)
         place_tensor(l, &l->emb, tensor_bytes(&l->emb));
     if (l->weights_ext) {
-        uint64_t left = (l->tcdm->bytes - l->l2_top) / 2 / L2_ALIGN * L2_ALIGN, most = up(max_slice(l), L2_ALIGN);
-        l->w_slot = left < most ? left : most;
+        uint64_t left = (l->tcdm->bytes - l->l2_top) / 2 / L2_ALIGN * L2_ALIGN;
+        l->w_slot = min64(left, round_up(max_slice(l), L2_ALIGN));
         l->w_base = ext_take(l, weight_bytes(l));
         l->w_ring_base = l2_take(l, 2 * l->w_slot);
         l->w_ring = prog_l2ring(p, "weights", 2, l->w_slot);

@@ -32,6 +32,13 @@ static uint64_t state_columns(const struct lower *l)
     return l->state_dv ? min64(fit, l->state_dv) : fit;
 }
 
+/* As many slices as `most` columns force, of nearly equal width. */
+static uint64_t even_slices(uint64_t dv, uint64_t most, uint64_t tile)
+{
+    uint64_t slices = (dv + most - 1) / most, even = ((dv + slices - 1) / slices + tile - 1) / tile * tile;
+    return even < most ? even : most;
+}
+
 static bool plan_rows(const struct lower *l, uint64_t most, bool with_state, struct head_plan *hp)
 {
     uint64_t best = UINT64_MAX, nt = l->geom.n_tile;
@@ -46,6 +53,7 @@ static bool plan_rows(const struct lower *l, uint64_t most, bool with_state, str
         dv = dv >= l->dv ? l->dv : dv / nt * nt;
         if (!dv)
             continue;
+        dv = even_slices(l->dv, dv, nt);
         uint64_t cost = pair_cost(l, rows, dv);
         if (cost > best)
             continue;
@@ -83,7 +91,7 @@ bool retention_check(struct lower *l)
         return err_add(l->err, ERR_CONFIG, NULL, "one column of a %llu-row state does not fit the state buffer; raise "
                        "arch.buffers.state.bytes", (unsigned long long)l->dk);
     bool engine = l->w->form != FORM_RECURRENT;
-    if (engine && !plan_rows(l, l->w->form == FORM_PARALLEL ? l->T : chunk_of(l), l->w->form == FORM_CHUNKWISE, &hp))
+    if (engine && !plan_rows(l, l->w->form == FORM_PARALLEL ? l->R : chunk_of(l), l->w->form == FORM_CHUNKWISE, &hp))
         return err_add(l->err, ERR_CONFIG, NULL, "retention tiles do not fit; raise arch.buffers.accumulator.bytes, "
                        "score.bytes or activation.bytes");
     return true;
@@ -104,6 +112,41 @@ static struct sweep sweep_of(const struct lower *l, uint64_t rows, uint64_t n, u
                           .useful_scale = 1, .k_depth = -1};
 }
 
+/* The slice of value columns, `bytes` each, of rows that begin at w. */
+static struct where where_slice(struct where w, const struct ret_op *r, uint64_t bytes)
+{
+    struct affine at = aff_scale(r->dv0, (int64_t)bytes);
+    w.addr = aff_add(w.addr, &at);
+    return w;
+}
+
+typedef void (*slice_fn)(struct lower *l, struct ret_op *r);
+
+/* Slices of value columns, one after the other: the first, a loop over the
+ * others, what is left. */
+static void each_slice(struct lower *l, struct ret_op *r, slice_fn fn)
+{
+    uint64_t cols = min64(r->hp.dv, l->dv), full = l->dv / cols, rest = l->dv % cols;
+    r->dv = cols;
+    r->dv0 = r->slice = aff(0);
+    r->again = false;
+    fn(l, r);
+    r->again = true;
+    if (full > 1) {
+        unsigned d = both_repeat(l, full - 1);
+        r->slice = aff_term(aff(1), d, 1);
+        r->dv0 = aff_scale(r->slice, (int64_t)cols);
+        fn(l, r);
+        both_end(l);
+    }
+    if (rest) {
+        r->dv = rest;
+        r->slice = aff((int64_t)full);
+        r->dv0 = aff((int64_t)(full * cols));
+        fn(l, r);
+    }
+}
+
 /* Scores of `rows` queries against `keys` keys at k: masked, decayed,
  * requantised into a score slot. */
 static void emit_scores(struct lower *l, const struct ret_op *r, uint64_t rows, uint64_t keys, struct where k,
@@ -118,7 +161,7 @@ static void emit_scores(struct lower *l, const struct ret_op *r, uint64_t rows, 
     s.causal = causal ? CAUSAL_SCORES : CAUSAL_NONE;
     s.decay = 0;
     s.acc_base = (uint32_t)(rows * r->dv);
-    s.useful_scale = r->dv0 == 0 && !r->padded; /* scores computed again for further slices are no useful work */
+    s.useful_scale = !r->again && !r->padded; /* scores computed again are no useful work */
     emit_slot(l, OP_ALLOC, UNIT_ENGINE, RING_SCORE, 0, 0);
     emit_sweep(l, &s);
     emit_slot(l, OP_COMMIT, UNIT_ENGINE, RING_SCORE, 0, 2);
@@ -133,7 +176,7 @@ static void emit_values(struct lower *l, const struct ret_op *r, uint64_t rows, 
     s.last = last;
     s.dst = MM_OUT;
     s.out_bytes = 2;
-    s.set = where_at(v, (int64_t)r->dv0);
+    s.set = where_slice(v, r, 1);
     s.transpose = true;
     s.pitch = l->v.pitch;
     s.tensor = T_ACT;
@@ -152,7 +195,7 @@ static void load_queries(struct lower *l, struct where q, uint64_t rows)
 static void emit_result(struct lower *l, const struct ret_op *r, struct where out, struct where g, uint64_t rows)
 {
     if (!r->hp.fused) {
-        emit_store(l, where_at(out, (int64_t)(2 * r->dv0)), rows, r->dv * 2, l->o.pitch, T_ACT, true);
+        emit_store(l, where_slice(out, r, 2), rows, r->dv * 2, l->o.pitch, T_ACT, true);
         return;
     }
     emit_load(l, RING_AUX, g, rows, l->dv, l->g.pitch, T_ACT, true, true);
@@ -204,7 +247,7 @@ static void query_block(struct lower *l, struct ret_op *r, uint64_t rows, const 
     struct where q = tensor_in(l, &l->q, b), g = r->hp.fused ? tensor_in(l, &l->g, b) : q, o = out_place(l, r, b);
     load_queries(l, q, rows);
     struct cmd *clear = emit(l, OP_CLEAR, UNIT_ENGINE);
-    clear->useful = useful_keys ? aff_scale(*useful_keys, (int64_t)((r->dv0 ? 0 : l->dk) + r->dv)) : aff(0);
+    clear->useful = useful_keys ? aff_scale(*useful_keys, (int64_t)((r->again ? 0 : l->dk) + r->dv)) : aff(0);
     struct block kb = {step, aff(0)};
     unsigned d = prog_repeat(l->p, THREAD_ACCEL, *i);
     prog_repeat(l->p, THREAD_HOST, *i);
@@ -246,7 +289,9 @@ static void parallel_slice(struct lower *l, struct ret_op *r)
         query_block(l, r, rest, &b, &i, step, NULL);
     }
     struct tensor *out[] = {r->dst, NULL};
+    struct tensor *in[] = {&l->q, &l->k, &l->v, r->hp.fused ? &l->g : NULL, NULL};
     host_drain(l, out, r->tokens, step);
+    host_release(l, in);
 }
 
 /* ---- chunkwise ---- */
@@ -293,7 +338,7 @@ static void chunk_rows(struct lower *l, struct chunk_op *c, uint64_t rows, const
 
 /* S <- gamma^B S + K^T V: rows of the decayed, transposed keys move past sets
  * of values. The next chunk may not read before the pipeline is empty. */
-static void chunk_state(struct lower *l, const struct chunk_op *c, uint64_t dv0, uint64_t dv)
+static void chunk_state(struct lower *l, const struct chunk_op *c)
 {
     uint64_t step = l->act_slot / l->dk;
     for (uint64_t at = 0; at < c->len; at += step) {
@@ -303,10 +348,10 @@ static void chunk_state(struct lower *l, const struct chunk_op *c, uint64_t dv0,
         ld->transpose = true;
         ld->rows = (uint32_t)n;
         ld->row_bytes = (uint32_t)l->dk;
-        struct sweep s = sweep_of(l, l->dk, dv, n);
+        struct sweep s = sweep_of(l, l->dk, c->r->dv, n);
         s.dst = MM_STATE;
         s.out_bytes = (uint8_t)(l->ret->state_bits / 8);
-        s.set = where_at(c->v, (int64_t)(dv0 + at * l->v.pitch));
+        s.set = where_slice(where_at(c->v, (int64_t)(at * l->v.pitch)), c->r, 1);
         s.transpose = true;
         s.pitch = l->v.pitch;
         s.tensor = T_ACT;
@@ -344,7 +389,7 @@ static void chunk_block(struct lower *l, void *arg, const struct block *b)
         i = aff((int64_t)full);
         chunk_rows(l, &c, rest, &i, full > 0);
     }
-    chunk_state(l, &c, r->dv0, r->dv);
+    chunk_state(l, &c);
     if (l->ret->state == STATE_L2)
         state_save(l, r, UNIT_WEIGHT, UNIT_WEIGHT);
     struct tensor *in[] = {&l->q, &l->k, &l->khat, &l->v};
@@ -366,20 +411,23 @@ static void staged_blocks(struct lower *l, struct ret_op *r, uint64_t rows, stru
     each_staged(l, r->tokens, rows, in, out, fn, r);
 }
 
+static void chunk_slice(struct lower *l, struct ret_op *r)
+{
+    struct tensor *in[] = {&l->q, &l->k, &l->khat, &l->v, r->hp.fused ? &l->g : NULL, NULL};
+    state_open(l, r);
+    state_begin(l, r, UNIT_WEIGHT);
+    staged_blocks(l, r, chunk_of(l), in, chunk_block);
+    state_end(l, r, UNIT_WEIGHT);
+    state_close(l, r);
+}
+
 static void emit_chunkwise(struct lower *l, struct ret_op *r)
 {
     uint64_t chunk = chunk_of(l);
     struct tensor *in[] = {&l->q, &l->k, &l->khat, &l->v, r->hp.fused ? &l->g : NULL, NULL};
     for (unsigned i = 0; in[i]; i++)
         tensor_open(l, in[i], chunk, slices_of(l, r->hp.dv) == 1);
-    for (r->dv0 = 0; r->dv0 < l->dv; r->dv0 += r->hp.dv) {
-        r->dv = min64(r->hp.dv, l->dv - r->dv0);
-        state_open(l, r);
-        state_begin(l, r, UNIT_WEIGHT);
-        staged_blocks(l, r, chunk, in, chunk_block);
-        state_end(l, r, UNIT_WEIGHT);
-        state_close(l, r);
-    }
+    each_slice(l, r, chunk_slice);
     for (unsigned i = 0; in[i]; i++)
         in[i]->pending = false;
 }
@@ -398,7 +446,7 @@ static void step_rows(struct lower *l, void *arg, const struct block *b)
     bool l2 = l->ret->state == STATE_L2;
     emit_load(l, RING_ACT, add_tok(s->q, &b->tok, l->q.pitch), b->rows, l->dk, l->q.pitch, T_ACT, true, false);
     emit_load(l, RING_ACT, add_tok(s->k, &b->tok, l->k.pitch), b->rows, l->dk, l->k.pitch, T_ACT, false, false);
-    emit_load(l, RING_ACT, where_at(add_tok(s->v, &b->tok, l->v.pitch), (int64_t)r->dv0), b->rows, r->dv, l->v.pitch,
+    emit_load(l, RING_ACT, where_slice(add_tok(s->v, &b->tok, l->v.pitch), r, 1), b->rows, r->dv, l->v.pitch,
               T_ACT, false, true);
     if (l2)
         state_load(l, r, ret_unit(l), ret_unit(l));
@@ -436,20 +484,23 @@ static void step_block(struct lower *l, void *arg, const struct block *b)
     tensor_out_end(l, r->dst);
 }
 
+static void step_slice(struct lower *l, struct ret_op *r)
+{
+    struct tensor *in[] = {&l->q, &l->k, &l->v, r->hp.fused ? &l->g : NULL, NULL};
+    state_open(l, r);
+    state_begin(l, r, ret_unit(l));
+    staged_blocks(l, r, min64(l->T, r->tokens), in, step_block);
+    state_end(l, r, ret_unit(l));
+    state_close(l, r);
+}
+
 static void emit_recurrent(struct lower *l, struct ret_op *r)
 {
     struct tensor *in[] = {&l->q, &l->k, &l->v, r->hp.fused ? &l->g : NULL, NULL};
     uint64_t rows = min64(l->T, r->tokens);
     for (unsigned i = 0; in[i]; i++)
         tensor_open(l, in[i], rows, slices_of(l, r->hp.dv) == 1);
-    for (r->dv0 = 0; r->dv0 < l->dv; r->dv0 += r->hp.dv) {
-        r->dv = min64(r->hp.dv, l->dv - r->dv0);
-        state_open(l, r);
-        state_begin(l, r, ret_unit(l));
-        staged_blocks(l, r, rows, in, step_block);
-        state_end(l, r, ret_unit(l));
-        state_close(l, r);
-    }
+    each_slice(l, r, step_slice);
     for (unsigned i = 0; in[i]; i++)
         in[i]->pending = false;
 }
@@ -459,17 +510,22 @@ static void emit_parallel(struct lower *l, struct ret_op *r)
     struct tensor *in[] = {&l->q, &l->k, &l->v, r->hp.fused ? &l->g : NULL, NULL};
     for (unsigned i = 0; in[i]; i++)
         tensor_open(l, in[i], 0, false);
-    for (r->dv0 = 0; r->dv0 < l->dv; r->dv0 += r->hp.dv) {
-        r->dv = min64(r->hp.dv, l->dv - r->dv0);
-        parallel_slice(l, r);
-    }
+    each_slice(l, r, parallel_slice);
 }
 
 static bool plan_form(const struct lower *l, enum work_form form, struct head_plan *hp)
 {
     if (form == FORM_RECURRENT)
         return plan_recurrent(l, hp);
-    return plan_rows(l, form == FORM_PARALLEL ? l->T : chunk_of(l), form == FORM_CHUNKWISE, hp);
+    return plan_rows(l, form == FORM_PARALLEL ? l->R : chunk_of(l), form == FORM_CHUNKWISE, hp);
+}
+
+uint64_t retention_block(const struct lower *l)
+{
+    struct head_plan hp;
+    if (l->w->form == FORM_CHUNKWISE)
+        return chunk_of(l);
+    return l->w->form == FORM_PARALLEL && plan_form(l, FORM_PARALLEL, &hp) ? hp.rows : l->T;
 }
 
 uint64_t state_slice(const struct lower *l)
@@ -529,24 +585,27 @@ bool cached_fused(const struct lower *l)
     return cached_plan(l).fused;
 }
 
+static void cached_slice(struct lower *l, struct ret_op *r)
+{
+    struct block b = {1, l->seq};
+    struct tensor *out[] = {r->dst, NULL};
+    query_block(l, r, 1, &b, &r->key_blocks, cache_block(l), &r->part_keys);
+    host_drain(l, out, 1, 1);
+}
+
 void emit_cached(struct lower *l, const struct affine *full, const struct affine *keys)
 {
     struct ret_op r = {.form = FORM_PARALLEL, .tokens = 1};
     prog_op(l->p);
     struct head_plan one = cached_plan(l);
-    uint64_t step = cache_block(l);
     r.hp = one;
     r.dst = one.fused ? &l->y : &l->o;
     struct tensor *in[] = {&l->q, &l->k, &l->v, one.fused ? &l->g : NULL, NULL};
     for (unsigned i = 0; in[i]; i++)
         tensor_open(l, in[i], 0, false);
-    for (r.dv0 = 0; r.dv0 < l->dv; r.dv0 += r.hp.dv) {
-        r.dv = min64(r.hp.dv, l->dv - r.dv0);
-        struct block b = {1, l->seq};
-        query_block(l, &r, 1, &b, full, step, keys);
-        struct tensor *out[] = {r.dst, NULL};
-        host_drain(l, out, 1, 1);
-    }
+    r.key_blocks = *full;
+    r.part_keys = *keys;
+    each_slice(l, &r, cached_slice);
     tensor_written(r.dst, 1, 1, slices_of(l, r.hp.dv));
     if (!one.fused)
         emit_norm_gate(l, 1);
@@ -563,23 +622,25 @@ static void build_block(struct lower *l, void *arg, const struct block *b)
     state_take(l, UNIT_WEIGHT);
     state_pass(l, UNIT_WEIGHT, UNIT_ENGINE);
     state_take(l, UNIT_ENGINE);
-    chunk_state(l, &c, r->dv0, r->dv);
+    chunk_state(l, &c);
     tensor_in_end(l, &l->khat);
     tensor_in_end(l, &l->v);
+}
+
+static void build_slice(struct lower *l, struct ret_op *r)
+{
+    struct tensor *in[] = {&l->khat, &l->v, NULL}, *none[] = {NULL};
+    state_open(l, r);
+    state_begin(l, r, UNIT_WEIGHT);
+    each_staged(l, r->tokens, min64(l->T, r->tokens), in, none, build_block, r);
+    state_end(l, r, UNIT_WEIGHT);
+    state_close(l, r);
 }
 
 void emit_state_build(struct lower *l, uint64_t tokens)
 {
     struct ret_op r = {.form = FORM_PARALLEL, .tokens = tokens};
     r.hp.dv = l->state_dv;
-    struct tensor *in[] = {&l->khat, &l->v, NULL}, *none[] = {NULL};
     tensor_open(l, &l->khat, 0, false);
-    for (r.dv0 = 0; r.dv0 < l->dv; r.dv0 += r.hp.dv) {
-        r.dv = min64(r.hp.dv, l->dv - r.dv0);
-        state_open(l, &r);
-        state_begin(l, &r, UNIT_WEIGHT);
-        each_staged(l, tokens, min64(l->T, tokens), in, none, build_block, &r);
-        state_end(l, &r, UNIT_WEIGHT);
-        state_close(l, &r);
-    }
+    each_slice(l, &r, build_slice);
 }

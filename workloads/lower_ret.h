@@ -14,8 +14,13 @@ struct head_plan {
 struct ret_op {
     struct head_plan hp;
     enum work_form form;
-    uint64_t tokens, dv0, dv; /* value columns of this slice */
+    uint64_t tokens;
+    /* the slice of value columns at hand */
+    uint64_t dv;               /* columns */
+    struct affine dv0, slice;  /* first column, number */
+    bool again;                /* not the first slice: scores are computed once more */
     bool padded; /* a part of a key block: its MACs are not counted as useful */
+    struct affine key_blocks, part_keys; /* against a cache: whole key blocks, keys of the part */
     struct tensor *dst; /* y when fused, o otherwise */
 };
 

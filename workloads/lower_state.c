@@ -1,6 +1,8 @@
 /* The state of one head: clearing, loading, saving, and whose turn it is. */
 #include "workloads/lower_ret.h"
 
+#include "base/num.h"
+
 /* The state belongs to one unit at a time: a credit is handed on explicitly.
  * Between ops it is the retention unit's. */
 void state_pass(struct lower *l, enum unit_id from, enum unit_id to)
@@ -59,11 +61,11 @@ static void state_clear(struct lower *l, const struct ret_op *r, enum unit_id to
 static struct block state_block(const struct lower *l, const struct ret_op *r)
 {
     int64_t heads = (int64_t)l->w->shape.heads, batch = (int64_t)l->w->batch;
-    int64_t slices = (int64_t)((l->dv + l->state_dv - 1) / l->state_dv);
+    int64_t slices = (int64_t)div_up(l->dv, l->state_dv);
     struct affine a = aff_scale(l->layer, heads), s = l->seq;
     a = aff_scale(aff_add(a, &l->head), batch);
     a = aff_scale(aff_add(a, &s), slices);
-    return (struct block){1, aff_plus(a, (int64_t)(r->dv0 / l->state_dv))};
+    return (struct block){1, aff_add(a, &r->slice)};
 }
 
 /* Brings the state in (or clears it) and gives it to `to`. */

@@ -2,10 +2,7 @@
  * norm and gate when the retention op could not take them along. */
 #include "workloads/lower_ctx.h"
 
-static uint64_t min64(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
+#include "base/num.h"
 
 struct vec_op { /* rows of `in` (and `gate`) to rows of `out` */
     enum vec_kind kind;
@@ -74,8 +71,8 @@ static void vec_op(struct lower *l, struct vec_op *v, uint64_t tokens)
 
 void emit_norm(struct lower *l, uint64_t tokens, const struct affine *first)
 {
-    struct vec_op v = {.kind = VEC_RMS, .in = &l->x, .out = &l->xn, .width = l->w->shape.d_model, .in_bytes = 2,
-                       .out_bytes = 1};
+    struct vec_op v = {.kind = VEC_RMS, .in = &l->x, .out = &l->xn, .width = l->w->shape.d_model,
+                       .in_bytes = 2, .out_bytes = 1};
     if (first)
         v.first = *first;
     vec_op(l, &v, tokens);
@@ -83,8 +80,8 @@ void emit_norm(struct lower *l, uint64_t tokens, const struct affine *first)
 
 void emit_norm_gate(struct lower *l, uint64_t tokens)
 {
-    struct vec_op v = {.kind = VEC_RMS_GATE, .in = &l->o, .gate = &l->g, .out = &l->y, .width = l->dv, .in_bytes = 2,
-                       .out_bytes = 1};
+    struct vec_op v = {.kind = VEC_RMS_GATE, .in = &l->o, .gate = &l->g, .out = &l->y, .width = l->dv,
+                       .in_bytes = 2, .out_bytes = 1};
     v.out_col = aff_scale(l->head, (int64_t)l->dv);
     vec_op(l, &v, tokens);
 }

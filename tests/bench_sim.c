@@ -1,0 +1,110 @@
+/* How fast the simulator is, in processor time of one thread. */
+#include "include/retsim.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define ARCH(name) BENCH_ROOT "/configs/arch/" name ".yaml"
+#define MODEL(name) BENCH_ROOT "/workloads/models/" name ".yaml"
+
+enum { MAX_SETS = 4, SWEEP_MS = 2000 };
+
+static double now(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+    return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
+}
+
+static void *must(void *p, rs_err *err)
+{
+    if (p)
+        return p;
+    fputs(rs_err_text(err), stderr);
+    exit(1);
+}
+
+/* Settings end with NULL. */
+static rs_design *load(const char *arch, const char *work, const char *const *sets, rs_err *err)
+{
+    size_t n = 0;
+    while (sets[n])
+        n++;
+    return must(rs_design_load(arch, work, NULL, sets, n, err), err);
+}
+
+/* Processor seconds; the run's cycles go to *cycles. */
+static double run(const rs_design *d, rs_method method, uint64_t *cycles, rs_err *err)
+{
+    double start = now();
+    rs_result *r = must(rs_run(d, &(rs_options){.method = method}, err), err);
+    double seconds = now() - start;
+    *cycles = rs_result_summary(r)->cycles;
+    rs_result_destroy(r);
+    return seconds;
+}
+
+static void bench_full(rs_err *err)
+{
+    static const char *const forms[] = {"parallel", "recurrent", "chunkwise"};
+    for (int i = 0; i < 3; i++) {
+        char form[32];
+        uint64_t cycles;
+        snprintf(form, sizeof form, "work.form=%s", forms[i]);
+        rs_design *d = load(ARCH("pulpissimo_retention"), MODEL("edge_kjv_d128"),
+                            (const char *const[]){"work.seq=1024", form, NULL}, err);
+        double full = run(d, RS_FULL, &cycles, err), folded = run(d, RS_FOLDED, &cycles, err);
+        printf("d128 seq 1024 %-10s %12" PRIu64 " cycles, full %6.3f s = %5.1f Mcycles/s, folded %6.3f s = %.1f x\n",
+               forms[i], cycles, full, (double)cycles / full * 1e-6, folded, full / folded);
+        rs_design_destroy(d);
+    }
+}
+
+static void bench_large(rs_err *err)
+{
+    static const char *const sets[][MAX_SETS] = {{"work.seq=2048", NULL},
+                                                 {"work.seq=2048", "work.form=chunkwise", NULL},
+                                                 {"work.phase=decode", "work.tokens=64", NULL}};
+    static const char *const names[] = {"prefill 2048", "prefill 2048, chunks", "decode 64 tokens"};
+    for (int i = 0; i < 3; i++) {
+        uint64_t cycles;
+        rs_design *d = load(ARCH("pulpissimo_retention_big"), MODEL("retnet_1p3b"), sets[i], err);
+        double seconds = run(d, RS_FOLDED, &cycles, err);
+        printf("1.3 B %-22s %16" PRIu64 " cycles in %7.3f s\n", names[i], cycles, seconds);
+        rs_design_destroy(d);
+    }
+}
+
+/* Points a second, each with its own design as in a sweep. */
+static void bench_sweep(rs_method method, const char *name, rs_err *err)
+{
+    rs_design *base = load(ARCH("pulpissimo_retention"), MODEL("edge_kjv_d64"), (const char *const[]){NULL}, err);
+    double start = now(), seconds = 0;
+    unsigned points = 0;
+    for (; seconds * 1000 < SWEEP_MS; points++) {
+        static const char *const units[] = {"arch.engine.units=4", "arch.engine.units=8", "arch.engine.units=16"};
+        static const char *const lanes[] = {"arch.vector.lanes=4", "arch.vector.lanes=8"};
+        static const char *const seqs[] = {"work.seq=128", "work.seq=256", "work.seq=512", "work.seq=1024"};
+        const char *sets[] = {units[points % 3], lanes[points / 3 % 2], seqs[points / 6 % 4]};
+        uint64_t cycles;
+        rs_design *d = must(rs_design_with(base, sets, 3, err), err);
+        run(d, method, &cycles, err);
+        rs_design_destroy(d);
+        seconds = now() - start;
+    }
+    printf("d64 sweep, %-8s %20.1f points/s\n", name, points / seconds);
+    rs_design_destroy(base);
+}
+
+int main(void)
+{
+    rs_err *err = rs_err_create();
+    bench_full(err);
+    bench_large(err);
+    bench_sweep(RS_FOLDED, "folded", err);
+    bench_sweep(RS_BOUND, "bound", err);
+    rs_err_destroy(err);
+    return 0;
+}

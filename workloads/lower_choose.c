@@ -1,0 +1,171 @@
+/* The choice of a mapping. The mapping keys that are `auto` are tried and the
+ * program with the smaller estimate is kept. */
+#include "workloads/lower_ctx.h"
+
+#include "arch/result.h"
+#include "base/num.h"
+
+static uint64_t context_of(const struct work *w)
+{
+    uint64_t tokens = decodes(w) ? w->tokens : 0;
+    return round_up(w->seq + tokens, 64);
+}
+
+static const char *order_name(const struct work *w, const struct lower *l)
+{
+    if (w->phase == PHASE_DECODE)
+        return "token";
+    if (l->scope >= w->seq)
+        return "layer";
+    return l->scope == l->T ? "block" : "layer by layer over part of the sequence";
+}
+
+/* Query rows of a block in the parallel form: whole blocks fill a scope, staged
+ * ones stay small. */
+static uint64_t query_rows(uint64_t scope, uint64_t rows, bool spill)
+{
+    uint64_t r = spill ? 16 : 64;
+    while (scope < rows && scope % r)
+        r /= 2;
+    return r;
+}
+
+/* One scope (0: the token block), one token block. */
+static bool lower_one(struct program *p, const struct arch *a, const struct work *w, uint64_t scope,
+                      uint64_t T, bool spill, struct err *err)
+{
+    uint64_t rows = max64(w->kind == WORK_GEMM ? gemm_rows(w) : w->seq, 1);
+    struct lower l = {.arch = a, .w = w, .p = p, .err = err, .T = T, .may_spill = spill};
+    l.scope = min64(scope ? scope : T, rows);
+    l.R = query_rows(l.scope, rows, spill);
+    l.context = context_of(w);
+    if (!lower_build(&l)) {
+        program_finish(p);
+        return false;
+    }
+    text_printf(&p->notes, "order %s: %llu tokens a layer, token block %llu\n", order_name(w, &l),
+                (unsigned long long)(w->phase == PHASE_DECODE ? w->batch : l.scope), (unsigned long long)T);
+    uint64_t each = (w->phase != PHASE_DECODE ? w->seq : 0) + (decodes(w) ? w->tokens : 0);
+    p->tokens_done = w->kind == WORK_GEMM ? gemm_rows(w) : w->batch * each;
+    return true;
+}
+
+/* The largest token block that fits, not below `least`, when it is free. */
+static bool lower_scope(struct program *p, const struct arch *a, const struct work *w, uint64_t scope,
+                        bool spill, uint64_t least, struct err *err)
+{
+    bool fixed = w->map.token_block != FIELD_AUTO || w->phase == PHASE_DECODE;
+    uint64_t most = w->phase == PHASE_DECODE ? w->batch : fixed ? w->map.token_block : 64;
+    for (uint64_t T = most; T; T /= 2) {
+        struct err local = {0};
+        bool ok = lower_one(p, a, w, scope, T, spill, &local), last = T <= least || fixed;
+        for (unsigned i = 0; !ok && last && i < local.n_diags; i++)
+            err_add(err, local.code, NULL, "%s", local.diags[i].text);
+        err_finish(&local);
+        if (ok || last)
+            return ok;
+    }
+    return false;
+}
+
+/* Cycles when units overlap within a step and the off-chip memory with all. */
+static uint64_t estimate_of(const struct arch *a, const struct program *p)
+{
+    struct err e = {0};
+    struct machine *m = machine_create(a, p, &evq_wheel, false, &e);
+    uint64_t cycles = UINT64_MAX;
+    if (m)
+        machine_bound(m, &cycles);
+    machine_destroy(m);
+    err_finish(&e);
+    return cycles;
+}
+
+static bool check_modes(const struct arch *a, const struct work *w, struct err *err)
+{
+    const struct engine_cfg *e = ARCH_CFG(a, engine);
+    const struct retention_cfg *r = ARCH_CFG(a, retention);
+    if (!engine_mode(e, w->quant.weights, 8))
+        return err_add(err, ERR_CONFIG, NULL, "arch.engine.modes has none for %llu-bit weights x 8-bit "
+                       "activations; add one or change work.quant.weights",
+                       (unsigned long long)w->quant.weights);
+    if (w->form == FORM_CHUNKWISE && !engine_mode(e, r->read_bits, 8))
+        return err_add(err, ERR_CONFIG, NULL, "arch.engine.modes has none for %llu-bit states x 8-bit "
+                       "queries; add {w: %llu, a: 8, passes: 2} or lower arch.retention.read_bits",
+                       (unsigned long long)r->read_bits, (unsigned long long)r->read_bits);
+    return true;
+}
+
+/* The largest power of two below. */
+static uint64_t next_scope(uint64_t scope)
+{
+    uint64_t next = 1;
+    while (next * 2 < scope)
+        next *= 2;
+    return next;
+}
+
+static bool lower_quiet(struct program *p, const struct arch *a, const struct work *w, uint64_t scope)
+{
+    struct err quiet = {0};
+    bool ok = lower_scope(p, a, w, scope, false, 1, &quiet);
+    err_finish(&quiet);
+    return ok;
+}
+
+/* The best program so far. */
+struct best {
+    struct program *p;
+    bool found;
+    uint64_t cycles; /* estimate */
+};
+
+static void consider(struct best *best, const struct arch *a, const struct work *w, uint64_t scope,
+                     bool spill)
+{
+    struct program candidate;
+    struct err quiet = {0};
+    /* Staging that leaves only a few tokens a block wastes every weight set. */
+    if (lower_scope(&candidate, a, w, scope, spill, spill ? 4 : 1, &quiet)) {
+        uint64_t cycles = estimate_of(a, &candidate);
+        /* The estimate knows nothing of the stalls of staging: it has to win clearly. */
+        bool better = !best->found || (spill ? cycles < best->cycles / 4 * 3 : cycles < best->cycles);
+        if (better && best->found)
+            program_finish(best->p);
+        if (better)
+            *best = (struct best){best->p, true, cycles};
+        if (better)
+            *best->p = candidate;
+        else
+            program_finish(&candidate);
+    }
+    err_finish(&quiet);
+}
+
+/* Every scope from the whole sequence to one token block; the smallest
+ * estimate wins, the larger scope among equals. */
+static bool lower_best(struct program *p, const struct arch *a, const struct work *w, uint64_t rows)
+{
+    struct best best = {.p = p};
+    for (int spill = 0; spill < 2; spill++)
+        for (uint64_t scope = rows; scope; scope = scope > 64 ? next_scope(scope) : 0)
+            consider(&best, a, w, scope <= 64 && scope < rows ? 0 : scope, spill);
+    return best.found;
+}
+
+bool lower(struct program *p, const struct arch *a, const struct work *w, struct err *err)
+{
+    if (!check_modes(a, w, err))
+        return false;
+    if (w->shape.layers + 3 > MAX_LAYERS)
+        return err_add(err, ERR_CONFIG, NULL, "work.shape.layers is %llu; legal: up to %d",
+                       (unsigned long long)w->shape.layers, MAX_LAYERS - 3);
+    uint64_t rows = max64(w->kind == WORK_GEMM ? gemm_rows(w) : w->seq, 1);
+    bool prefill = w->phase != PHASE_DECODE && w->kind != WORK_GEMM;
+    uint64_t fixed = w->map.order == ORDER_BLOCK ? 0 : rows;
+    if (w->map.order != ORDER_AUTO || !prefill)
+        return lower_quiet(p, a, w, fixed) || lower_scope(p, a, w, fixed, true, 1, err);
+    if (lower_best(p, a, w, rows))
+        return true;
+    return lower_scope(p, a, w, 0, true, 1, err); /* for its error, or as a last resort */
+}
