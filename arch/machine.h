@@ -143,6 +143,10 @@ struct machine {
 /* Registers a counter; the index is stable. */
 unsigned counter_add(struct machine *m, const char *component, const char *action, const char *unit);
 
+/* ---- program_check.c ---- */
+/* Addresses within the interleaved L2, loads within their slots. */
+bool program_check(const struct program *p, const struct arch *a, struct err *err);
+
 /* ---- machine.c ---- */
 struct machine *machine_create(const struct arch *arch, const struct program *prog, const struct evq_ops *ops,
                                bool folding, struct err *err);

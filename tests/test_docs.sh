@@ -81,7 +81,7 @@ for file; do
         if [ ! -e "$want" ] || [ $update = yes ] || cmp -s "$want" "$tmp/out.${want##*.}"; then
             continue
         fi
-        echo "FAIL $file: output of block ${want##*.} differs (after a change that is meant: $0 --update RETSIM)"
+        echo "FAIL $file: output of block ${want##*.} differs (if that is meant: $0 --update RETSIM)"
         diff -u "$want" "$tmp/out.${want##*.}"
         failed=$((failed + 1))
     done

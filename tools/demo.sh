@@ -39,7 +39,7 @@ ask() {
     build/retsim query $db "$1"
 }
 ask "SELECT array, engine_style AS style, dataflow, form, cycles, energy_uj, area_mm2 FROM v_pareto
-     WHERE arch = 'pulpissimo_retention' AND phase = 'prefill' AND seq = 512 AND work = 'edge_kjv_d64' ORDER BY cycles"
+     WHERE work = 'edge_kjv_d64' AND phase = 'prefill' AND seq = 512 ORDER BY cycles"
 ask "SELECT seq, form, cycles, us_per_token, nj_per_token FROM v_points WHERE work = 'edge_kjv_d128'
      AND phase = 'prefill' AND array = '8x32' AND seq IN (128, 512, 2048) ORDER BY seq, cycles"
 ask "SELECT form, cause, cycles, round(percent, 1) AS percent FROM v_breakdown WHERE work = 'edge_kjv_d128'

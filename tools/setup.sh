@@ -19,7 +19,8 @@ have() {
 
 # clang with the run-time library of its sanitizers.
 clang_runtime() {
-    ls "$(clang -print-runtime-dir)"/libclang_rt.asan* || ls "$(clang -print-runtime-dir)"/linux/libclang_rt.asan*
+    dir=$(clang -print-runtime-dir)
+    ls "$dir"/libclang_rt.asan* || ls "$dir"/../linux/libclang_rt.asan*
 }
 
 header() {

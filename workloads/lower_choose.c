@@ -39,7 +39,7 @@ static bool lower_one(struct program *p, const struct arch *a, const struct work
     l.scope = min64(scope ? scope : T, rows);
     l.R = query_rows(l.scope, rows, spill);
     l.context = context_of(w);
-    if (!lower_build(&l)) {
+    if (!lower_build(&l) || !program_check(p, a, err)) {
         program_finish(p);
         return false;
     }

@@ -1,0 +1,74 @@
+/* What a program may not do: an HWPE reaches the interleaved L2 only
+ * (soc_interconnect_wrap sends anything else to an error slave), and a slot
+ * holds what the buffer has. */
+#include "arch/machine.h"
+
+struct span { /* of the indices of the loops that are open */
+    int64_t most[PROG_MAX_DEPTH];
+    unsigned depth;
+};
+
+/* Smallest and largest value of an affine expression over the open loops. */
+static void range(const struct affine *a, const struct span *s, int64_t *lo, int64_t *hi)
+{
+    *lo = *hi = a->c;
+    for (unsigned d = 0; d < s->depth; d++) {
+        int64_t end = a->k[d] * s->most[d];
+        *(end < 0 ? lo : hi) += end;
+    }
+}
+
+static bool check_address(const struct program *p, const struct arch *a, const struct span *s, uint32_t pc,
+                          enum thread_id th, struct err *err)
+{
+    const struct cmd *c = &p->cmds[th][pc];
+    int64_t lo, hi, bytes = (int64_t)ARCH_CFG(a, tcdm)->bytes;
+    range(&c->addr, s, &lo, &hi);
+    hi += (int64_t)(c->rows - 1) * c->row_stride + (int64_t)(c->planes - 1) * c->plane_stride + c->row_bytes;
+    if (c->l2ring != L2RING_NONE)
+        hi += (int64_t)((p->l2rings[c->l2ring].parts - 1) * p->l2rings[c->l2ring].stride);
+    if (lo >= 0 && hi <= bytes)
+        return true;
+    return err_add(err, ERR_CONFIG, NULL, "command %u of the %s thread touches L2 bytes %lld..%lld; legal: the "
+                   "interleaved memory, 0..%lld (an HWPE reaches nothing else)", pc, th ? "host" : "accel",
+                   (long long)lo, (long long)hi - 1, (long long)bytes - 1);
+}
+
+static bool touches_l2(const struct cmd *c)
+{
+    switch (c->op) {
+    case OP_LOAD: case OP_STORE: case OP_RET_LOAD: case OP_RET_SAVE: case OP_UDMA_RX: case OP_UDMA_TX:
+        return true;
+    case OP_LDW:
+        return !c->from_state;
+    default:
+        return false;
+    }
+}
+
+static bool check_thread(const struct program *p, const struct arch *a, enum thread_id th, struct err *err)
+{
+    struct span s = {.depth = 0};
+    for (uint32_t pc = 0; pc < p->n[th]; pc++) {
+        const struct cmd *c = &p->cmds[th][pc];
+        if (c->op == OP_REPEAT) {
+            int64_t lo, hi;
+            range(&c->trips, &s, &lo, &hi);
+            s.most[s.depth++] = hi > 0 ? hi - 1 : 0;
+        } else if (c->op == OP_END) {
+            s.depth--;
+        } else if (touches_l2(c) && !check_address(p, a, &s, pc, th, err)) {
+            return false;
+        } else if (c->op == OP_LOAD && (uint64_t)c->rows * c->row_bytes > p->slot_bytes[c->dst.ring]) {
+            return err_add(err, ERR_CONFIG, NULL, "command %u loads %llu bytes into a slot of %llu", pc,
+                           (unsigned long long)c->rows * c->row_bytes,
+                           (unsigned long long)p->slot_bytes[c->dst.ring]);
+        }
+    }
+    return true;
+}
+
+bool program_check(const struct program *p, const struct arch *a, struct err *err)
+{
+    return check_thread(p, a, THREAD_ACCEL, err) && check_thread(p, a, THREAD_HOST, err);
+}
