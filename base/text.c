@@ -1,6 +1,7 @@
 #include "base/text.h"
 #include "base/arena.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -36,6 +37,7 @@ void text_printf(struct text *t, const char *fmt, ...)
     va_list ap;
     int n;
 
+    assert(fmt);
     va_start(ap, fmt);
     n = vsnprintf(NULL, 0, fmt, ap);
     va_end(ap);
@@ -348,6 +350,7 @@ const char *text_si(double v, char *buf, size_t size)
 
 const char *text_real(double v, char *buf, size_t size)
 {
+    assert(buf);
     if (v == floor(v) && fabs(v) < 1e15) {
         snprintf(buf, size, "%.0f", v);
         return buf;
