@@ -9,6 +9,7 @@
 #include "arch/machine.h"
 
 #include "base/arena.h"
+#include "base/num.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,21 +36,6 @@ struct fold {
     uint64_t (*waits[N_THREADS])[TOKEN_WORDS]; /* by pc of a REPEAT: tokens its body waits for */
     int64_t *layer_step;           /* by pc of an accel REPEAT: layers an iteration advances marks by */
 };
-
-static uint64_t gcd(uint64_t a, uint64_t b)
-{
-    while (b) {
-        uint64_t r = a % b;
-        a = b;
-        b = r;
-    }
-    return a;
-}
-
-static uint64_t lcm(uint64_t a, uint64_t b)
-{
-    return a / gcd(a, b) * b;
-}
 
 static uint64_t abs64(int64_t v)
 {

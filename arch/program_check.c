@@ -29,9 +29,9 @@ static bool check_address(const struct program *p, const struct arch *a, const s
         hi += (int64_t)((p->l2rings[c->l2ring].parts - 1) * p->l2rings[c->l2ring].stride);
     if (lo >= 0 && hi <= bytes)
         return true;
-    return err_add(err, ERR_CONFIG, NULL, "command %u of the %s thread touches L2 bytes %lld..%lld; legal: the "
-                   "interleaved memory, 0..%lld (an HWPE reaches nothing else)", pc, th ? "host" : "accel",
-                   (long long)lo, (long long)hi - 1, (long long)bytes - 1);
+    return err_add(err, ERR_CONFIG, NULL, "command %u of the %s thread touches L2 bytes %lld..%lld; "
+                   "legal: the interleaved memory, 0..%lld (an HWPE reaches nothing else)",
+                   pc, th ? "host" : "accel", (long long)lo, (long long)hi - 1, (long long)bytes - 1);
 }
 
 static bool touches_l2(const struct cmd *c)

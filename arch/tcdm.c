@@ -67,6 +67,8 @@ static void tick(void *self, uint64_t now)
         else if (won >= 0)
             udma_won |= won == MASTER_UDMA_TX ? 1 : 2;
     }
+    if (m->tcdm_cfg->ideal)
+        udma_won = udma; /* streams do not even ask */
     uint64_t *n = &m->counter[m->cb.tcdm];
     unsigned asked = (unsigned)__builtin_popcount(hwpe) + (unsigned)__builtin_popcount(udma);
     unsigned won = (unsigned)__builtin_popcount(hwpe_won) + (unsigned)__builtin_popcount(udma_won);

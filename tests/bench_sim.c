@@ -56,7 +56,8 @@ static void bench_full(rs_err *err)
         rs_design *d = load(ARCH("pulpissimo_retention"), MODEL("edge_kjv_d128"),
                             (const char *const[]){"work.seq=1024", form, NULL}, err);
         double full = run(d, RS_FULL, &cycles, err), folded = run(d, RS_FOLDED, &cycles, err);
-        printf("d128 seq 1024 %-10s %12" PRIu64 " cycles, full %6.3f s = %5.1f Mcycles/s, folded %6.3f s = %.1f x\n",
+        printf("d128 seq 1024, %-10s %12" PRIu64 " cycles: full %6.3f s, %5.1f Mcycles/s; "
+               "folded %6.3f s, %.1f x\n",
                forms[i], cycles, full, (double)cycles / full * 1e-6, folded, full / folded);
         rs_design_destroy(d);
     }
@@ -80,11 +81,13 @@ static void bench_large(rs_err *err)
 /* Points a second, each with its own design as in a sweep. */
 static void bench_sweep(rs_method method, const char *name, rs_err *err)
 {
-    rs_design *base = load(ARCH("pulpissimo_retention"), MODEL("edge_kjv_d64"), (const char *const[]){NULL}, err);
+    static const char *const none[] = {NULL};
+    rs_design *base = load(ARCH("pulpissimo_retention"), MODEL("edge_kjv_d64"), none, err);
     double start = now(), seconds = 0;
     unsigned points = 0;
     for (; seconds * 1000 < SWEEP_MS; points++) {
-        static const char *const units[] = {"arch.engine.units=4", "arch.engine.units=8", "arch.engine.units=16"};
+        static const char *const units[] = {"arch.engine.units=4", "arch.engine.units=8",
+                                            "arch.engine.units=16"};
         static const char *const lanes[] = {"arch.vector.lanes=4", "arch.vector.lanes=8"};
         static const char *const seqs[] = {"work.seq=128", "work.seq=256", "work.seq=512", "work.seq=1024"};
         const char *sets[] = {units[points % 3], lanes[points / 3 % 2], seqs[points / 6 % 4]};

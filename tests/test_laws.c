@@ -142,8 +142,8 @@ static bool parts_of_energy_and_area_sum(const struct runs *r, struct text *why)
         for (size_t i = 0; i < n; i++)
             kinds[a[i].kind] += a[i].energy_fj;
         ok &= equal(why, "energy of the components", energy, s->energy_fj);
-        ok &= equal(why, "energy of the kinds", s->energy_onchip_fj + s->energy_offchip_fj + s->energy_idle_fj,
-                    s->energy_fj);
+        ok &= equal(why, "energy of the kinds",
+                    s->energy_onchip_fj + s->energy_offchip_fj + s->energy_idle_fj, s->energy_fj);
         ok &= equal(why, "on-chip energy of the actions", kinds[RS_ONCHIP], s->energy_onchip_fj);
         ok &= equal(why, "off-chip energy of the actions", kinds[RS_OFFCHIP], s->energy_offchip_fj);
         ok &= equal(why, "idle energy of the actions", kinds[RS_IDLE], s->energy_idle_fj);
@@ -165,7 +165,8 @@ static bool the_bound_is_below(const struct runs *r, struct text *why)
 {
     size_t n, m;
     const rs_amount *a = rs_result_traffic(r->folded, &n), *b = rs_result_traffic(r->bound, &m);
-    bool ok = at_most(why, "the bound", rs_result_summary(r->bound)->cycles, rs_result_summary(r->folded)->cycles);
+    bool ok = at_most(why, "the bound", rs_result_summary(r->bound)->cycles,
+                      rs_result_summary(r->folded)->cycles);
     ok &= equal(why, "rows of the bound's traffic", m, n);
     for (size_t i = 0; i < n && i < m; i++)
         ok &= strcmp(a[i].name, b[i].name) == 0 && equal(why, b[i].name, b[i].value, a[i].value);
@@ -198,7 +199,8 @@ static bool counters_agree(const struct runs *r, struct text *why)
     ok &= equal(why, "bytes received", counter(f, "udma", "rx_byte"), traffic(f, "offchip_read"));
     ok &= equal(why, "bytes sent", counter(f, "udma", "tx_byte"), traffic(f, "offchip_write"));
     ok &= equal(why, "bytes read off-chip", counter(f, "hyperram", "read_byte"), traffic(f, "offchip_read"));
-    ok &= equal(why, "bytes written off-chip", counter(f, "hyperram", "write_byte"), traffic(f, "offchip_write"));
+    ok &= equal(why, "bytes written off-chip", counter(f, "hyperram", "write_byte"),
+                traffic(f, "offchip_write"));
     ok &= equal(why, "cycles of the engine", cause(f, "engine"), engine);
     ok &= at_most(why, "cycles booked on retention", cause(f, "retention"), retention);
     ok &= at_most(why, "cycles booked on the vector unit", cause(f, "vector"), counter(f, "vector", "busy"));
@@ -228,7 +230,7 @@ static bool compulsory_bytes_are_moved(const struct runs *r, struct text *why)
     uint64_t heads = w->lm_head == LM_NONE ? 0 : (prefill ? w->batch : 0) + (decode ? w->tokens : 0);
     uint64_t logit_rows = w->lm_head == LM_NONE ? 0 : w->lm_head == LM_ALL && prefill ? rows
                           : w->batch * ((prefill ? 1 : 0) + (decode ? w->tokens : 0));
-    uint64_t layer = 2 * s->d_model * s->d_model + 3 * s->d_model * s->value_dim + 3 * s->d_model * s->ffn_dim;
+    uint64_t layer = s->d_model * (2 * s->d_model + 3 * s->value_dim + 3 * s->ffn_dim);
     uint64_t weights = (passes * s->layers * layer + heads * s->vocab * s->d_model) * w->quant.weights / 8;
     bool offchip = false;
     size_t n;
@@ -237,7 +239,8 @@ static bool compulsory_bytes_are_moved(const struct runs *r, struct text *why)
         offchip |= strcmp(homes[i].tensor, "weights") == 0 && strcmp(homes[i].home, "hyperram") == 0;
     ok &= at_most(why, "compulsory weight bytes from L2", weights, traffic(f, "l2_read_weight"));
     if (offchip)
-        ok &= at_most(why, "compulsory weight bytes from off-chip", weights, traffic(f, "offchip_read_weight"));
+        ok &= at_most(why, "compulsory weight bytes from off-chip", weights,
+                      traffic(f, "offchip_read_weight"));
     else
         ok &= equal(why, "weight bytes from off-chip", traffic(f, "offchip_read_weight"), 0);
     ok &= at_most(why, "compulsory embedding bytes", rows * s->d_model, traffic(f, "l2_read_embedding"));
@@ -251,6 +254,51 @@ static bool compulsory_bytes_are_moved(const struct runs *r, struct text *why)
     ok &= at_most(why, "compulsory activation reads", act, traffic(f, "l2_read_activation"));
     ok &= at_most(why, "compulsory activation writes", act, traffic(f, "l2_write_activation"));
     ok &= equal(why, "logit bytes", traffic(f, "l2_write_logit"), logit_rows * s->vocab);
+    return ok;
+}
+
+/* Where the uDMA's blocks of one L2 ring begin and end within a part. */
+struct span {
+    int64_t low, high;
+};
+
+static void add_transfer(struct span *of, const struct cmd *c, const int64_t *trips, unsigned depth)
+{
+    int64_t end = c->addr.c + c->row_bytes;
+    for (unsigned d = 0; d < depth; d++)
+        end += c->addr.k[d] * (trips[d] - 1);
+    if (c->addr.c < of->low)
+        of->low = c->addr.c;
+    if (end > of->high)
+        of->high = end;
+}
+
+/* A block that were larger than its part would fall into the next tensor's. */
+static bool staged_blocks_fit_their_part(const struct runs *r, struct text *why)
+{
+    struct program p;
+    struct err err = {0};
+    struct span span[PROG_MAX_L2RINGS];
+    int64_t trips[PROG_MAX_DEPTH];
+    unsigned depth = 0;
+    bool ok = lower(&p, r->design->arch, r->design->work, &err);
+    for (unsigned i = 0; i < PROG_MAX_L2RINGS; i++)
+        span[i] = (struct span){INT64_MAX, INT64_MIN};
+    for (uint32_t pc = 0; ok && pc < p.n[THREAD_HOST]; pc++) {
+        const struct cmd *c = &p.cmds[THREAD_HOST][pc];
+        if (c->op == OP_REPEAT)
+            trips[depth++] = c->trips.c;
+        else if (c->op == OP_END)
+            depth--;
+        else if ((c->op == OP_UDMA_RX || c->op == OP_UDMA_TX) && c->l2ring != L2RING_NONE)
+            add_transfer(&span[c->l2ring], c, trips, depth);
+    }
+    for (unsigned i = 0; i < p.n_l2rings; i++)
+        if (span[i].high > span[i].low)
+            ok &= at_most(why, p.l2rings[i].name, (uint64_t)(span[i].high - span[i].low),
+                          p.l2rings[i].stride);
+    program_finish(&p);
+    err_finish(&err);
     return ok;
 }
 
@@ -294,6 +342,7 @@ static const struct law {
     {"the bound is below, with the same traffic", the_bound_is_below},
     {"counters agree with each other and with the time", counters_agree},
     {"compulsory bytes are moved", compulsory_bytes_are_moved},
+    {"staged blocks fit their part of L2", staged_blocks_fit_their_part},
     {"wheel and heap agree", either_queue_gives_the_same},
 };
 enum { N_LAWS = sizeof laws / sizeof laws[0], RUNS = N_LAWS }; /* RUNS: it runs without an error */
@@ -401,8 +450,9 @@ Test(laws, random_designs_obey_them)
     uint64_t wanted = setting("RETSIM_LAWS_DESIGNS", N_DESIGNS), n[4] = {0}, drawn = 0;
     unsigned broken[N_LAWS + 1] = {0};
     static const int crashes[] = {SIGABRT, SIGSEGV, SIGFPE};
+    const struct sigaction named = {.sa_handler = name_the_crashed, .sa_flags = SA_RESETHAND};
     for (int i = 0; i < 3; i++)
-        sigaction(crashes[i], &(struct sigaction){.sa_handler = name_the_crashed, .sa_flags = SA_RESETHAND}, NULL);
+        sigaction(crashes[i], &named, NULL);
     random_bases_load(&bases);
     while (n[FINE] + n[BROKEN] < wanted && drawn++ < 10 * wanted) {
         struct random_design d;
@@ -412,8 +462,8 @@ Test(laws, random_designs_obey_them)
         if (outcome == BROKEN && broken[t.broken]++ < MAX_REPORTS)
             report(&d, &t);
     }
-    cr_log_info("%" PRIu64 " designs: %" PRIu64 " fine, %" PRIu64 " broken, %" PRIu64 " illegal, %" PRIu64 " long",
-                drawn, n[FINE], n[BROKEN], n[ILLEGAL], n[TOO_SLOW]);
+    cr_log_info("%" PRIu64 " designs: %" PRIu64 " fine, %" PRIu64 " broken, %" PRIu64 " illegal, %" PRIu64
+                " long", drawn, n[FINE], n[BROKEN], n[ILLEGAL], n[TOO_SLOW]);
     cr_expect_geq(n[FINE], wanted - n[BROKEN]);
     text_finish(&t.why);
     text_finish(&trying);

@@ -117,8 +117,10 @@ static const struct row {
     {"vector unit, elements", vector_elements, {"work.form=recurrent"}, {0.18e6, 0.72e6, 2.2e6}},
     {"vector unit, roots and divisions", square_roots_and_divisions, {"work.form=recurrent"},
      {0.20e6, 0.60e6, 0.90e6}},
-    {"weights from HyperRAM, layer by layer", weights_from_hyperram, {"work.map.order=layer"}, {0, 1.0e6, 6.0e6}},
-    {"weights from HyperRAM, block by block", weights_from_hyperram, {"work.map.order=block"}, {0, 8.0e6, 48e6}},
+    {"weights from HyperRAM, layer by layer", weights_from_hyperram, {"work.map.order=layer"},
+     {0, 1.0e6, 6.0e6}},
+    {"weights from HyperRAM, block by block", weights_from_hyperram, {"work.map.order=block"},
+     {0, 8.0e6, 48e6}},
     {"decode, a token", token, {DECODE}, {7680, 1.017e6, 6.28e6}},
     {"decode, weights from L2", weights_from_l2, {DECODE}, {7680, 58e3, 360e3}},
     {"decode, state through L2", state_through_l2, {DECODE, "arch.retention.state=l2"}, {2048, 8192, 49152}},
@@ -135,7 +137,8 @@ static rs_result *run(const char *network, const char *const *sets)
     while (n < MAX_SETS && sets[n])
         n++;
     snprintf(path, sizeof path, TEST_ROOT "/workloads/models/%s.yaml", network);
-    rs_design *d = rs_design_load(TEST_ROOT "/configs/arch/pulpissimo_retention.yaml", path, NULL, sets, n, err);
+    rs_design *d = rs_design_load(TEST_ROOT "/configs/arch/pulpissimo_retention.yaml", path, NULL, sets, n,
+                                  err);
     cr_assert_not_null(d, "%s", rs_err_text(err));
     rs_result *r = rs_run(d, &(rs_options){.method = RS_FOLDED}, err);
     cr_assert_not_null(r, "%s", rs_err_text(err));

@@ -201,7 +201,8 @@ static uint64_t run(const char *model, const char *const *sets)
     size_t n = 0;
     while (sets[n])
         n++;
-    rs_design *d = rs_design_load(TEST_ROOT "/configs/arch/pulpissimo_retention.yaml", model, NULL, sets, n, err);
+    rs_design *d = rs_design_load(TEST_ROOT "/configs/arch/pulpissimo_retention.yaml", model, NULL, sets, n,
+                                  err);
     cr_assert_not_null(d, "%s", rs_err_text(err));
     rs_result *r = rs_run(d, &(rs_options){.method = RS_FOLDED}, err);
     cr_assert_not_null(r, "%s", rs_err_text(err));

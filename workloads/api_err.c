@@ -1,6 +1,7 @@
 /* Errors and versions of the public interface. */
 #include "workloads/api.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +56,7 @@ bool rs_err_add(rs_err *err, int code, const char *fmt, ...)
 {
     va_list ap;
     char *text;
+    assert(fmt);
     va_start(ap, fmt);
     int n = vsnprintf(NULL, 0, fmt, ap);
     va_end(ap);

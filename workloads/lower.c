@@ -50,6 +50,7 @@ static void define_tensors(struct lower *l)
     bool cache = decode && w->decode == DECODE_KV_CACHE;
     uint64_t rows = max64(prefill ? l->scope : 0, decode ? w->batch : 0), block = max64(min64(l->T, rows), 1);
     uint64_t heads_block = prefill ? max64(block, min64(retention_block(l), rows)) : block;
+    uint64_t kv_block = cache ? max64(heads_block, cache_block(l)) : heads_block;
     enum unit_id gemm = l->geom.swapped ? UNIT_WEIGHT : UNIT_LOAD;
     bool step = (prefill && w->form == FORM_RECURRENT) || (decode && !cache);
     bool chunk = prefill && w->form == FORM_CHUNKWISE, par = prefill && w->form == FORM_PARALLEL;
@@ -63,10 +64,10 @@ static void define_tensors(struct lower *l)
         l->x = tensor("residual", T_RESIDUAL, UNIT_LOAD, 2 * s->d_model, rows, block);
     l->xn = tensor("normalised", T_ACT, gemm, s->d_model, rows, block);
     l->q = tensor("queries", T_ACT, UNIT_LOAD, l->dk, rows, heads_block);
-    l->k = tensor("keys", kv, kv_reader, l->dk, kv_rows, heads_block);
-    l->v = tensor("values", kv, kv_reader, l->dv, kv_rows, heads_block);
+    l->k = tensor("keys", kv, kv_reader, l->dk, kv_rows, kv_block);
+    l->v = tensor("values", kv, kv_reader, l->dv, kv_rows, kv_block);
     l->g = tensor("gates", T_ACT, UNIT_LOAD, l->dv, rows, heads_block);
-    l->y = tensor("heads", T_ACT, gemm, s->value_dim, rows, block);
+    l->y = tensor("heads", T_ACT, gemm, s->value_dim, rows, heads_block); /* retention writes it */
     l->h = tensor("hidden", T_ACT, gemm, w->kind == WORK_MSR ? s->d_model : s->ffn_dim, rows, block);
     /* An odd number of words a line keeps strided reads off a single bank. */
     bool build = par && decode && !cache;

@@ -62,7 +62,8 @@ struct lower {
     uint64_t dk, dv, wb, ab; /* head sizes; bits */
     /* memory */
     uint64_t l2_top, ext_top, w_slot;
-    uint64_t stage_at[4]; /* next free byte for staging x, a head's tensors, y, h: two pairs share their places */
+    /* Next free byte for staging x, a head's tensors, y, h: two pairs share their places. */
+    uint64_t stage_at[4];
     uint64_t w_base, w_layer_bytes, w_head_bytes, w_out, w_ffn1, w_ffn2, w_lm;
     uint8_t w_ring;
     uint64_t w_ring_base;

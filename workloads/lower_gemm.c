@@ -295,8 +295,8 @@ static enum unit_id weight_reader(const struct lower *l)
 static void set_view(struct lower *l, struct body *b, uint64_t cols)
 {
     const struct gemm_seg *s = &b->g->seg[b->seg0];
-    uint64_t out = s->post == POST_RESIDUAL ? 2 : 1, rows = min64(l->T, b->g->tokens), page = l->hyper->burst_bytes;
-    uint64_t blocks = (b->g->tokens + rows - 1) / rows;
+    uint64_t out = s->post == POST_RESIDUAL ? 2 : 1, page = l->hyper->burst_bytes;
+    uint64_t rows = min64(l->T, b->g->tokens), blocks = div_up(b->g->tokens, rows);
     struct tensor *t[2] = {s->dst, s->dst2};
     for (unsigned i = 0; i < 2 && t[i]; i++) {
         t[i]->view = b->n * out;
@@ -315,7 +315,8 @@ static void clear_view(struct body *b)
         s->dst2->view = 0;
 }
 
-static void streamed_slice(struct lower *l, struct body *b, const struct affine *off, uint64_t bytes, uint64_t cols)
+static void streamed_slice(struct lower *l, struct body *b, const struct affine *off, uint64_t bytes,
+                           uint64_t cols)
 {
     host_weights(l, off, bytes);
     prog_wait(l->p, THREAD_ACCEL, weight_reader(l), l->w_full, pieces(l, round_up(bytes, 4)));

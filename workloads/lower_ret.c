@@ -3,10 +3,7 @@
  * they cancel in the per-head norm. */
 #include "workloads/lower_ret.h"
 
-static uint64_t min64(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
+#include "base/num.h"
 
 uint64_t state_head_bytes(const struct lower *l)
 {
@@ -88,12 +85,13 @@ bool retention_check(struct lower *l)
 {
     struct head_plan hp;
     if (!plan_recurrent(l, &hp))
-        return err_add(l->err, ERR_CONFIG, NULL, "one column of a %llu-row state does not fit the state buffer; raise "
-                       "arch.buffers.state.bytes", (unsigned long long)l->dk);
+        return err_add(l->err, ERR_CONFIG, NULL, "one column of a %llu-row state does not fit the state "
+                       "buffer; raise arch.buffers.state.bytes", (unsigned long long)l->dk);
     bool engine = l->w->form != FORM_RECURRENT;
-    if (engine && !plan_rows(l, l->w->form == FORM_PARALLEL ? l->R : chunk_of(l), l->w->form == FORM_CHUNKWISE, &hp))
-        return err_add(l->err, ERR_CONFIG, NULL, "retention tiles do not fit; raise arch.buffers.accumulator.bytes, "
-                       "score.bytes or activation.bytes");
+    uint64_t rows = l->w->form == FORM_PARALLEL ? l->R : chunk_of(l);
+    if (engine && !plan_rows(l, rows, l->w->form == FORM_CHUNKWISE, &hp))
+        return err_add(l->err, ERR_CONFIG, NULL, "retention tiles do not fit; raise "
+                       "arch.buffers.accumulator.bytes, score.bytes or activation.bytes");
     return true;
 }
 
@@ -192,7 +190,8 @@ static void load_queries(struct lower *l, struct where q, uint64_t rows)
 }
 
 /* The finished rows: norm and gate on the way out, or raw. */
-static void emit_result(struct lower *l, const struct ret_op *r, struct where out, struct where g, uint64_t rows)
+static void emit_result(struct lower *l, const struct ret_op *r, struct where out, struct where g,
+                        uint64_t rows)
 {
     if (!r->hp.fused) {
         emit_store(l, where_slice(out, r, 2), rows, r->dv * 2, l->o.pitch, T_ACT, true);
@@ -223,8 +222,8 @@ static struct where out_place(struct lower *l, struct ret_op *r, const struct bl
 
 /* ---- parallel ---- */
 
-static void key_block(struct lower *l, const struct ret_op *r, uint64_t rows, uint64_t keys, const struct block *kb,
-                      bool causal, bool last)
+static void key_block(struct lower *l, const struct ret_op *r, uint64_t rows, uint64_t keys,
+                      const struct block *kb, bool causal, bool last)
 {
     struct tensor *kv[] = {&l->k, &l->v, NULL};
     host_in(l, kv, kb);
@@ -239,12 +238,13 @@ static void key_block(struct lower *l, const struct ret_op *r, uint64_t rows, ui
 
 /* One block of queries: the key blocks before it, then its own. `i` counts the
  * blocks before it. */
-static void query_block(struct lower *l, struct ret_op *r, uint64_t rows, const struct block *b, const struct affine *i,
-                        uint64_t step, const struct affine *useful_keys)
+static void query_block(struct lower *l, struct ret_op *r, uint64_t rows, const struct block *b,
+                        const struct affine *i, uint64_t step, const struct affine *useful_keys)
 {
     struct tensor *in[] = {&l->q, r->hp.fused ? &l->g : NULL, NULL}, *out[] = {r->dst, NULL};
     host_in(l, in, b);
-    struct where q = tensor_in(l, &l->q, b), g = r->hp.fused ? tensor_in(l, &l->g, b) : q, o = out_place(l, r, b);
+    struct where q = tensor_in(l, &l->q, b), g = r->hp.fused ? tensor_in(l, &l->g, b) : q;
+    struct where o = out_place(l, r, b);
     load_queries(l, q, rows);
     struct cmd *clear = emit(l, OP_CLEAR, UNIT_ENGINE);
     clear->useful = useful_keys ? aff_scale(*useful_keys, (int64_t)((r->again ? 0 : l->dk) + r->dv)) : aff(0);
@@ -303,7 +303,8 @@ struct chunk_op {
 };
 
 /* `rows` queries at offset within the chunk. */
-static void chunk_rows(struct lower *l, struct chunk_op *c, uint64_t rows, const struct affine *i, bool earlier)
+static void chunk_rows(struct lower *l, struct chunk_op *c, uint64_t rows, const struct affine *i,
+                       bool earlier)
 {
     struct ret_op *r = c->r;
     uint64_t step = r->hp.rows;
@@ -405,7 +406,8 @@ static uint64_t slices_of(const struct lower *l, uint64_t dv)
     return (l->dv + dv - 1) / dv;
 }
 
-static void staged_blocks(struct lower *l, struct ret_op *r, uint64_t rows, struct tensor *const *in, block_fn fn)
+static void staged_blocks(struct lower *l, struct ret_op *r, uint64_t rows, struct tensor *const *in,
+                          block_fn fn)
 {
     struct tensor *out[] = {r->dst, NULL};
     each_staged(l, r->tokens, rows, in, out, fn, r);
@@ -444,8 +446,10 @@ static void step_rows(struct lower *l, void *arg, const struct block *b)
     const struct step_op *s = arg;
     const struct ret_op *r = s->r;
     bool l2 = l->ret->state == STATE_L2;
-    emit_load(l, RING_ACT, add_tok(s->q, &b->tok, l->q.pitch), b->rows, l->dk, l->q.pitch, T_ACT, true, false);
-    emit_load(l, RING_ACT, add_tok(s->k, &b->tok, l->k.pitch), b->rows, l->dk, l->k.pitch, T_ACT, false, false);
+    emit_load(l, RING_ACT, add_tok(s->q, &b->tok, l->q.pitch), b->rows, l->dk, l->q.pitch, T_ACT, true,
+              false);
+    emit_load(l, RING_ACT, add_tok(s->k, &b->tok, l->k.pitch), b->rows, l->dk, l->k.pitch, T_ACT, false,
+              false);
     emit_load(l, RING_ACT, where_slice(add_tok(s->v, &b->tok, l->v.pitch), r, 1), b->rows, r->dv, l->v.pitch,
               T_ACT, false, true);
     if (l2)
@@ -557,7 +561,9 @@ void emit_retention(struct lower *l, enum work_form form, uint64_t tokens)
         emit_chunkwise(l, &r);
     else
         emit_parallel(l, &r);
-    uint64_t rows = form == FORM_RECURRENT ? min64(l->T, tokens) : form == FORM_PARALLEL ? r.hp.rows : chunk_of(l);
+    uint64_t rows = form == FORM_RECURRENT  ? min64(l->T, tokens)
+                    : form == FORM_PARALLEL ? r.hp.rows
+                                            : chunk_of(l);
     tensor_written(r.dst, tokens, rows, slices_of(l, r.hp.dv));
     if (!r.hp.fused)
         emit_norm_gate(l, tokens);
