@@ -5,96 +5,6 @@
 
 #include "base/num.h"
 
-uint64_t state_head_bytes(const struct lower *l)
-{
-    return l->dk * l->dv * l->ret->state_bits / 8;
-}
-
-/* Cost of one query-key pair in set-row units: scores are computed again for
- * each slice of value columns, and a set cannot be loaded faster than 16 B a
- * cycle however few rows use it. */
-static uint64_t pair_cost(const struct lower *l, uint64_t rows, uint64_t dv)
-{
-    uint64_t set = l->geom.n_tile * l->geom.k_tile / (4 * l->tcdm->hwpe_ports);
-    uint64_t slow = set > rows ? set : rows;
-    return (l->dv + dv - 1) / dv * (l->dk + dv) * slow * 1024 / rows;
-}
-
-/* Value columns whose state fits where it works. */
-static uint64_t state_columns(const struct lower *l)
-{
-    uint64_t fit = l->ret->state == STATE_ENGINE ? l->acc_values / l->dk :
-                   l->state_bytes * 8 / (l->dk * l->ret->state_bits);
-    fit = min64(fit, l->dv);
-    return l->state_dv ? min64(fit, l->state_dv) : fit;
-}
-
-/* As many slices as `most` columns force, of nearly equal width. */
-static uint64_t even_slices(uint64_t dv, uint64_t most, uint64_t tile)
-{
-    uint64_t slices = (dv + most - 1) / most, even = ((dv + slices - 1) / slices + tile - 1) / tile * tile;
-    return even < most ? even : most;
-}
-
-static bool plan_rows(const struct lower *l, uint64_t most, bool with_state, struct head_plan *hp)
-{
-    uint64_t best = UINT64_MAX, nt = l->geom.n_tile;
-    for (uint64_t rows = 1; rows <= most; rows++) {
-        if (most % rows || rows * rows > l->score_slot || rows * l->dk > l->act_slot)
-            continue;
-        if (l->acc_values / rows <= nt)
-            continue;
-        uint64_t dv = min64(l->acc_values / rows - nt, l->out_slot / (2 * rows));
-        if (with_state)
-            dv = min64(dv, state_columns(l));
-        dv = dv >= l->dv ? l->dv : dv / nt * nt;
-        if (!dv)
-            continue;
-        dv = even_slices(l->dv, dv, nt);
-        uint64_t cost = pair_cost(l, rows, dv);
-        if (cost > best)
-            continue;
-        best = cost;
-        hp->rows = rows;
-        hp->dv = dv;
-    }
-    hp->fused = best != UINT64_MAX && hp->dv == l->dv && hp->rows * l->dv <= l->aux_slot;
-    return best != UINT64_MAX;
-}
-
-static bool plan_recurrent(const struct lower *l, struct head_plan *hp)
-{
-    hp->dv = state_columns(l);
-    if (!hp->dv)
-        return false;
-    uint64_t fit = min64(l->act_slot / (2 * l->dk + hp->dv), l->out_slot / (2 * hp->dv));
-    hp->fused = hp->dv == l->dv && l->aux_slot >= l->dv;
-    if (hp->fused)
-        fit = min64(fit, l->aux_slot / l->dv);
-    for (hp->tokens = l->T; hp->tokens > 1 && hp->tokens > fit; hp->tokens = (hp->tokens + 1) / 2)
-        ;
-    return fit >= 1;
-}
-
-static uint64_t chunk_of(const struct lower *l)
-{
-    return min64(l->w->chunk, l->w->seq ? l->w->seq : 1);
-}
-
-bool retention_check(struct lower *l)
-{
-    struct head_plan hp;
-    if (!plan_recurrent(l, &hp))
-        return err_add(l->err, ERR_CONFIG, NULL, "one column of a %llu-row state does not fit the state "
-                       "buffer; raise arch.buffers.state.bytes", (unsigned long long)l->dk);
-    bool engine = l->w->form != FORM_RECURRENT;
-    uint64_t rows = l->w->form == FORM_PARALLEL ? l->R : chunk_of(l);
-    if (engine && !plan_rows(l, rows, l->w->form == FORM_CHUNKWISE, &hp))
-        return err_add(l->err, ERR_CONFIG, NULL, "retention tiles do not fit; raise "
-                       "arch.buffers.accumulator.bytes, score.bytes or activation.bytes");
-    return true;
-}
-
 static struct where add_tok(struct where w, const struct affine *tok, uint64_t pitch)
 {
     struct affine a = aff_scale(*tok, (int64_t)pitch);
@@ -517,38 +427,6 @@ static void emit_parallel(struct lower *l, struct ret_op *r)
     each_slice(l, r, parallel_slice);
 }
 
-static bool plan_form(const struct lower *l, enum work_form form, struct head_plan *hp)
-{
-    if (form == FORM_RECURRENT)
-        return plan_recurrent(l, hp);
-    return plan_rows(l, form == FORM_PARALLEL ? l->R : chunk_of(l), form == FORM_CHUNKWISE, hp);
-}
-
-uint64_t retention_block(const struct lower *l)
-{
-    struct head_plan hp;
-    if (l->w->form == FORM_CHUNKWISE)
-        return chunk_of(l);
-    return l->w->form == FORM_PARALLEL && plan_form(l, FORM_PARALLEL, &hp) ? hp.rows : l->T;
-}
-
-uint64_t state_slice(const struct lower *l)
-{
-    struct head_plan step, chunk;
-    uint64_t dv = l->dv;
-    if (plan_recurrent(l, &step))
-        dv = min64(dv, step.dv);
-    if (l->w->form == FORM_CHUNKWISE && l->w->phase != PHASE_DECODE && plan_form(l, FORM_CHUNKWISE, &chunk))
-        dv = min64(dv, chunk.dv);
-    return dv;
-}
-
-bool retention_fused(const struct lower *l, enum work_form form)
-{
-    struct head_plan hp;
-    return plan_form(l, form, &hp) && hp.fused;
-}
-
 void emit_retention(struct lower *l, enum work_form form, uint64_t tokens)
 {
     struct ret_op r = {.form = form, .tokens = tokens};
@@ -570,26 +448,6 @@ void emit_retention(struct lower *l, enum work_form form, uint64_t tokens)
 }
 
 /* ---- one token against the cache ---- */
-
-uint64_t cache_block(const struct lower *l)
-{
-    struct head_plan hp;
-    return plan_rows(l, 64, false, &hp) ? hp.rows : 1;
-}
-
-/* A single query row. */
-static struct head_plan cached_plan(const struct lower *l)
-{
-    struct head_plan one = {.rows = 1};
-    one.dv = min64(l->dv, min64(l->acc_values - l->geom.n_tile, l->out_slot / 2));
-    one.fused = one.dv == l->dv && l->dv <= l->aux_slot;
-    return one;
-}
-
-bool cached_fused(const struct lower *l)
-{
-    return cached_plan(l).fused;
-}
 
 static void cached_slice(struct lower *l, struct ret_op *r)
 {

@@ -24,6 +24,15 @@ struct ret_op {
     struct tensor *dst; /* y when fused, o otherwise */
 };
 
+/* ---- lower_plan.c ---- */
+
+/* Tiles of a form; false when nothing fits. */
+bool plan_form(const struct lower *l, enum work_form form, struct head_plan *hp);
+/* Tiles of one query row against a cache. */
+struct head_plan cached_plan(const struct lower *l);
+/* Tokens of a chunk: no more than there are. */
+uint64_t chunk_of(const struct lower *l);
+
 /* ---- lower_state.c: the state of a head and who may touch it ---- */
 
 /* The unit that steps states. */
