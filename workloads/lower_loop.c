@@ -87,7 +87,7 @@ static void host_gather(struct lower *l, const struct tensor *t, uint64_t rows, 
     c->addr = aff_term(aff((int64_t)t->in_base), depth, (int64_t)t->pitch);
     c->l2ring = t->in_ring;
     c->ext = aff_term(aff((int64_t)t->base), depth, (int64_t)t->pitch);
-    c->row_bytes = (uint32_t)round_up(t->pitch, 4);
+    c->row_bytes = (uint32_t)t->pitch;
     c->tensor = t->kind;
     c->token = token;
     prog_end(l->p, THREAD_HOST);
