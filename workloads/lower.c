@@ -48,7 +48,8 @@ static void define_tensors(struct lower *l)
     const struct shape *s = &w->shape;
     bool prefill = w->phase != PHASE_DECODE, decode = decodes(w);
     bool cache = decode && w->decode == DECODE_KV_CACHE;
-    uint64_t rows = max64(prefill ? l->scope : 0, decode ? w->batch : 0), block = max64(min64(l->T, rows), 1);
+    uint64_t rows = max64(prefill ? l->scope : 0, decode ? w->batch : 0);
+    uint64_t block = max64(min64(l->T, rows), decode ? w->batch : 1); /* a decode takes the batch at once */
     uint64_t heads_block = prefill ? max64(block, min64(retention_block(l), rows)) : block;
     uint64_t kv_block = cache ? max64(heads_block, cache_block(l)) : heads_block;
     enum unit_id gemm = l->geom.swapped ? UNIT_WEIGHT : UNIT_LOAD;
