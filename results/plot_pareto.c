@@ -14,7 +14,8 @@ static const char sql[] =
     "  ORDER BY count(*) DESC, seq DESC) AS place, min(macs / max(tokens, 1)) AS net_size"
     "  FROM p GROUP BY job),"
     " shown AS (SELECT * FROM jobs WHERE place = 1 AND n > 1 ORDER BY n DESC, phase DESC, job LIMIT 6)"
-    " SELECT p.job, coalesce(p.form, '') AS form, us_per_token, nj_per_token, array, dataflow, chunk,"
+    " SELECT p.job, coalesce(p.form, '') AS form, us_per_token / 1e3 AS ms_per_token,"
+    " nj_per_token / 1e3 AS uj_per_token, array, dataflow, chunk,"
     " area_mm2 FROM p JOIN shown s ON s.job = p.job"
     " ORDER BY s.phase DESC, s.net_size, p.job, us_per_token, nj_per_token, key";
 
@@ -104,7 +105,7 @@ bool plot_pareto(struct rs_db *db, struct figure *fig, rs_err *err)
                              .left = 80, .right = 25, .top = 75, .bottom = 95, .gap_x = 85, .gap_y = 95,
                              .title = "Energy over latency"};
     plot_grid_begin(fig, &grid);
-    text_add(&fig->script, "set xlabel 'latency per token (" MU "s)'\nset ylabel 'energy per token (nJ)'\n");
+    text_add(&fig->script, "set xlabel 'latency per token (ms)'\nset ylabel 'energy per token (" MU "J)'\n");
     for (size_t j = 0; j < jobs.n; j++)
         draw_panel(fig, &r, &forms, jobs.v[j], j == 0);
     return true;

@@ -162,3 +162,28 @@ Test(laws_sanity, cycles_are_within_40_percent_of_arithmetic)
             rs_result_destroy(r);
         }
 }
+
+/* Whatever is shipped fits the largest shipped architecture, in every form. */
+Test(laws_sanity, every_model_fits)
+{
+    static const char *const models[] = {"edge_kjv_d64", "edge_kjv_d128", "edge_d192", "edge_d256",
+                                         "torchscale_base", "torchscale_medium", "torchscale_xl",
+                                         "torchscale_3b", "torchscale_7b", "retnet_1p3b", "retnet_2p7b",
+                                         "retnet_6p7b"};
+    static const char *const sets[][2] = {{"work.form=parallel", "work.phase=prefill"},
+                                          {"work.form=recurrent", "work.phase=both"},
+                                          {"work.form=chunkwise", "work.phase=both"}};
+    for (size_t i = 0; i < sizeof models / sizeof models[0]; i++)
+        for (int k = 0; k < 3; k++) {
+            char path[256];
+            rs_err *err = rs_err_create();
+            snprintf(path, sizeof path, TEST_ROOT "/workloads/models/%s.yaml", models[i]);
+            rs_design *d = rs_design_load(TEST_ROOT "/configs/arch/pulpissimo_retention_big.yaml", path, NULL,
+                                          sets[k], 2, err);
+            rs_result *r = d ? rs_run(d, &(rs_options){.method = RS_BOUND}, err) : NULL;
+            cr_expect_not_null(r, "%s %s: %s", models[i], sets[k][0], rs_err_text(err));
+            rs_result_destroy(r);
+            rs_design_destroy(d);
+            rs_err_destroy(err);
+        }
+}

@@ -97,7 +97,7 @@ static const struct {
                    "offchip_wait", "share of cycles (%)"}},
     {"area-breakdown", {"it's_soc", "area (mm\xc2\xb2)", "vector_unit", "16x32"}},
     {"energy-breakdown", {"share of energy (%)", "hyperram", "retention_unit"}},
-    {"pareto", {"Pareto front", "energy per token (nJ)", "latency per token (\xc2\xb5s)"}},
+    {"pareto", {"Pareto front", "energy per token (\xc2\xb5J)", "latency per token (ms)"}},
 };
 
 /* Text in SVG: entities undone, so that words can be looked for. */

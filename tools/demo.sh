@@ -49,4 +49,4 @@ printf '\nresults   %s\nreport    demo/report.html\npictures' $db
 for file in $drawn; do
     printf '  %s\n        ' "$file"
 done
-printf '\n'
+echo

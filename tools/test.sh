@@ -45,7 +45,7 @@ suite() {
     code=$?
     sed -n 's/^ *[0-9]*\/[0-9]* \(.*\)$/\1/p' "$logs/suite" >"$logs/tests"
     while read -r line; do
-        name=${line%% *}
+        name=$(printf '%s' "$line" | sed 's,^[^ ]* */ *,,; s,  *[A-Z][A-Z]*  *[0-9.]*s.*,,')
         case $line in
         *' OK '* | *' EXPECTEDFAIL '*) passed=$((passed + 1)); echo "ok    $1 $name" ;;
         *' SKIP '*) echo "skip  $1 $name" ;;

@@ -68,7 +68,8 @@ static void define_tensors(struct lower *l)
     l->k = tensor("keys", kv, kv_reader, l->dk, kv_rows, kv_block);
     l->v = tensor("values", kv, kv_reader, l->dv, kv_rows, kv_block);
     l->g = tensor("gates", T_ACT, UNIT_LOAD, l->dv, rows, heads_block);
-    l->y = tensor("heads", T_ACT, gemm, s->value_dim, rows, heads_block); /* retention writes it */
+    bool direct = prefill && retention_fused(l, (enum work_form)w->form); /* retention itself writes y */
+    l->y = tensor("heads", T_ACT, gemm, s->value_dim, rows, direct ? heads_block : block);
     l->h = tensor("hidden", T_ACT, gemm, w->kind == WORK_MSR ? s->d_model : s->ffn_dim, rows, block);
     /* An odd number of words a line keeps strided reads off a single bank. */
     bool build = par && decode && !cache;
