@@ -26,10 +26,10 @@ verdict() {
 
 # step NAME COMMAND...: one step; its output is shown when it fails.
 step() {
-    name=$1
+    what=$1
     shift
     "$@" >"$logs/log" 2>&1 </dev/null
-    verdict "$name" $?
+    verdict "$what" $?
 }
 
 build() {
