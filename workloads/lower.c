@@ -64,17 +64,21 @@ static void define_tensors(struct lower *l)
     if (w->kind == WORK_NETWORK)
         l->x = tensor("residual", T_RESIDUAL, UNIT_LOAD, 2 * s->d_model, rows, block);
     l->xn = tensor("normalised", T_ACT, gemm, s->d_model, rows, block);
-    l->q = tensor("queries", T_ACT, UNIT_LOAD, l->dk, rows, heads_block);
+    /* In pieces, only keys and values of the parallel form outlive one. */
+    uint64_t local = l->piece ? max64(l->piece, decode ? w->batch : 0) : rows;
+    if (l->piece && !par)
+        kv_rows = local;
+    l->q = tensor("queries", T_ACT, UNIT_LOAD, l->dk, local, heads_block);
     l->k = tensor("keys", kv, kv_reader, l->dk, kv_rows, kv_block);
     l->v = tensor("values", kv, kv_reader, l->dv, kv_rows, kv_block);
-    l->g = tensor("gates", T_ACT, UNIT_LOAD, l->dv, rows, heads_block);
+    l->g = tensor("gates", T_ACT, UNIT_LOAD, l->dv, local, heads_block);
     bool direct = prefill && retention_fused(l, (enum work_form)w->form); /* retention itself writes y */
     l->y = tensor("heads", T_ACT, gemm, s->value_dim, rows, direct ? heads_block : block);
     l->h = tensor("hidden", T_ACT, gemm, w->kind == WORK_MSR ? s->d_model : s->ffn_dim, rows, block);
     /* An odd number of words a line keeps strided reads off a single bank. */
     bool build = par && decode && !cache;
     if (chunk || build)
-        l->khat = tensor("decayed keys", T_ACT, UNIT_LOAD, l->dk + 4, rows, heads_block);
+        l->khat = tensor("decayed keys", T_ACT, UNIT_LOAD, l->dk + 4, local, heads_block);
     l->state_resident = l->ret->state == STATE_BUFFER && states * head <= l->state_bytes;
     l->state_saved = decode || scopes;
     bool in_l2 = l->ret->state == STATE_L2 || (l->state_saved && !l->state_resident);
@@ -117,13 +121,13 @@ static void emit_job(struct lower *l, bool counted)
     prog_wait(p, THREAD_ACCEL, UNIT_WEIGHT, l->job_weight, 1);
 }
 
-static void job_begin(struct lower *l, enum autonomy level)
+void job_begin(struct lower *l, enum autonomy level)
 {
     if (ARCH_CFG(l->arch, sequencer)->autonomy == (int)level)
         emit_job(l, true);
 }
 
-static void job_end(struct lower *l, enum autonomy level)
+void job_end(struct lower *l, enum autonomy level)
 {
     if (ARCH_CFG(l->arch, sequencer)->autonomy == (int)level)
         prog_post(l->p, THREAD_ACCEL, UNIT_STORE, l->contexts, 1);
@@ -158,7 +162,7 @@ static void run_gemm(struct lower *l, struct gemm *g)
 
 /* Keys and values that live on: where those of this layer, head and sequence
  * begin in the cache. */
-static void place_cache(struct lower *l, const struct affine *position)
+void place_cache(struct lower *l, const struct affine *position)
 {
     if (!l->keep_kv)
         return;
@@ -171,7 +175,7 @@ static void place_cache(struct lower *l, const struct affine *position)
     l->v.outer = aff_scale(a, (int64_t)l->v.pitch);
 }
 
-static void project(struct lower *l, uint64_t tokens)
+struct gemm projection(struct lower *l, uint64_t tokens)
 {
     const struct shape *s = &l->w->shape;
     struct affine off = aff_scale(l->layer, (int64_t)l->w_layer_bytes);
@@ -182,6 +186,12 @@ static void project(struct lower *l, uint64_t tokens)
     add_seg(&g, l->dk, khat ? POST_ROTARY_DECAY : POST_ROTARY, &l->k, khat);
     add_seg(&g, l->dv, POST_NONE, &l->v, NULL);
     add_seg(&g, l->dv, POST_LUT, &l->g, NULL);
+    return g;
+}
+
+static void project(struct lower *l, uint64_t tokens)
+{
+    struct gemm g = projection(l, tokens);
     run_gemm(l, &g);
 }
 
@@ -193,6 +203,7 @@ static void output_and_ffn(struct lower *l, uint64_t tokens)
     struct gemm g = gemm(&l->y, s->value_dim, tokens, aff_plus(base, (int64_t)l->w_out));
     add_seg(&g, s->d_model, network ? POST_RESIDUAL : POST_NONE, network ? &l->x : &l->h, NULL);
     run_gemm(l, &g);
+    pipe_settle(l);
     if (!network || !s->ffn_dim)
         return;
     job_begin(l, AUTONOMY_TILE);
@@ -252,12 +263,9 @@ static void layers_end(struct lower *l)
     l->layer = aff(0);
 }
 
-static void prefill_layers(struct lower *l, uint64_t tokens)
+static void heads_in_turn(struct lower *l, uint64_t tokens)
 {
     const struct work *w = l->w;
-    layers_begin(l);
-    if (w->kind == WORK_NETWORK)
-        emit_norm(l, tokens, NULL);
     heads_begin(l);
     place_cache(l, &l->blk);
     project(l, tokens);
@@ -269,6 +277,17 @@ static void prefill_layers(struct lower *l, uint64_t tokens)
         emit_state_build(l, tokens);
     job_end(l, AUTONOMY_TILE);
     heads_end(l);
+}
+
+static void prefill_layers(struct lower *l, uint64_t tokens)
+{
+    layers_begin(l);
+    if (l->w->kind == WORK_NETWORK)
+        emit_norm(l, tokens, NULL);
+    if (l->piece)
+        emit_pipe(l, tokens);
+    else
+        heads_in_turn(l, tokens);
     output_and_ffn(l, tokens);
     layers_end(l);
 }
@@ -478,10 +497,9 @@ static void whole_chunks(struct lower *l)
     l->scope = min64(max64(l->scope / w->chunk * w->chunk, w->chunk), w->seq);
 }
 
-bool lower_build(struct lower *l)
+static bool define(struct lower *l)
 {
     const struct work *w = l->w;
-    program_init(l->p);
     init_context(l);
     whole_chunks(l);
     if (w->kind == WORK_GEMM) {
@@ -499,7 +517,29 @@ bool lower_build(struct lower *l)
         return err_add(l->err, ERR_CONFIG, NULL, "no tile of %llu tokens fits the buffers; raise "
                        "arch.buffers.output.bytes, operand.bytes, accumulator.bytes or activation.bytes",
                        (unsigned long long)l->T);
-    if (!plan_memory(l))
+    return plan_memory(l);
+}
+
+/* Tensors and their homes. */
+static bool prepare(struct lower *l)
+{
+    bool heads = l->w->kind != WORK_GEMM && l->w->phase != PHASE_DECODE;
+    if (!heads || !l->may_pipe)
+        return define(l);
+    struct lower probe = *l;
+    init_context(&probe);
+    whole_chunks(&probe);
+    l->piece = pipe_piece(&probe);
+    if (!l->piece || !define(l))
+        return false;
+    return pipe_fits(l);
+}
+
+bool lower_build(struct lower *l)
+{
+    const struct work *w = l->w;
+    program_init(l->p);
+    if (!prepare(l))
         return false;
     start(l);
     uint64_t T = l->T;

@@ -30,14 +30,21 @@ static uint64_t query_rows(uint64_t scope, uint64_t rows, bool spill)
     return r;
 }
 
+/* How tight L2 is taken to be. */
+struct style {
+    bool spill;  /* tensors of one layer may live off-chip */
+    bool pieces; /* heads are projected and retained piece by piece, when they can */
+};
+
 /* One scope (0: the token block), one token block. */
 static bool lower_one(struct program *p, const struct arch *a, const struct work *w, uint64_t scope,
-                      uint64_t T, bool spill, struct err *err)
+                      uint64_t T, struct style style, struct err *err)
 {
     uint64_t rows = max64(w->kind == WORK_GEMM ? gemm_rows(w) : w->seq, 1);
-    struct lower l = {.arch = a, .w = w, .p = p, .err = err, .T = T, .may_spill = spill};
+    struct lower l = {.arch = a, .w = w, .p = p, .err = err, .T = T, .may_spill = style.spill,
+                      .may_pipe = style.pieces};
     l.scope = min64(scope ? scope : T, rows);
-    l.R = query_rows(l.scope, rows, spill);
+    l.R = query_rows(l.scope, rows, style.spill);
     l.context = context_of(w);
     if (!lower_build(&l) || !program_check(p, a, err)) {
         program_finish(p);
@@ -52,13 +59,13 @@ static bool lower_one(struct program *p, const struct arch *a, const struct work
 
 /* The largest token block that fits, not below `least`, when it is free. */
 static bool lower_scope(struct program *p, const struct arch *a, const struct work *w, uint64_t scope,
-                        bool spill, uint64_t least, struct err *err)
+                        struct style style, uint64_t least, struct err *err)
 {
     bool fixed = w->map.token_block != FIELD_AUTO || w->phase == PHASE_DECODE;
     uint64_t most = w->phase == PHASE_DECODE ? w->batch : fixed ? w->map.token_block : 64;
     for (uint64_t T = most; T; T /= 2) {
         struct err local = {0};
-        bool ok = lower_one(p, a, w, scope, T, spill, &local), last = T <= least || fixed;
+        bool ok = lower_one(p, a, w, scope, T, style, &local), last = T <= least || fixed;
         for (unsigned i = 0; !ok && last && i < local.n_diags; i++)
             err_add(err, local.code, NULL, "%s", local.diags[i].text);
         err_finish(&local);
@@ -96,19 +103,28 @@ static bool check_modes(const struct arch *a, const struct work *w, struct err *
     return true;
 }
 
-/* The largest power of two below. */
-static uint64_t next_scope(uint64_t scope)
+/* The next smaller scope worth a trial: whole blocks of 64, about twice as many
+ * scopes in two steps (1, 2, 3, 4, 6, 8, 12, ... of them); 0 after the last. */
+static uint64_t next_scope(uint64_t rows, uint64_t scope)
 {
-    uint64_t next = 1;
-    while (next * 2 < scope)
-        next *= 2;
-    return next;
+    if (scope <= 64)
+        return 0;
+    uint64_t n = div_up(rows, scope), low = 1;
+    while (low * 2 <= n)
+        low *= 2;
+    for (;;) {
+        n = n < 2 ? n + 1 : n == low ? low + low / 2 : low * 2;
+        low = n >= low * 2 ? low * 2 : low;
+        uint64_t next = round_up(div_up(rows, n), 64);
+        if (next < scope)
+            return next;
+    }
 }
 
 static bool lower_quiet(struct program *p, const struct arch *a, const struct work *w, uint64_t scope)
 {
     struct err quiet = {0};
-    bool ok = lower_scope(p, a, w, scope, false, 1, &quiet);
+    bool ok = lower_scope(p, a, w, scope, (struct style){0}, 1, &quiet);
     err_finish(&quiet);
     return ok;
 }
@@ -121,15 +137,15 @@ struct best {
 };
 
 static void consider(struct best *best, const struct arch *a, const struct work *w, uint64_t scope,
-                     bool spill)
+                     struct style style)
 {
     struct program candidate;
     struct err quiet = {0};
     /* Staging that leaves only a few tokens a block wastes every weight set. */
-    if (lower_scope(&candidate, a, w, scope, spill, spill ? 4 : 1, &quiet)) {
+    if (lower_scope(&candidate, a, w, scope, style, style.spill ? 4 : 1, &quiet)) {
         uint64_t cycles = estimate_of(a, &candidate);
         /* The estimate knows nothing of the stalls of staging: it has to win clearly. */
-        bool better = !best->found || (spill ? cycles < best->cycles / 4 * 3 : cycles < best->cycles);
+        bool better = !best->found || (style.spill ? cycles < best->cycles / 4 * 3 : cycles < best->cycles);
         if (better && best->found)
             program_finish(best->p);
         if (better)
@@ -147,9 +163,10 @@ static void consider(struct best *best, const struct arch *a, const struct work 
 static bool lower_best(struct program *p, const struct arch *a, const struct work *w, uint64_t rows)
 {
     struct best best = {.p = p};
-    for (int spill = 0; spill < 2; spill++)
-        for (uint64_t scope = rows; scope; scope = scope > 64 ? next_scope(scope) : 0)
-            consider(&best, a, w, scope <= 64 && scope < rows ? 0 : scope, spill);
+    static const struct style styles[] = {{false, false}, {false, true}, {true, false}, {true, true}};
+    for (unsigned i = 0; i < sizeof styles / sizeof styles[0]; i++)
+        for (uint64_t scope = rows; scope; scope = next_scope(rows, scope))
+            consider(&best, a, w, scope <= 64 && scope < rows ? 0 : scope, styles[i]);
     return best.found;
 }
 
@@ -163,9 +180,10 @@ bool lower(struct program *p, const struct arch *a, const struct work *w, struct
     uint64_t rows = max64(w->kind == WORK_GEMM ? gemm_rows(w) : w->seq, 1);
     bool prefill = w->phase != PHASE_DECODE && w->kind != WORK_GEMM;
     uint64_t fixed = w->map.order == ORDER_BLOCK ? 0 : rows;
+    const struct style spilled = {.spill = true};
     if (w->map.order != ORDER_AUTO || !prefill)
-        return lower_quiet(p, a, w, fixed) || lower_scope(p, a, w, fixed, true, 1, err);
+        return lower_quiet(p, a, w, fixed) || lower_scope(p, a, w, fixed, spilled, 1, err);
     if (lower_best(p, a, w, rows))
         return true;
-    return lower_scope(p, a, w, 0, true, 1, err); /* for its error, or as a last resort */
+    return lower_scope(p, a, w, 0, spilled, 1, err); /* for its error, or as a last resort */
 }

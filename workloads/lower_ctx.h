@@ -54,7 +54,11 @@ struct lower {
     uint64_t T;        /* token block */
     uint64_t scope;    /* tokens that pass a layer before the next layer begins */
     uint64_t R;        /* most query rows of a block in the parallel form */
+    uint64_t piece;    /* tokens of a head that are projected and retained in turn; 0: all of the scope */
+    bool in_pipe;      /* inside such a loop: the host's part and the steps are emitted by it */
+    bool state_owed;   /* the last head's state is still to be moved out */
     bool may_spill;    /* tensors of one layer may live off-chip */
+    bool may_pipe;     /* heads may pass in pieces */
     uint64_t context;  /* tokens of a sequence over the whole run */
     bool weights_ext, state_resident, state_saved, keep_kv;
     /* capacities in bytes of one slot */
@@ -195,6 +199,13 @@ struct gemm {
     struct gemm_seg seg[4];
 };
 void emit_gemm(struct lower *l, const struct gemm *g);
+/* The same in pieces: all weights of the product stay in L2 meanwhile. */
+uint64_t gemm_weight_bytes(const struct lower *l, const struct gemm *g);
+/* Host: fetches the weights at off. */
+void gemm_fetch(struct lower *l, const struct gemm *g, const struct affine *off);
+struct where gemm_begin(struct lower *l, const struct gemm *g);
+void gemm_piece(struct lower *l, const struct gemm *g, const struct where *weights);
+void gemm_end(struct lower *l);
 /* Bytes of one weight slice that any legal schedule needs. */
 uint64_t gemm_min_slice(const struct lower *l, uint64_t k, bool glu);
 bool gemm_check(struct lower *l);
@@ -217,6 +228,22 @@ uint64_t retention_block(const struct lower *l);
 /* Value columns of a state slice that every op of this run can hold. */
 uint64_t state_slice(const struct lower *l);
 uint64_t state_head_bytes(const struct lower *l);
+
+/* ---- lower_pipe.c ---- */
+/* Tokens of a piece when heads can be projected and retained piece by piece; 0 otherwise. */
+uint64_t pipe_piece(const struct lower *l);
+/* Whether what the pieces need lives in L2 as planned. */
+bool pipe_fits(const struct lower *l);
+/* All heads of the layer at hand. */
+void emit_pipe(struct lower *l, uint64_t tokens);
+/* The state of the last head leaves L2. */
+void pipe_settle(struct lower *l);
+
+/* ---- lower.c, for lower_pipe.c ---- */
+void job_begin(struct lower *l, enum autonomy level);
+void job_end(struct lower *l, enum autonomy level);
+void place_cache(struct lower *l, const struct affine *position);
+struct gemm projection(struct lower *l, uint64_t tokens);
 
 /* ---- lower_vec.c ---- */
 void emit_norm(struct lower *l, uint64_t tokens, const struct affine *first);

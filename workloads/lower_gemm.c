@@ -374,12 +374,55 @@ static bool single_pass(const struct lower *l, uint64_t total)
     return !l->weights_ext || total <= l->w_slot;
 }
 
-void emit_gemm(struct lower *l, const struct gemm *g)
+uint64_t gemm_weight_bytes(const struct lower *l, const struct gemm *g)
 {
     uint64_t total = 0;
     for (unsigned i = 0; i < g->n_segs; i++)
         total += seg_bytes(l, g, &g->seg[i]);
-    uint64_t rows = min64(l->T, g->tokens);
+    return total;
+}
+
+static void written(const struct gemm *g, unsigned seg, uint64_t rows, uint64_t slices)
+{
+    tensor_written(g->seg[seg].dst, g->tokens, rows, slices);
+    if (g->seg[seg].dst2)
+        tensor_written(g->seg[seg].dst2, g->tokens, rows, slices);
+}
+
+void gemm_fetch(struct lower *l, const struct gemm *g, const struct affine *off)
+{
+    struct affine at = aff_plus(*off, (int64_t)l->w_base);
+    if (l->weights_ext)
+        host_weights(l, &at, gemm_weight_bytes(l, g));
+}
+
+struct where gemm_begin(struct lower *l, const struct gemm *g)
+{
+    if (!l->weights_ext)
+        return (struct where){aff_plus(g->w_off, (int64_t)l->w_base), L2RING_NONE};
+    uint64_t bytes = round_up(gemm_weight_bytes(l, g), 4);
+    prog_wait(l->p, THREAD_ACCEL, weight_reader(l), l->w_full, pieces(l, bytes));
+    emit(l, OP_NEXT, weight_reader(l))->l2ring = l->w_ring;
+    return (struct where){aff((int64_t)l->w_ring_base), l->w_ring};
+}
+
+void gemm_piece(struct lower *l, const struct gemm *g, const struct where *weights)
+{
+    struct body b = {.g = g, .n_segs = g->n_segs, .n0 = aff(0), .n = g->seg[0].n, .weights = *weights};
+    blocks(l, &b);
+    for (unsigned i = 0; i < g->n_segs; i++)
+        written(g, i, min64(l->T, g->tokens), 1);
+}
+
+void gemm_end(struct lower *l)
+{
+    if (l->weights_ext)
+        prog_post(l->p, THREAD_ACCEL, weight_reader(l), l->w_free, 1);
+}
+
+void emit_gemm(struct lower *l, const struct gemm *g)
+{
+    uint64_t total = gemm_weight_bytes(l, g), rows = min64(l->T, g->tokens);
     bool once = single_pass(l, total);
     tensor_open(l, g->in, rows, once && g->first_tok.c == 0);
     for (unsigned i = 0; i < g->n_segs; i++)
@@ -404,8 +447,6 @@ void emit_gemm(struct lower *l, const struct gemm *g)
     for (unsigned i = 0; i < g->n_segs; i++) {
         /* Several slices: a block is complete only after the last, so readers wait for all. */
         uint64_t slices = once ? 1 : div_up(g->seg[i].n, slice_cols(l, g, &g->seg[i]));
-        tensor_written(g->seg[i].dst, g->tokens, rows, slices);
-        if (g->seg[i].dst2)
-            tensor_written(g->seg[i].dst2, g->tokens, rows, slices);
+        written(g, i, rows, slices);
     }
 }

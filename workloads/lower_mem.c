@@ -45,6 +45,8 @@ static uint64_t place_bytes(const struct lower *l, const struct tensor *t)
 
 static bool spillable(const struct lower *l, const struct tensor *t)
 {
+    if (l->piece && t != &l->state && t != &l->h && t != &l->x)
+        return false; /* heads in pieces need the rest at hand */
     if (t->stage_bytes * 4 >= tensor_bytes(t))
         return false; /* staging would take more than the tensor */
     return l->may_spill || t->kind == T_KV || t->kind == T_STATE;
@@ -238,7 +240,8 @@ static bool choose_homes(struct lower *l)
                        "architecture off-chip memory (arch.hyperram.kind)");
     l->weights_ext = true;
     l->emb.ext = l->emb.used;
-    uint64_t ring = 2 * min_slice(l), worth = 2 * round_up(max_slice(l), L2_ALIGN);
+    uint64_t least = l->piece ? max64(min_slice(l), l->w_head_bytes) : min_slice(l);
+    uint64_t ring = 2 * least, worth = 2 * round_up(max_slice(l), L2_ALIGN);
     if (worth > have / 4)
         worth = have / 4 > ring ? have / 4 : ring;
     /* Weights want a useful ring; tensors make room for it only where the op is streamed anyway. */

@@ -323,25 +323,10 @@ static void staged_blocks(struct lower *l, struct ret_op *r, uint64_t rows, stru
     each_staged(l, r->tokens, rows, in, out, fn, r);
 }
 
-static void chunk_slice(struct lower *l, struct ret_op *r)
+static void chunk_body(struct lower *l, struct ret_op *r)
 {
     struct tensor *in[] = {&l->q, &l->k, &l->khat, &l->v, r->hp.fused ? &l->g : NULL, NULL};
-    state_open(l, r);
-    state_begin(l, r, UNIT_WEIGHT);
     staged_blocks(l, r, chunk_of(l), in, chunk_block);
-    state_end(l, r, UNIT_WEIGHT);
-    state_close(l, r);
-}
-
-static void emit_chunkwise(struct lower *l, struct ret_op *r)
-{
-    uint64_t chunk = chunk_of(l);
-    struct tensor *in[] = {&l->q, &l->k, &l->khat, &l->v, r->hp.fused ? &l->g : NULL, NULL};
-    for (unsigned i = 0; in[i]; i++)
-        tensor_open(l, in[i], chunk, slices_of(l, r->hp.dv) == 1);
-    each_slice(l, r, chunk_slice);
-    for (unsigned i = 0; in[i]; i++)
-        in[i]->pending = false;
 }
 
 /* ---- recurrent ---- */
@@ -398,53 +383,124 @@ static void step_block(struct lower *l, void *arg, const struct block *b)
     tensor_out_end(l, r->dst);
 }
 
-static void step_slice(struct lower *l, struct ret_op *r)
+static void step_body(struct lower *l, struct ret_op *r)
 {
     struct tensor *in[] = {&l->q, &l->k, &l->v, r->hp.fused ? &l->g : NULL, NULL};
-    state_open(l, r);
-    state_begin(l, r, ret_unit(l));
     staged_blocks(l, r, min64(l->T, r->tokens), in, step_block);
-    state_end(l, r, ret_unit(l));
+}
+
+/* ---- any form ---- */
+
+struct form_ops {
+    bool state;                                      /* it has one */
+    void (*body)(struct lower *l, struct ret_op *r); /* r->tokens of one slice */
+};
+static const struct form_ops form_ops[] = {
+    [FORM_PARALLEL] = {false, parallel_slice},
+    [FORM_RECURRENT] = {true, step_body},
+    [FORM_CHUNKWISE] = {true, chunk_body},
+};
+
+/* The unit that takes the state first. */
+static enum unit_id state_user(const struct lower *l, const struct ret_op *r)
+{
+    return r->form == FORM_CHUNKWISE ? UNIT_WEIGHT : ret_unit(l);
+}
+
+/* Tokens that an op of this form handles at a time. */
+static uint64_t rows_of(const struct lower *l, const struct ret_op *r)
+{
+    switch (r->form) {
+    case FORM_RECURRENT: return min64(l->T, r->tokens);
+    case FORM_CHUNKWISE: return chunk_of(l);
+    default: return r->hp.rows;
+    }
+}
+
+static void slice_begin(struct lower *l, struct ret_op *r)
+{
+    if (!form_ops[r->form].state)
+        return;
+    state_open(l, r);
+    state_begin(l, r, state_user(l, r));
+}
+
+static void slice_end(struct lower *l, struct ret_op *r)
+{
+    if (!form_ops[r->form].state)
+        return;
+    state_end(l, r, state_user(l, r));
     state_close(l, r);
 }
 
-static void emit_recurrent(struct lower *l, struct ret_op *r)
+static void whole_slice(struct lower *l, struct ret_op *r)
 {
-    struct tensor *in[] = {&l->q, &l->k, &l->v, r->hp.fused ? &l->g : NULL, NULL};
-    uint64_t rows = min64(l->T, r->tokens);
-    for (unsigned i = 0; in[i]; i++)
-        tensor_open(l, in[i], rows, slices_of(l, r->hp.dv) == 1);
-    each_slice(l, r, step_slice);
-    for (unsigned i = 0; in[i]; i++)
-        in[i]->pending = false;
+    slice_begin(l, r);
+    form_ops[r->form].body(l, r);
+    slice_end(l, r);
 }
 
-static void emit_parallel(struct lower *l, struct ret_op *r)
+/* Waits for the inputs: block by block when each is read once, in the blocks in
+ * which it was written. */
+static void open_inputs(struct lower *l, const struct ret_op *r)
 {
-    struct tensor *in[] = {&l->q, &l->k, &l->v, r->hp.fused ? &l->g : NULL, NULL};
-    for (unsigned i = 0; in[i]; i++)
-        tensor_open(l, in[i], 0, false);
-    each_slice(l, r, parallel_slice);
+    struct tensor *in[] = {&l->q, &l->k, &l->v, r->hp.fused ? &l->g : NULL,
+                           r->form == FORM_CHUNKWISE ? &l->khat : NULL};
+    bool once = r->form != FORM_PARALLEL && slices_of(l, r->hp.dv) == 1;
+    for (unsigned i = 0; i < 5; i++)
+        if (in[i])
+            tensor_open(l, in[i], rows_of(l, r), once);
+}
+
+static void close_inputs(struct lower *l, const struct ret_op *r)
+{
+    l->q.pending = l->k.pending = l->v.pending = l->khat.pending = false;
+    if (r->hp.fused)
+        l->g.pending = false;
+}
+
+static struct ret_op op_of(struct lower *l, enum work_form form, uint64_t tokens)
+{
+    struct ret_op r = {.form = form, .tokens = tokens};
+    plan_form(l, form, &r.hp);
+    r.dst = r.hp.fused ? &l->y : &l->o;
+    return r;
 }
 
 void emit_retention(struct lower *l, enum work_form form, uint64_t tokens)
 {
-    struct ret_op r = {.form = form, .tokens = tokens};
+    struct ret_op r = op_of(l, form, tokens);
     prog_op(l->p);
-    plan_form(l, form, &r.hp);
-    r.dst = r.hp.fused ? &l->y : &l->o;
-    if (form == FORM_RECURRENT)
-        emit_recurrent(l, &r);
-    else if (form == FORM_CHUNKWISE)
-        emit_chunkwise(l, &r);
-    else
-        emit_parallel(l, &r);
-    uint64_t rows = form == FORM_RECURRENT  ? min64(l->T, tokens)
-                    : form == FORM_PARALLEL ? r.hp.rows
-                                            : chunk_of(l);
-    tensor_written(r.dst, tokens, rows, slices_of(l, r.hp.dv));
+    open_inputs(l, &r);
+    each_slice(l, &r, whole_slice);
+    close_inputs(l, &r);
+    tensor_written(r.dst, tokens, rows_of(l, &r), slices_of(l, r.hp.dv));
     if (!r.hp.fused)
         emit_norm_gate(l, tokens);
+}
+
+struct ret_op retention_begin(struct lower *l, enum work_form form)
+{
+    struct ret_op r = op_of(l, form, 0);
+    r.dv = l->dv;
+    slice_begin(l, &r);
+    return r;
+}
+
+void retention_piece(struct lower *l, struct ret_op *r, uint64_t tokens)
+{
+    r->tokens = tokens;
+    open_inputs(l, r);
+    form_ops[r->form].body(l, r);
+    close_inputs(l, r);
+    tensor_written(r->dst, tokens, rows_of(l, r), 1);
+    if (!r->hp.fused)
+        emit_norm_gate(l, tokens);
+}
+
+void retention_end(struct lower *l, struct ret_op *r)
+{
+    slice_end(l, r);
 }
 
 /* ---- one token against the cache ---- */

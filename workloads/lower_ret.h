@@ -24,6 +24,12 @@ struct ret_op {
     struct tensor *dst; /* y when fused, o otherwise */
 };
 
+/* ---- lower_ret.c: a head in pieces, all value columns at once ---- */
+struct ret_op retention_begin(struct lower *l, enum work_form form);
+/* The next `tokens`; the tensors' outer offsets say where they are. */
+void retention_piece(struct lower *l, struct ret_op *r, uint64_t tokens);
+void retention_end(struct lower *l, struct ret_op *r);
+
 /* ---- lower_plan.c ---- */
 
 /* Tiles of a form; false when nothing fits. */
@@ -47,6 +53,11 @@ void state_save(struct lower *l, const struct ret_op *r, enum unit_id from, enum
 void state_begin(struct lower *l, const struct ret_op *r, enum unit_id to);
 /* Takes it back from `from`, saving it when somebody needs it later. */
 void state_end(struct lower *l, const struct ret_op *r, enum unit_id from);
+/* The host's part for the head at hand: brings the state in, moves it out, waits
+ * until `n` states have landed. */
+void state_fetch(struct lower *l, const struct ret_op *r);
+void state_move_out(struct lower *l, const struct ret_op *r);
+void state_drain(struct lower *l, uint64_t n);
 /* Homes of the state at hand, staged when it lives off-chip. */
 void state_open(struct lower *l, const struct ret_op *r);
 void state_close(struct lower *l, const struct ret_op *r);

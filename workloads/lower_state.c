@@ -94,34 +94,62 @@ void state_end(struct lower *l, const struct ret_op *r, enum unit_id from)
     }
 }
 
+static bool state_comes(const struct lower *l)
+{
+    return l->state.used && !l->state_resident && (!l->state_zero || l->ret->state == STATE_L2);
+}
+
+static bool state_goes(const struct lower *l)
+{
+    return l->state.used && !l->state_resident && (l->state_saved || l->ret->state == STATE_L2);
+}
+
+void state_fetch(struct lower *l, const struct ret_op *r)
+{
+    struct block b = state_block(l, r);
+    struct tensor *t[] = {&l->state, NULL};
+    if (state_comes(l))
+        host_in(l, t, &b);
+}
+
+void state_move_out(struct lower *l, const struct ret_op *r)
+{
+    struct block b = state_block(l, r);
+    struct tensor *t[] = {&l->state, NULL};
+    if (state_goes(l))
+        host_out(l, t, &b);
+}
+
+void state_drain(struct lower *l, uint64_t n)
+{
+    struct tensor *t[] = {&l->state, NULL};
+    if (state_goes(l))
+        host_drain(l, t, n, 1);
+}
+
 /* Homes of the state at hand, staged when it lives off-chip. */
 void state_open(struct lower *l, const struct ret_op *r)
 {
     struct block b = state_block(l, r);
-    struct tensor *t[] = {&l->state, NULL};
-    if (!l->state.used || l->state_resident)
-        return;
-    bool in = !l->state_zero || l->ret->state == STATE_L2, out = l->state_saved || l->ret->state == STATE_L2;
-    if (in) {
-        host_in(l, t, &b);
+    if (!l->in_pipe)
+        state_fetch(l, r);
+    if (state_comes(l))
         l->st_in = tensor_in(l, &l->state, &b);
-    }
-    if (out)
+    if (state_goes(l))
         l->st_out = tensor_out(l, &l->state, &b);
 }
 
 void state_close(struct lower *l, const struct ret_op *r)
 {
-    struct block b = state_block(l, r);
-    struct tensor *t[] = {&l->state, NULL};
-    if (!l->state.used || l->state_resident || !l->state.ext)
+    if (!l->state.ext)
         return;
-    bool in = !l->state_zero || l->ret->state == STATE_L2, out = l->state_saved || l->ret->state == STATE_L2;
-    if (in)
+    if (state_comes(l))
         tensor_in_end(l, &l->state);
-    if (out) {
-        tensor_out_end(l, &l->state);
-        host_out(l, t, &b);
-        host_drain(l, t, 1, 1);
-    }
+    if (!state_goes(l))
+        return;
+    tensor_out_end(l, &l->state);
+    if (l->in_pipe)
+        return;
+    state_move_out(l, r);
+    state_drain(l, 1);
 }
