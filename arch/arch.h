@@ -131,6 +131,8 @@ extern const struct arch_class apb_class, buffers_class, clocks_class, engine_cl
     hyperram_class, private_l2_class, regfile_class, retention_class, sequencer_class, streamer_class,
     tcdm_class, udma_class, vector_class;
 
+/* For a class's check, which puts values in the place of `auto`. */
+void *arch_cfg_mutable(struct arch *a, const struct arch_class *cls);
 #define ARCH_CFG(a, cls) ((const struct cls##_cfg *)arch_cfg((a), &cls##_class))
 
 /* ---- derived from the engine's configuration ---- */

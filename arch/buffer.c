@@ -15,7 +15,8 @@ static const char *const ports_names[] = {"1rw", "1r1w", NULL};
         {.key = "bytes", .type = FIELD_BYTES, .offset = offsetof(struct buffer_cfg, bytes),                  \
          .def = bytes_def, .min = 16, .max = 1 << 26, .doc = "capacity, all slots together"},                \
         {.key = "width_bits", .type = FIELD_U64, .offset = offsetof(struct buffer_cfg, width_bits),          \
-         .def = width_def, .min = 8, .max = 65536, .unit = "bits", .doc = "width of a port"},                \
+         .def = width_def, .min = 8, .max = 65536, .unit = "bits", .allow_auto = true,                       \
+         .doc = "width of a port; auto: a row of the PE array or a packet of the streams"},                  \
         {.key = "banks", .type = FIELD_U64, .offset = offsetof(struct buffer_cfg, banks), .def = banks_def,  \
          .min = 1, .max = 64, .doc = "independent banks"},                                                   \
         {.key = "ports", .type = FIELD_ENUM, .offset = offsetof(struct buffer_cfg, ports), .def = ports_def, \
@@ -26,12 +27,12 @@ static const char *const ports_names[] = {"1rw", "1r1w", NULL};
     };                                                                                                       \
     static const struct section name##_section = {#name, #name " buffer", sizeof(struct buffer_cfg),         \
                                                   name##_fields, NULL}
-BUFFER(activation, "16 KiB", "256", "2", "2", "1rw");
-BUFFER(operand, "16 KiB", "128", "2", "2", "1rw");
-BUFFER(accumulator, "16 KiB", "256", "1", "1", "1r1w");
-BUFFER(score, "8 KiB", "256", "2", "2", "1rw");
+BUFFER(activation, "16 KiB", "auto", "2", "2", "1rw");
+BUFFER(operand, "16 KiB", "auto", "2", "2", "1rw");
+BUFFER(accumulator, "16 KiB", "auto", "1", "1", "1r1w");
+BUFFER(score, "8 KiB", "auto", "2", "2", "1rw");
 BUFFER(state, "16 KiB", "256", "2", "1", "1rw");
-BUFFER(output, "16 KiB", "128", "2", "2", "1rw");
+BUFFER(output, "16 KiB", "auto", "2", "2", "1rw");
 #undef BUFFER
 
 #define S(name)                                                                         \
@@ -125,9 +126,29 @@ static bool init(struct machine *m, struct err *err)
     return true;
 }
 
+/* A port that is as wide as what the array takes or gives in a cycle, and as a
+ * packet of the streams, never slows them down. */
+static void resolve_widths(struct arch *a)
+{
+    const struct engine_cfg *e = ARCH_CFG(a, engine);
+    struct engine_geom g = engine_geometry(e);
+    struct buffers_cfg *b = arch_cfg_mutable(a, &buffers_class);
+    uint64_t in = round_up(g.k_tile, 4) * 8, out = g.n_tile * e->acc_bits;
+    if (e->style == ENGINE_SYSTOLIC && e->dataflow == FLOW_OS)
+        in = round_up(e->rows, 4) * 8; /* a column of the moving operand a cycle */
+    struct buffer_cfg *all[] = {&b->activation, &b->score, &b->accumulator,
+                                &b->operand, &b->state, &b->output};
+    uint64_t packet = 32 * ARCH_CFG(a, tcdm)->hwpe_ports;
+    const uint64_t width[] = {max64(in, packet), in, out, packet, packet, packet};
+    for (unsigned i = 0; i < 6; i++)
+        if (all[i]->width_bits == FIELD_AUTO)
+            all[i]->width_bits = width[i];
+}
+
 static bool check(struct arch *a, const struct ynode *node, struct err *err)
 {
     const struct buffers_cfg *b = ARCH_CFG(a, buffers);
+    resolve_widths(a);
     const struct buffer_cfg *all[] = {&b->activation, &b->operand, &b->score, &b->output};
     static const char *const names[] = {"activation", "operand", "score", "output"};
     for (unsigned i = 0; i < 4; i++)

@@ -129,9 +129,8 @@ uint64_t engine_cycles(const struct machine *m, const struct cmd *c, uint32_t ro
         if (e->fill_drain == FILL_SERIAL)
             return tiles * (k + e->rows + e->cols - 2);
         /* Outputs leave row by row while the next tile fills. */
-        uint64_t tile = k > operand ? k : operand;
-        uint64_t out = (rows < e->rows ? rows : e->rows) * acc;
-        return tiles * (tile > out ? tile : out);
+        uint64_t lines = min64(rows, e->rows);
+        return tiles * max64(k, lines * max64(operand, acc));
     }
     per_row = per_row > operand ? per_row : operand;
     uint64_t cycles = (uint64_t)rows * per_row;

@@ -56,6 +56,11 @@ const void *arch_cfg(const struct arch *a, const struct arch_class *cls)
     return NULL;
 }
 
+void *arch_cfg_mutable(struct arch *a, const struct arch_class *cls)
+{
+    return (void *)arch_cfg(a, cls);
+}
+
 void arch_hypothetical(struct arch *a, const char *key)
 {
     if (a->n_hypothetical < ARCH_MAX_NOTES)
