@@ -13,7 +13,7 @@ static const char *const ports_names[] = {"1rw", "1r1w", NULL};
 #define BUFFER(name, bytes_def, width_def, banks_def, slots_def, ports_def)                                  \
     static const struct field name##_fields[] = {                                                            \
         {.key = "bytes", .type = FIELD_BYTES, .offset = offsetof(struct buffer_cfg, bytes),                  \
-         .def = bytes_def, .min = 16, .max = 1ull << 44, .doc = "capacity, all slots together"},                \
+         .def = bytes_def, .min = 16, .max = 1ull << 44, .doc = "capacity, all slots together"},             \
         {.key = "width_bits", .type = FIELD_U64, .offset = offsetof(struct buffer_cfg, width_bits),          \
          .def = width_def, .min = 8, .max = 65536, .unit = "bits", .doc = "width of a port"},                \
         {.key = "banks", .type = FIELD_U64, .offset = offsetof(struct buffer_cfg, banks), .def = banks_def,  \
