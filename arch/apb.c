@@ -4,10 +4,10 @@
 
 #define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct apb_cfg, m), .def = d
 static const struct field fields[] = {
-    {F("store_cycles", FIELD_U64, store_cycles, "5"), .min = 1, .max = 64, .unit = "cycles",
+    {F("store_cycles", FIELD_U64, store_cycles, "5"), .max = 64, .unit = "cycles",
      .doc = "period of back-to-back stores", .prov = PROV_MEASURED,
      .source = "facts/interconnect.md section 5"},
-    {F("load_cycles", FIELD_U64, load_cycles, "5"), .min = 1, .max = 64, .unit = "cycles",
+    {F("load_cycles", FIELD_U64, load_cycles, "5"), .max = 64, .unit = "cycles",
      .doc = "period of loads from a slave without wait states", .prov = PROV_MEASURED,
      .source = "facts/interconnect.md section 5"},
     {F("hwpe_load_cycles", FIELD_U64, hwpe_load_cycles, "6"), .min = 1, .max = 64, .unit = "cycles",

@@ -71,7 +71,7 @@ struct regfile_cfg {
 };
 struct sequencer_cfg {
     int autonomy; /* enum autonomy */
-    uint64_t queue_depth, program_bytes;
+    uint64_t queue_depth, program_bytes, step_cycles;
     int clock_gating;
     bool udma_access;
 };
@@ -103,6 +103,7 @@ struct buffer_cfg {
 enum ports_kind { PORTS_1RW, PORTS_1R1W };
 struct buffers_cfg {
     struct buffer_cfg activation, operand, accumulator, score, state, output;
+    bool ideal;
 };
 struct mode_cfg {
     uint64_t w, a, macs_per_cycle, passes;

@@ -65,7 +65,7 @@ static void unit_command(struct walk *w, const struct cmd *c, unsigned depth, ui
         m->macs += is.useful_macs;
         break;
     case OP_LOAD: case OP_STORE: case OP_LDW: case OP_RET_LOAD: case OP_RET_SAVE:
-        cycles = m->tcdm_cfg->ideal ? 1 : streamer_packets(m, c);
+        cycles = m->tcdm_cfg->ideal ? 0 : streamer_packets(m, c);
         streamer_count(m, c->unit, c);
         if (!c->from_state) {
             bool write = c->op == OP_STORE || c->op == OP_RET_SAVE;
@@ -172,7 +172,7 @@ uint64_t machine_bound(struct machine *m, uint64_t *estimate)
     w->m = m;
     for (w->th = THREAD_ACCEL; w->th < N_THREADS; w->th++)
         walk(w, 0, m->prog->n[w->th], 0, 1);
-    uint64_t cycles = w->steps;
+    uint64_t cycles = w->steps * m->sequencer->step_cycles;
     for (unsigned u = 0; u <= N_UNITS; u++)
         cycles = max64(cycles, w->busy[u]);
     if (!m->tcdm_cfg->ideal)

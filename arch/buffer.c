@@ -13,7 +13,7 @@ static const char *const ports_names[] = {"1rw", "1r1w", NULL};
 #define BUFFER(name, bytes_def, width_def, banks_def, slots_def, ports_def)                                  \
     static const struct field name##_fields[] = {                                                            \
         {.key = "bytes", .type = FIELD_BYTES, .offset = offsetof(struct buffer_cfg, bytes),                  \
-         .def = bytes_def, .min = 16, .max = 1 << 26, .doc = "capacity, all slots together"},                \
+         .def = bytes_def, .min = 16, .max = 1ull << 44, .doc = "capacity, all slots together"},             \
         {.key = "width_bits", .type = FIELD_U64, .offset = offsetof(struct buffer_cfg, width_bits),          \
          .def = width_def, .min = 8, .max = 65536, .unit = "bits", .allow_auto = true,                       \
          .doc = "width of a port; auto: a row of the PE array or a packet of the streams"},                  \
@@ -38,8 +38,11 @@ BUFFER(output, "16 KiB", "auto", "2", "2", "1rw");
 #define S(name)                                                                         \
     {.key = #name, .type = FIELD_SECTION, .offset = offsetof(struct buffers_cfg, name), \
      .sub = &name##_section, .doc = #name " buffer"}
-static const struct field fields[] = {S(activation), S(operand), S(accumulator), S(score), S(state),
-                                      S(output), {0}};
+static const struct field fields[] = {
+    S(activation), S(operand), S(accumulator), S(score), S(state), S(output),
+    {.key = "ideal", .type = FIELD_BOOL, .offset = offsetof(struct buffers_cfg, ideal), .def = "false",
+     .doc = "buffers and weight sets have no price, whatever their size (hypothetical)"},
+    {0}};
 #undef S
 static const struct section section = {"buffers", "on-chip buffers of the accelerator",
                                        sizeof(struct buffers_cfg), fields, NULL};
@@ -154,6 +157,8 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
     for (unsigned i = 0; i < 4; i++)
         if (all[i]->bytes / all[i]->slots < 16)
             err_add(err, ERR_CONFIG, &node->at, "arch.buffers.%s: a slot has fewer than 16 bytes", names[i]);
+    if (b->ideal)
+        arch_hypothetical(a, "arch.buffers.ideal");
     return !err_any(err);
 }
 
@@ -163,7 +168,7 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     const struct buffers_cfg *c = m->buffers;
     const struct buffer_cfg *all[] = {&c->activation, &c->operand, &c->accumulator,
                                        &c->score, &c->state, &c->output};
-    for (unsigned i = 0; i < 6; i++) {
+    for (unsigned i = 0; i < 6 && !c->ideal; i++) {
         const uint64_t *n = &m->counter[m->cb.buffers + 2 * i];
         struct cost_item *it = cost_add(sink, names[i], "sram", all[i]->banks);
         cost_param(it, "capacity_bytes", (double)(all[i]->bytes / all[i]->banks));

@@ -45,7 +45,7 @@ static const struct field fields[] = {
     {F("cols", FIELD_U64, cols, "16"), .min = 1, .max = 1024, .doc = "columns of a systolic array"},
     {F("weight_sets", FIELD_U64, weight_sets, "2"), .min = 1, .max = SLOTS_MAX,
      .doc = "stationary sets; 2 = double buffered", .prov = PROV_RTL, .source = "ITA ita_package.sv: 2 sets"},
-    {F("os_depth", FIELD_U64, os_depth, "64"), .min = 1, .max = 4096, .unit = "elements",
+    {F("os_depth", FIELD_U64, os_depth, "64"), .min = 1, .max = 1 << 20, .unit = "elements",
      .doc = "contraction that one weight set of an os array holds"},
     {F("acc_bits", FIELD_U64, acc_bits, "32"), .min = 16, .max = 64, .unit = "bits",
      .doc = "accumulator width"},
@@ -183,7 +183,7 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
     if (!engine_mode(e, 8, 8))
         return err_add(err, ERR_CONFIG, &node->at, "arch.engine.modes lacks {w: 8, a: 8}; "
                        "every network needs it");
-    if (g.n_tile * (uint64_t)g.k_tile > 1 << 20)
+    if (g.n_tile * (uint64_t)g.k_tile > 1 << 20 && !ARCH_CFG(a, buffers)->ideal)
         return err_add(err, ERR_CONFIG, &node->at, "arch.engine: a weight set of %u x %u is too large; "
                        "legal: up to 1048576 weights", g.n_tile, g.k_tile);
     return true;
@@ -212,6 +212,8 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     cost_param(it, "mul_bits", 15);
     cost_count(it, "requant", n[C_REQUANT]);
     it->path = "requantiser";
+    if (m->buffers->ideal)
+        return;
     it = cost_add(sink, "engine", "regs", div_up(sets * 8, 32)); /* weight sets, in words */
     cost_param(it, "bits", 32);
     cost_count(it, "write", m->counter[m->cb.streamer + 1]);

@@ -28,7 +28,8 @@ struct snapshot {
 
 struct fold {
     struct event event;
-    unsigned depth;     /* of the loop at whose end the sequencer stands */
+    unsigned depth;     /* of the outermost loop with an iteration that ended in this cycle */
+    uint32_t pc;        /* of its REPEAT */
     struct text state;  /* scratch */
     struct snapshot snap[PROG_MAX_DEPTH];
     uint64_t seen[PROG_MAX_DEPTH]; /* boundaries since the loop was entered */
@@ -297,13 +298,16 @@ static void observe(void *self, uint64_t now)
     unsigned d = f->depth;
     const struct thread *accel = &m->thread[THREAD_ACCEL];
     struct snapshot *s = &f->snap[d];
-    if (accel->idx[d] == 1) {
+    if (accel->depth <= d || accel->frame[d].pc != f->pc)
+        return; /* left the loop in this very cycle */
+    if (accel->idx[d] == 1 || (s->valid && accel->idx[d] < s->thread[THREAD_ACCEL].idx[d])) {
         s->valid = false;
         f->seen[d] = 0;
     }
     acct_sync(m);
     machine_state(m, &f->state);
-    if (s->valid && equal(m, s, &f->state)) {
+    bool moved = s->valid && moved_level(&s->thread[THREAD_ACCEL], accel) == (int)d;
+    if (moved && equal(m, s, &f->state)) {
         uint64_t a = periods_left(f->modulus[THREAD_ACCEL], &s->thread[THREAD_ACCEL], accel);
         uint64_t h = periods_left(f->modulus[THREAD_HOST], &s->thread[THREAD_HOST], &m->thread[THREAD_HOST]);
         uint64_t k = a < h ? a : h, c = token_periods(m, s);
@@ -329,8 +333,13 @@ void fold_boundary(struct machine *m, unsigned depth)
     const struct loop_frame *frame = &t->frame[depth];
     if (frame->trips < 4 || !f->modulus[THREAD_ACCEL][frame->pc])
         return;
+    /* Steps that take no time may pass several boundaries in a cycle. */
+    if (f->event.queued && depth >= f->depth)
+        return;
     f->depth = depth;
-    machine_post(m, &f->event, m->now, PHASE_OBSERVE);
+    f->pc = frame->pc;
+    if (!f->event.queued)
+        machine_post(m, &f->event, m->now, PHASE_OBSERVE);
 }
 
 static void find_waits(const struct machine *m, struct fold *f, enum thread_id th)

@@ -119,42 +119,10 @@ static bool control(struct machine *m, struct thread *t)
     return false;
 }
 
-void host_try(struct machine *m)
+static void complete(struct machine *m)
 {
-    struct host *h = m->host;
     struct thread *t = &m->thread[THREAD_HOST];
-    if (h->busy || t->halted)
-        return;
-    while (control(m, t))
-        ;
-    if (t->halted)
-        return;
     const struct cmd *c = &m->prog->cmds[THREAD_HOST][t->pc];
-    if (!ready(m, c)) {
-        h->waited = true;
-        return;
-    }
-    uint64_t cycles = host_cmd_cycles(m, c);
-    if (c->op == OP_WAIT) {
-        m->token[c->token] -= c->count;
-        const struct host_cfg *cfg = m->host_cfg;
-        cycles += h->waited ? cfg->irq_path_cycles + cfg->irq_entry_cycles + cfg->isr_cycles : 0;
-    }
-    host_count(m, c, cycles, c->op == OP_WAIT && h->waited);
-    h->waited = false;
-    acct_sync(m);
-    h->busy = true;
-    machine_post(m, &h->done, soc_edge(m, m->now) + cycles * m->soc_ticks, PHASE_DELIVER);
-}
-
-static void done(void *self, uint64_t now)
-{
-    struct machine *m = self;
-    struct thread *t = &m->thread[THREAD_HOST];
-    m->now = now;
-    acct_sync(m);
-    const struct cmd *c = &m->prog->cmds[THREAD_HOST][t->pc];
-    m->host->busy = false;
     switch (c->op) {
     case OP_POST: token_post(m, c->token, c->count); break;
     case OP_JOB: token_post(m, c->token, 1); break;
@@ -165,6 +133,57 @@ static void done(void *self, uint64_t now)
     default: break;
     }
     t->pc++;
+}
+
+/* True when the next command is over already. */
+static bool begin(struct machine *m)
+{
+    struct host *h = m->host;
+    struct thread *t = &m->thread[THREAD_HOST];
+    if (h->busy || t->halted)
+        return false;
+    while (control(m, t))
+        ;
+    if (t->halted)
+        return false;
+    const struct cmd *c = &m->prog->cmds[THREAD_HOST][t->pc];
+    if (!ready(m, c)) {
+        h->waited = true;
+        return false;
+    }
+    uint64_t cycles = host_cmd_cycles(m, c);
+    if (c->op == OP_WAIT) {
+        m->token[c->token] -= c->count;
+        const struct host_cfg *cfg = m->host_cfg;
+        cycles += h->waited ? cfg->irq_path_cycles + cfg->irq_entry_cycles + cfg->isr_cycles : 0;
+    }
+    host_count(m, c, cycles, c->op == OP_WAIT && h->waited);
+    h->waited = false;
+    acct_sync(m);
+    if (!cycles) {
+        complete(m);
+        return true;
+    }
+    h->busy = true;
+    machine_post(m, &h->done, soc_edge(m, m->now) + cycles * m->soc_ticks, PHASE_DELIVER);
+    return false;
+}
+
+bool host_try(struct machine *m)
+{
+    bool moved = false;
+    while (begin(m))
+        moved = true;
+    return moved;
+}
+
+static void done(void *self, uint64_t now)
+{
+    struct machine *m = self;
+    m->now = now;
+    acct_sync(m);
+    m->host->busy = false;
+    complete(m);
     machine_kick(m);
 }
 

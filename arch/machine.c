@@ -49,18 +49,15 @@ static void kick(void *self, uint64_t now)
     m->now = now;
     acct_sync(m);
     m->kicking = true;
-    bool moved = true;
-    while (moved) {
-        moved = false;
-        for (unsigned u = 0; u < N_UNITS; u++)
-            moved |= unit_try(m, u);
-    }
-    host_try(m);
+    do {
+        bool moved = true;
+        while (moved) {
+            moved = false;
+            for (unsigned u = 0; u < N_UNITS; u++)
+                moved |= unit_try(m, u);
+        }
+    } while (host_try(m) | sequencer_retry(m));
     m->kicking = false;
-    if (m->seq_blocked) {
-        m->seq_blocked = false;
-        machine_post(m, &m->seq_event, now + m->soc_ticks, PHASE_DELIVER);
-    }
     acct_update(m);
 }
 

@@ -179,6 +179,9 @@ void units_init(struct machine *m);
 
 /* ---- components ---- */
 void sequencer_tick(void *self, uint64_t now);
+/* A sequencer that was blocked goes on, in the next cycle or, when steps take no time, at once: true
+ * when it did. */
+bool sequencer_retry(struct machine *m);
 /* Where the current part of a command's L2 ring begins. */
 int64_t l2_part(const struct machine *m, const struct thread *t, const struct cmd *c);
 uint64_t engine_cycles(const struct machine *m, const struct cmd *c, uint32_t rows);
@@ -188,7 +191,8 @@ void engine_count(struct machine *m, const struct issued *is, uint64_t cycles);
 void retention_count(struct machine *m, const struct issued *is, uint64_t cycles);
 void vector_count(struct machine *m, const struct issued *is, uint64_t cycles);
 void buffers_count(struct machine *m, const struct issued *is);
-void streamer_start(struct machine *m, enum unit_id u, const struct issued *is);
+/* True when the transfer takes no time: it is over. */
+bool streamer_start(struct machine *m, enum unit_id u, const struct issued *is);
 /* Ports that ask this cycle: bank by port, mask as return value. */
 uint32_t streamer_requests(struct machine *m, uint8_t *bank);
 void streamer_grants(struct machine *m, uint32_t granted, uint32_t requested);
@@ -209,7 +213,8 @@ bool udma_room(const struct machine *m, bool tx);
 void udma_enqueue(struct machine *m, const struct cmd *c, int64_t l2, int64_t ext);
 bool udma_busy(const struct machine *m);
 uint64_t hyperram_burst_ticks(const struct machine *m, uint64_t bytes);
-void host_try(struct machine *m);
+/* True when the host did something that took no time. */
+bool host_try(struct machine *m);
 bool host_working(const struct machine *m);
 uint64_t host_cmd_cycles(const struct machine *m, const struct cmd *c);
 

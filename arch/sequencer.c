@@ -13,6 +13,8 @@ static const struct field fields[] = {
      .doc = "how much work one host job covers"},
     {F("queue_depth", FIELD_U64, queue_depth, "4"), .min = 1, .max = QUEUE_MAX, .unit = "commands",
      .doc = "commands that may wait in front of each unit"},
+    {F("step_cycles", FIELD_U64, step_cycles, "1"), .max = 64, .unit = "cycles",
+     .doc = "a command, the beginning or the end of a loop; 0: takes no time (hypothetical)"},
     {F("program_bytes", FIELD_BYTES, program_bytes, "4 KiB"), .min = 64, .max = 1 << 20,
      .doc = "program store; longer programs are fetched by the host job by job"},
     {F("clock_gating", FIELD_ENUM, clock_gating, "unit"), .names = gating_names,
@@ -90,17 +92,16 @@ static void loop_end(struct thread *t)
     t->pc++;
 }
 
-void sequencer_tick(void *self, uint64_t now)
+/* One step. False when it has to be tried again (the unit's queue is full), or at the end. */
+static bool step(struct machine *m)
 {
-    struct machine *m = self;
-    m->now = now;
     struct thread *t = &m->thread[THREAD_ACCEL];
     const struct cmd *c = &m->prog->cmds[THREAD_ACCEL][t->pc];
     switch (c->op) {
     case OP_HALT:
         t->halted = true;
         machine_kick(m);
-        return;
+        return false;
     case OP_REPEAT:
         loop_begin(t, c);
         break;
@@ -117,11 +118,39 @@ void sequencer_tick(void *self, uint64_t now)
     default:
         if (!dispatch(m, t, c)) {
             m->seq_blocked = true; /* the next kick tries again */
-            return;
+            return false;
         }
         t->pc++;
     }
-    machine_post(m, &m->seq_event, now + m->soc_ticks, PHASE_DELIVER);
+    return true;
+}
+
+bool sequencer_retry(struct machine *m)
+{
+    bool moved = false;
+    if (!m->seq_blocked)
+        return false;
+    m->seq_blocked = false;
+    if (m->sequencer->step_cycles) {
+        machine_post(m, &m->seq_event, m->now + m->soc_ticks, PHASE_DELIVER);
+        return false;
+    }
+    while (step(m))
+        moved = true;
+    return moved;
+}
+
+void sequencer_tick(void *self, uint64_t now)
+{
+    struct machine *m = self;
+    m->now = now;
+    uint64_t cycles = m->sequencer->step_cycles;
+    if (step(m) && cycles) {
+        machine_post(m, &m->seq_event, now + cycles * m->soc_ticks, PHASE_DELIVER);
+    } else if (!cycles && !m->seq_blocked) {
+        while (step(m))
+            ;
+    }
 }
 
 static bool init(struct machine *m, struct err *err)

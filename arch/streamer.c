@@ -163,7 +163,7 @@ void streamer_count(struct machine *m, enum unit_id u, const struct cmd *c)
     m->counter[m->cb.streamer + unit_stream[u]] += streamer_words(m, c);
 }
 
-void streamer_start(struct machine *m, enum unit_id u, const struct issued *is)
+bool streamer_start(struct machine *m, enum unit_id u, const struct issued *is)
 {
     struct streamer *st = m->streamer;
     const struct cmd *c = is->c;
@@ -171,15 +171,14 @@ void streamer_start(struct machine *m, enum unit_id u, const struct issued *is)
     if (c->from_state) { /* the state buffer's own port */
         uint64_t beats = div_up(bytes * 8, m->buffers->state.width_bits);
         machine_post(m, &m->unit[u].done, m->now + beats * m->soc_ticks, PHASE_DELIVER);
-        return;
+        return false;
     }
     bool write = c->op == OP_STORE || c->op == OP_RET_SAVE;
     m->traffic[c->tensor][write] += bytes;
     m->counter[m->cb.streamer + C_COMMANDS]++;
     if (m->tcdm_cfg->ideal) {
         m->counter[m->cb.streamer + unit_stream[u]] += streamer_words(m, c);
-        machine_post(m, &m->unit[u].done, m->now + m->soc_ticks, PHASE_DELIVER);
-        return;
+        return true;
     }
     struct stream *s = &st->s[unit_stream[u]];
     uint64_t idle = s->idle_since;
@@ -189,6 +188,7 @@ void streamer_start(struct machine *m, enum unit_id u, const struct issued *is)
     bool gap = idle == 0 || m->now > idle;
     s->start_at = m->now + (gap ? m->streamer_cfg->start_cycles * m->soc_ticks : 0);
     tcdm_wake(m);
+    return false;
 }
 
 static bool wants(const struct streamer *st, unsigned i, unsigned p, uint64_t now)

@@ -16,7 +16,7 @@ enum { MASTER_UDMA_TX = 2, MASTER_UDMA_RX = 3, FIRST_HWPE = 9 };
 static const struct field fields[] = {
     {F("banks", FIELD_U64, banks, "4"), .min = 1, .max = 64, .doc = "word-interleaved banks, a power of two",
      .prov = PROV_RTL, .source = "pulp_soc_defines.sv NB_L2_CHANNELS"},
-    {F("bytes", FIELD_BYTES, bytes, "512 KiB"), .min = 1024, .max = 1 << 30,
+    {F("bytes", FIELD_BYTES, bytes, "512 KiB"), .min = 1024, .max = 1ull << 44,
      .doc = "interleaved memory, all banks together", .prov = PROV_RTL,
      .source = "soc_mem_map.svh: window 0x1C010000..0x1C090000; 256 KiB are built by default"},
     {F("masters", FIELD_U64, masters, "13"), .min = 10, .max = 64, .doc = "masters of the crossbar",
@@ -25,7 +25,7 @@ static const struct field fields[] = {
      .doc = "32-bit ports of the accelerator; other than 4 is hypothetical", .prov = PROV_RTL,
      .source = "pulp_soc.sv NB_HWPE_PORTS"},
     {F("ideal", FIELD_BOOL, ideal, "false"),
-     .doc = "unlimited bandwidth: every transfer takes one cycle (hypothetical)"},
+     .doc = "operands are there when they are asked for: transfers take no time (hypothetical)"},
     {0},
 };
 #undef F
@@ -142,6 +142,8 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     const struct tcdm_cfg *c = m->tcdm_cfg;
     const uint64_t *stream = &m->counter[m->cb.streamer], *udma = &m->counter[m->cb.udma];
     uint64_t writes = stream[2] + udma[0] / 4, reads = stream[0] + stream[1] + udma[1] / 4;
+    if (c->ideal)
+        return; /* what does not exist has no price */
     struct cost_item *it = cost_add(sink, "tcdm", "sram", c->banks);
     cost_param(it, "capacity_bytes", (double)(c->bytes / c->banks));
     cost_param(it, "width_bits", 32);

@@ -179,7 +179,8 @@ static void start(struct machine *m, enum unit_id id, const struct issued *is)
     u->blocked = -1;
     if (is_stream(is->c)) {
         buffers_count(m, is);
-        streamer_start(m, id, is);
+        if (streamer_start(m, id, is))
+            unit_complete(m, id, 0);
         return;
     }
     u->active = true;

@@ -42,6 +42,7 @@ struct rs_result {
     struct arena arena;
     rs_summary summary;
     struct hash128 key;
+    bool as_scalesim; /* ideal memory and serial tiles: comparable with SCALE-Sim */
     const char *arch_name, *work_name, *tech_name;
     rs_amount *causes, *traffic;
     rs_component *components;

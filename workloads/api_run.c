@@ -87,6 +87,8 @@ static bool measure(struct rs_result *r, const struct rs_design *d, const rs_opt
     if (err_any(err))
         return false;
     s->method = options->method;
+    r->as_scalesim = d->work->kind == WORK_GEMM && m->tcdm_cfg->ideal && m->buffers->ideal &&
+                     m->engine->style == ENGINE_SYSTOLIC && m->engine->fill_drain == FILL_SERIAL;
     s->macs = m->macs;
     s->macs_issued = m->macs_issued;
     s->peak_macs_per_cycle = m->geom.macs_per_cycle;

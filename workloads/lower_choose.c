@@ -63,6 +63,8 @@ static bool lower_scope(struct program *p, const struct arch *a, const struct wo
 {
     bool fixed = w->map.token_block != FIELD_AUTO || w->phase == PHASE_DECODE;
     uint64_t most = w->phase == PHASE_DECODE ? w->batch : fixed ? w->map.token_block : 64;
+    if (w->kind == WORK_GEMM && !fixed && ARCH_CFG(a, buffers)->ideal)
+        most = gemm_rows(w); /* buffers without a price take all of it */
     for (uint64_t T = most; T; T /= 2) {
         struct err local = {0};
         bool ok = lower_one(p, a, w, scope, T, style, &local), last = T <= least || fixed;

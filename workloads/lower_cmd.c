@@ -28,7 +28,7 @@ struct cmd *emit_load(struct lower *l, enum ring_id ring, struct where w, uint64
     c->rows = (uint32_t)rows;
     c->row_bytes = (uint32_t)row_bytes;
     c->row_stride = (int64_t)pitch;
-    if (pitch == row_bytes && rows > 1) { /* one line */
+    if (pitch == row_bytes && rows > 1 && rows * row_bytes <= UINT32_MAX) { /* one line */
         c->rows = 1;
         c->row_bytes = (uint32_t)(rows * row_bytes);
     }
@@ -46,7 +46,7 @@ struct cmd *emit_store(struct lower *l, struct where w, uint64_t rows, uint64_t 
     c->rows = (uint32_t)rows;
     c->row_bytes = (uint32_t)row_bytes;
     c->row_stride = (int64_t)pitch;
-    if (pitch == row_bytes && rows > 1) {
+    if (pitch == row_bytes && rows > 1 && rows * row_bytes <= UINT32_MAX) {
         c->rows = 1;
         c->row_bytes = (uint32_t)(rows * row_bytes);
     }
