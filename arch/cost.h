@@ -41,6 +41,9 @@ struct tech; /* a loaded technology file, immutable */
  * formulas, a source on each number). Lives in `a`. NULL on error. */
 struct tech *tech_decode(struct arena *a, const struct ynode *root, struct err *err);
 const char *tech_name(const struct tech *t);
+/* The tree as loaded, merged with its base; name of coefficient i, NULL past the last. */
+const struct ynode *tech_root(const struct tech *t);
+const char *tech_coefficient(const struct tech *t, size_t i);
 /* Canonical text: sorted keys, for hashing and storing. */
 void tech_emit(const struct tech *t, struct text *out);
 /* JSON Schema of a technology file; `explain` lines. */

@@ -149,6 +149,20 @@ const rs_home *rs_result_homes(const rs_result *r, size_t *n);
 const char *const *rs_result_hypothetical(const rs_result *r, size_t *n);
 /* Warnings and decisions worth showing (mapping chosen, clock above fmax). */
 const char *const *rs_result_notes(const rs_result *r, size_t *n);
+/* What the prices follow from, as text: blocks with parameters and counts. For
+ * rs_reprice; lives as long as the result. */
+const char *rs_result_counts(const rs_result *r);
+/* A technology alone: a design without architecture and workload. Errors: 66, 78. */
+rs_design *rs_tech_load(const char *path, const char *const *sets, size_t n_sets, rs_err *err);
+/* Name of coefficient i, NULL past the last. */
+const char *rs_tech_coefficient(const rs_design *tech, size_t i);
+/* The same technology with the value of one coefficient multiplied. */
+rs_design *rs_tech_scaled(const rs_design *tech, const char *coefficient, double factor, rs_err *err);
+/* Prices of an earlier run by another technology: components, actions, energy,
+ * area and fmax of the result are filled, with a note when the clock is above
+ * fmax. `cycles` and `soc_hz` are the run's. Errors: 65 (text is not ours), 78. */
+rs_result *rs_reprice(const char *counts, uint64_t cycles, uint64_t soc_hz, const rs_design *tech,
+                      rs_err *err);
 /* The --json object. Heap string that the caller frees. */
 char *rs_result_json(const rs_result *r);
 
@@ -213,10 +227,15 @@ bool rs_db_flush(rs_db *db, rs_err *err);
 bool rs_db_merge(const char *out_path, const char *const *in_paths, size_t n, rs_err *err);
 
 /* Result table of a query as text in format "table", "csv" or "json". Heap
- * string. `name_or_sql`: a canned name, or SQL beginning with SELECT/WITH.
- * tech_path re-prices stored counts (NULL: as stored). */
+ * string. `name_or_sql`: a canned name, or SQL beginning with SELECT/WITH. */
 char *rs_db_query(rs_db *db, const char *name_or_sql, const char *format, const char *objectives,
                   rs_err *err);
+/* From now on all points of this connection show prices by `tech`, computed
+ * from stored counts; nothing is written to the file. Errors: 65, 74, 78. */
+bool rs_db_reprice(rs_db *db, const rs_design *tech, rs_err *err);
+/* How far the summed energy and area of all points move when one coefficient of
+ * `tech` is changed by 20 % either way, largest first. Text as rs_db_query. */
+char *rs_db_sensitivity(rs_db *db, const rs_design *tech, const char *format, rs_err *err);
 /* Canned queries: "name\tdescription\n" lines. */
 const char *rs_query_list(void);
 const char *rs_plot_list(void);

@@ -27,6 +27,8 @@ const struct canned canned_queries[] = {
     {"actions", "counts and energy of each action of each component",
      "SELECT " JOB ", component, action, count, unit, priced, energy_fj, tech FROM v_energy"
      " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, tech_hash, key, ord"},
+    {"sensitivity", "how far energy, area and fmax move when one coefficient changes by 20 % (--tech FILE)",
+     NULL},
     {"area", "area of each component, once per architecture",
      "SELECT arch, array, component, class, max(area_um2) AS area_um2, max(area_percent) AS percent, tech"
      " FROM v_component GROUP BY arch_hash, tech_hash, ord, component"

@@ -30,6 +30,7 @@ const struct db_table_def db_tables[DB_N_TABLES] = {
     [DB_TRAFFIC] = {"traffic", 2, DB_OF_POINT, {"key", "ord", "interface", "bytes"}},
     [DB_LAYER] = {"layer", 2, DB_OF_POINT, {"key", "ord", "layer", "layer_index", "cycles"}},
     [DB_HOME] = {"home", 2, DB_OF_POINT, {"key", "ord", "tensor", "home", "bytes"}},
+    [DB_COUNTS] = {"counts", 1, DB_OF_POINT, {"key", "text"}},
     [DB_FAILURE] = {"failure", 2, DB_ALONE,
                     {"key", "tech_hash", "arch_hash", "work_hash", "method", "has_values",
                      "model_version", "arch", "work", "tech", "form", "phase", "seq", "chunk", "code",
@@ -185,7 +186,7 @@ bool db_point_done(struct rs_db *db, rs_err *err)
     return true;
 }
 
-static bool prepare_table(struct rs_db *db, enum db_table t, rs_err *err)
+bool db_prepare_table(struct rs_db *db, enum db_table t, rs_err *err)
 {
     const struct db_table_def *def = &db_tables[t];
     struct text insert = {0}, match = {0};
@@ -312,7 +313,7 @@ static bool create_or_check(struct rs_db *db, rs_err *err)
 static bool prepare_all(struct rs_db *db, rs_err *err)
 {
     for (enum db_table t = 0; t < DB_N_TABLES; t++) {
-        if (!prepare_table(db, t, err))
+        if (!db_prepare_table(db, t, err))
             return false;
     }
     db->drop_failure = db_prepare(db, "DELETE FROM failure WHERE key=?1 AND tech_hash=?2", "write", err);

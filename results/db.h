@@ -9,7 +9,7 @@
 
 enum {
     DB_APPLICATION_ID = 0x52745331, /* "RtS1" */
-    DB_USER_VERSION = 1,
+    DB_USER_VERSION = 2,
     DB_COMMIT_ROWS = 1000, /* points a transaction at most */
     DB_COMMIT_MS = 1000,   /* age of a transaction at most */
     DB_BUSY_MS = 5000,
@@ -20,7 +20,7 @@ extern const char results_schema_sql[], results_views_sql[];
 
 enum db_table {
     DB_CONFIG, DB_SETTING, DB_POINT, DB_PRICE, DB_COMPONENT, DB_ACTION, DB_NOTE, DB_BREAKDOWN,
-    DB_TRAFFIC, DB_LAYER, DB_HOME, DB_FAILURE, DB_SWEEP, DB_SWEEP_POINT, DB_N_TABLES
+    DB_TRAFFIC, DB_LAYER, DB_HOME, DB_COUNTS, DB_FAILURE, DB_SWEEP, DB_SWEEP_POINT, DB_N_TABLES
 };
 
 /* How rows of a table hang together: rows with the same parent come from one
@@ -76,6 +76,11 @@ bool db_begin(struct rs_db *db, rs_err *err); /* no-op inside a transaction */
 bool db_point_done(struct rs_db *db, rs_err *err); /* counts a stored point; commits when it is time */
 /* Inserts, or checks that the row that is there is the same. */
 bool db_put_row(struct rs_db *db, enum db_table t, const struct db_row *row, bool *inserted, rs_err *err);
+/* Statements that insert into table t and compare with it. */
+bool db_prepare_table(struct rs_db *db, enum db_table t, rs_err *err);
+/* The rows of a price: price, component, action (store.c). */
+bool db_put_prices(struct rs_db *db, const uint8_t key[16], const rs_design *tech, const rs_result *r,
+                   rs_err *err);
 /* Checks application_id and user_version of `schema` ("main", "src"). */
 bool db_check_format(struct rs_db *db, const char *schema, const char *path, rs_err *err);
 /* "mode=rw" or "mode=ro": how to open a database that is only read. */

@@ -129,6 +129,12 @@ CREATE TABLE home(
   bytes INTEGER NOT NULL,
   PRIMARY KEY(key, ord)) STRICT, WITHOUT ROWID;
 
+-- What prices follow from: blocks with their parameters and counts, a line each.
+CREATE TABLE counts(
+  key BLOB NOT NULL,
+  text TEXT NOT NULL,
+  PRIMARY KEY(key)) STRICT, WITHOUT ROWID;
+
 -- Points that could not run, with the error's code and text.
 CREATE TABLE failure(
   key BLOB NOT NULL CHECK(length(key) = 16),

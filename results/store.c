@@ -280,6 +280,12 @@ static bool put_priced(struct rs_db *db, const struct ident *id, const rs_result
         if (!db_put_row(db, DB_COMPONENT, &row, NULL, err))
             return false;
     }
+    return put_actions(db, id, r, err);
+}
+
+static bool put_notes(struct rs_db *db, const struct ident *id, const rs_result *r, rs_err *err)
+{
+    size_t n;
     const char *const *notes = rs_result_notes(r, &n);
     for (size_t i = 0; i < n; i++) {
         struct db_row row = child(id, true, i);
@@ -287,7 +293,24 @@ static bool put_priced(struct rs_db *db, const struct ident *id, const rs_result
         if (!db_put_row(db, DB_NOTE, &row, NULL, err))
             return false;
     }
-    return put_actions(db, id, r, err);
+    return true;
+}
+
+static bool put_counts(struct rs_db *db, const struct ident *id, const rs_result *r, rs_err *err)
+{
+    struct db_row row = {0};
+    row_hash(&row, id->key);
+    row_text(&row, rs_result_counts(r));
+    return db_put_row(db, DB_COUNTS, &row, NULL, err);
+}
+
+bool db_put_prices(struct rs_db *db, const uint8_t key[16], const rs_design *tech, const rs_result *r,
+                   rs_err *err)
+{
+    struct ident id = {.tech_name = rs_design_name(tech, "tech")};
+    memcpy(id.key, key, sizeof id.key);
+    rs_design_part_hash(tech, "tech", id.tech);
+    return put_price(db, &id, r, err) && put_priced(db, &id, r, err);
 }
 
 static bool put_children(struct rs_db *db, const struct ident *id, const rs_result *r, rs_err *err)
@@ -298,7 +321,7 @@ static bool put_children(struct rs_db *db, const struct ident *id, const rs_resu
         return false;
     a = rs_result_traffic(r, &n);
     return put_amounts(db, DB_TRAFFIC, id, a, n, err) && put_layers(db, id, r, err) &&
-           put_priced(db, id, r, err);
+           put_counts(db, id, r, err) && put_priced(db, id, r, err) && put_notes(db, id, r, err);
 }
 
 static bool step_done(struct rs_db *db, sqlite3_stmt *st, rs_err *err)

@@ -408,4 +408,35 @@ const char *const *rs_result_notes(const rs_result *r, size_t *n)
     return r->notes;
 }
 
+const char *rs_result_counts(const rs_result *r)
+{
+    (void)r;
+    return "";
+}
+/* Nothing here prices again. */
+rs_result *rs_reprice(const char *counts, uint64_t cycles, uint64_t soc_hz, const rs_design *tech,
+                      rs_err *err)
+{
+    (void)counts;
+    (void)cycles;
+    (void)soc_hz;
+    (void)tech;
+    rs_err_add(err, 70, "no prices in the fake simulator");
+    return NULL;
+}
+rs_design *rs_tech_scaled(const rs_design *tech, const char *coefficient, double factor, rs_err *err)
+{
+    (void)tech;
+    (void)coefficient;
+    (void)factor;
+    rs_err_add(err, 70, "no technology in the fake simulator");
+    return NULL;
+}
+const char *rs_tech_coefficient(const rs_design *tech, size_t i)
+{
+    (void)tech;
+    (void)i;
+    return NULL;
+}
+
 #endif

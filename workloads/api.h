@@ -3,7 +3,7 @@
 #define WORKLOADS_API_H
 
 #include "arch/arch.h"
-#include "arch/cost.h"
+#include "arch/result.h"
 #include "arch/program.h"
 #include "base/hash.h"
 #include "include/retsim.h"
@@ -38,12 +38,16 @@ struct rs_design {
     const struct tech *tech;
 };
 
+/* Time, rates and shares that follow from counts (api_run.c). */
+void result_derive(rs_summary *s);
+
 struct rs_result {
     struct arena arena;
     rs_summary summary;
     struct hash128 key;
     bool as_scalesim; /* ideal memory and serial tiles: comparable with SCALE-Sim */
     const char *arch_name, *work_name, *tech_name;
+    const char *counts; /* what prices follow from, as text */
     rs_amount *causes, *traffic;
     rs_component *components;
     rs_action *actions;
@@ -56,11 +60,22 @@ struct rs_result {
 /* A path as written in the file `from`: relative to its directory. */
 const char *path_beside(struct arena *a, const char *from, const char *path);
 
-struct machine;
+/* What a run is priced by: blocks with their counts, and counters without a price. */
+struct account {
+    struct cost_sink sink;
+    const struct counter_info *info;
+    const uint64_t *counter;
+    unsigned n_counters;
+};
+/* One line an item or counter, tabs between fields (api_reprice.c). */
+const char *account_text(struct arena *a, const struct account *acc);
+/* Components, actions, energy, area, fmax of r by the technology (api_price.c). */
+bool account_price(struct rs_result *r, const struct account *acc, const struct tech *tech, struct err *err);
+
 /* Fills everything of `r` that follows from a finished machine: causes, traffic,
  * layers, homes (api_result.c). */
 void result_timing(struct rs_result *r, const struct machine *m, uint64_t cycles);
-/* Prices the machine: components, actions, energy, area, fmax (api_price.c). */
+/* Prices the machine and keeps its account as text (api_price.c). */
 bool result_price(struct rs_result *r, const struct machine *m, const struct tech *tech, struct err *err);
 __attribute__((format(printf, 2, 3))) void result_note(struct rs_result *r, const char *fmt, ...);
 

@@ -206,6 +206,42 @@ rs_design *rs_design_load(const char *arch_path, const char *work_path, const ch
     return NULL;
 }
 
+rs_design *rs_tech_load(const char *path, const char *const *sets, size_t n_sets, rs_err *err)
+{
+    struct rs_design *d = create();
+    d->tech_given = true;
+    d->tech_path = arena_strdup(&d->arena, path);
+    if (load_tech(d, sets, n_sets, rs_err_inner(err)))
+        return d;
+    rs_design_destroy(d);
+    return NULL;
+}
+
+const char *rs_tech_coefficient(const rs_design *tech, size_t i)
+{
+    return tech_coefficient(tech->tech, i);
+}
+
+rs_design *rs_tech_scaled(const rs_design *tech, const char *coefficient, double factor, rs_err *err)
+{
+    static const bool tech_only[N_PARTS] = {[PART_TECH] = true};
+    struct err *e = rs_err_inner(err);
+    const struct ynode *root = tech_root(tech->tech);
+    const struct ynode *c = yaml_get(yaml_get(root, "coefficients"), coefficient), *v = yaml_get(c, "value");
+    if (!v) {
+        err_add(e, ERR_USAGE, NULL, "the technology has no coefficient `%s`", coefficient);
+        return NULL;
+    }
+    struct rs_design *d = create();
+    d->tree[PART_TECH] = copy_tree(&d->arena, root);
+    const char *set = arena_printf(&d->arena, "tech.coefficients.%s.value=(%s) * %.17g", coefficient,
+                                   v->text, factor);
+    if (apply_sets(d, &set, 1, tech_only, e) && decode_tech(d, e))
+        return d;
+    rs_design_destroy(d);
+    return NULL;
+}
+
 static bool decode_changed(struct rs_design *d, const bool *changed, struct err *err)
 {
     bool ok = !changed[PART_ARCH] || decode_arch(d, err);

@@ -97,10 +97,10 @@ static bool add_item(struct bill *b, const struct tech *tech, const struct cost_
 }
 
 /* Counters that the technology has no price for, each beside its component. */
-static void add_counters(struct bill *b, const struct machine *m)
+static void add_counters(struct bill *b, const struct account *acc)
 {
-    for (unsigned i = 0; i < m->n_counters; i++) {
-        const struct counter_info *info = &m->info[i];
+    for (unsigned i = 0; i < acc->n_counters; i++) {
+        const struct counter_info *info = &acc->info[i];
         size_t c = find_component(b, info->component, info->component), n = b->r->n_actions;
         const char *component = b->r->components[c].name;
         bool known = false;
@@ -108,7 +108,7 @@ static void add_counters(struct bill *b, const struct machine *m)
             known |= strcmp(b->r->actions[k].component, component) == 0 &&
                      strcmp(b->r->actions[k].action, info->action) == 0;
         if (!known)
-            find_action(b, component, info->action, info->unit, RS_ONCHIP)->count = m->counter[i];
+            find_action(b, component, info->action, info->unit, RS_ONCHIP)->count = acc->counter[i];
     }
 }
 
@@ -138,20 +138,29 @@ static void set_fmax(struct bill *b)
                     b->path_component, b->path);
 }
 
-bool result_price(struct rs_result *r, const struct machine *m, const struct tech *tech, struct err *err)
+bool account_price(struct rs_result *r, const struct account *acc, const struct tech *tech, struct err *err)
 {
-    struct cost_sink sink = {.total_cycles = r->summary.cycles};
     struct bill b = {.r = r};
+    const struct cost_sink *sink = &acc->sink;
     bool ok = true;
-    machine_cost(m, &sink);
-    r->components = ARENA_NEW(&r->arena, rs_component, sink.n + m->n_counters);
-    r->actions = ARENA_NEW(&r->arena, rs_action, (size_t)sink.n * (COST_MAX_ACTIONS + 2) + m->n_counters);
-    for (unsigned i = 0; i < sink.n && ok; i++)
-        ok = add_item(&b, tech, &sink.items[i], err);
-    add_counters(&b, m);
+    r->components = ARENA_NEW(&r->arena, rs_component, sink->n + acc->n_counters);
+    r->actions = ARENA_NEW(&r->arena, rs_action, (size_t)sink->n * (COST_MAX_ACTIONS + 2) + acc->n_counters);
+    for (unsigned i = 0; i < sink->n && ok; i++)
+        ok = add_item(&b, tech, &sink->items[i], err);
+    add_counters(&b, acc);
     group_actions(r);
     set_fmax(&b);
     r->summary.energy_rel_err = r->summary.energy_fj ? sqrt(b.variance) / (double)r->summary.energy_fj : 0;
-    cost_sink_finish(&sink);
+    return ok;
+}
+
+bool result_price(struct rs_result *r, const struct machine *m, const struct tech *tech, struct err *err)
+{
+    struct account acc = {.sink.total_cycles = r->summary.cycles, .info = m->info, .counter = m->counter,
+                          .n_counters = m->n_counters};
+    machine_cost(m, &acc.sink);
+    r->counts = account_text(&r->arena, &acc);
+    bool ok = account_price(r, &acc, tech, err);
+    cost_sink_finish(&acc.sink);
     return ok;
 }

@@ -52,8 +52,7 @@ static void add_decisions(struct rs_result *r, const struct rs_design *d, const 
     }
 }
 
-/* Time, rates and shares that follow from counts. */
-static void derive(rs_summary *s)
+void result_derive(rs_summary *s)
 {
     double cycles = (double)s->cycles;
     s->time_ns = cycles * 1e9 / (double)s->soc_hz;
@@ -98,7 +97,7 @@ static bool measure(struct rs_result *r, const struct rs_design *d, const rs_opt
     add_decisions(r, d, m->prog);
     if (!result_price(r, m, d->tech, err))
         return false;
-    derive(s);
+    result_derive(s);
     return true;
 }
 
@@ -154,6 +153,11 @@ char *rs_lower(const rs_design *design, rs_err *err)
         text_finish(&t);
     program_finish(&p);
     return t.s;
+}
+
+const char *rs_result_counts(const rs_result *r)
+{
+    return r->counts;
 }
 
 const rs_summary *rs_result_summary(const rs_result *r)

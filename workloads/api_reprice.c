@@ -1,0 +1,138 @@
+/* Prices without a simulation: the account of a run as text, and back. */
+#include "workloads/api.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* item    component class instances clocked total path n_params {name value} {action count}
+ * counter component action unit count */
+static void item_text(const struct cost_item *it, struct text *out)
+{
+    text_printf(out, "item\t%s\t%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%s\t%u", it->component, it->cls,
+                it->instances, it->clocked_cycles, it->total_cycles, it->path ? it->path : "-", it->n_params);
+    for (unsigned i = 0; i < it->n_params; i++)
+        text_printf(out, "\t%s\t%.17g", it->params[i].name, it->params[i].value);
+    for (unsigned i = 0; i < it->n_actions; i++)
+        text_printf(out, "\t%s\t%" PRIu64, it->actions[i].name, it->actions[i].count);
+    text_add(out, "\n");
+}
+
+const char *account_text(struct arena *a, const struct account *acc)
+{
+    struct text t = {0};
+    text_add(&t, "");
+    for (unsigned i = 0; i < acc->sink.n; i++)
+        item_text(&acc->sink.items[i], &t);
+    for (unsigned i = 0; i < acc->n_counters; i++)
+        text_printf(&t, "counter\t%s\t%s\t%s\t%" PRIu64 "\n", acc->info[i].component, acc->info[i].action,
+                    acc->info[i].unit, acc->counter[i]);
+    const char *s = arena_strdup(a, t.s);
+    text_finish(&t);
+    return s;
+}
+
+enum { MAX_FIELDS = 8 + 2 * (COST_MAX_PARAMS + COST_MAX_ACTIONS) };
+
+/* Cuts a line at its tabs, in place; 0 when there are too many fields. */
+static unsigned cut(char *line, char *field[MAX_FIELDS])
+{
+    unsigned n = 0;
+    for (char *p = line; p; n++) {
+        if (n == MAX_FIELDS)
+            return 0;
+        field[n] = p;
+        p = strchr(p, '\t');
+        if (p)
+            *p++ = 0;
+    }
+    return n;
+}
+
+static bool number(const char *s, uint64_t *out)
+{
+    char *end;
+    *out = strtoull(s, &end, 10);
+    return *s >= '0' && *s <= '9' && *end == 0;
+}
+
+static bool parse_item(struct account *acc, char *const *f, unsigned n)
+{
+    uint64_t instances, n_params;
+    if (n < 8 || n % 2 || !number(f[3], &instances) || !number(f[7], &n_params))
+        return false;
+    struct cost_item *it = cost_add(&acc->sink, f[1], f[2], instances);
+    it->path = strcmp(f[6], "-") ? f[6] : NULL;
+    if (!number(f[4], &it->clocked_cycles) || !number(f[5], &it->total_cycles))
+        return false;
+    if (n_params > COST_MAX_PARAMS || 8 + 2 * n_params > n || (n - 8) / 2 - n_params > COST_MAX_ACTIONS)
+        return false;
+    unsigned at = 8;
+    for (uint64_t i = 0; i < n_params; i++, at += 2)
+        cost_param(it, f[at], strtod(f[at + 1], NULL));
+    for (; at < n; at += 2) {
+        uint64_t count;
+        if (!number(f[at + 1], &count))
+            return false;
+        cost_count(it, f[at], count);
+    }
+    return true;
+}
+
+struct parsed {
+    struct account acc;
+    struct counter_info *info;
+    uint64_t *counter;
+};
+
+static bool parse_counter(struct parsed *p, char *const *f, unsigned n)
+{
+    if (n != 5 || p->acc.n_counters == MAX_COUNTERS || !number(f[4], &p->counter[p->acc.n_counters]))
+        return false;
+    p->info[p->acc.n_counters++] = (struct counter_info){f[1], f[2], f[3]};
+    return true;
+}
+
+static bool parse(struct arena *a, const char *counts, struct parsed *p)
+{
+    p->info = ARENA_NEW(a, struct counter_info, MAX_COUNTERS);
+    p->counter = ARENA_NEW(a, uint64_t, MAX_COUNTERS);
+    p->acc.info = p->info;
+    p->acc.counter = p->counter;
+    for (char *line = arena_strdup(a, counts), *next; *line; line = next) {
+        char *f[MAX_FIELDS];
+        next = strchr(line, '\n');
+        if (!next)
+            return false;
+        *next++ = 0;
+        unsigned n = cut(line, f);
+        bool ok = n && !strcmp(f[0], "item") ? parse_item(&p->acc, f, n)
+                  : n && !strcmp(f[0], "counter") && parse_counter(p, f, n);
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+rs_result *rs_reprice(const char *counts, uint64_t cycles, uint64_t soc_hz, const rs_design *tech,
+                      rs_err *err)
+{
+    struct err *e = rs_err_inner(err);
+    struct parsed p = {0};
+    struct rs_result *r = xrealloc(NULL, 1, sizeof *r);
+    memset(r, 0, sizeof *r);
+    r->summary.cycles = cycles;
+    r->summary.soc_hz = soc_hz;
+    r->tech_name = arena_strdup(&r->arena, tech_name(tech->tech));
+    bool ok = parse(&r->arena, counts, &p) && soc_hz;
+    if (!ok)
+        err_add(e, ERR_DATA, NULL, "the stored counts of a point cannot be read");
+    ok = ok && account_price(r, &p.acc, tech->tech, e);
+    cost_sink_finish(&p.acc.sink);
+    if (ok) {
+        result_derive(&r->summary);
+        return r;
+    }
+    rs_result_destroy(r);
+    return NULL;
+}
