@@ -2,24 +2,20 @@
 
 #include <string.h>
 
-enum { PACKET_FIFO_DEPTH = 2 }; /* i_misaligned_fifo of a decoupled source */
-
 void hwpe_source_init(struct hwpe_source *s, const struct hwpe_pattern *pattern, unsigned n_ports,
                       bool decoupled, unsigned fifo_depth)
 {
     memset(s, 0, sizeof *s);
     hwpe_addrgen_init(&s->gen, pattern, n_ports, false, !decoupled);
-    s->n_ports = (uint8_t)n_ports;
-    s->ports = (uint16_t)((1u << n_ports) - 1);
+    hwpe_load_init(&s->lanes, n_ports, fifo_depth);
     s->decoupled = decoupled;
-    s->fifo_depth = (uint8_t)fifo_depth;
     s->none_yet = 1;
 }
 
 void hwpe_source_start(struct hwpe_source *s, const struct hwpe_pattern *pattern)
 {
     if (s->state == HWPE_IDLE)
-        hwpe_addrgen_init(&s->gen, pattern, s->n_ports, false, !s->decoupled);
+        hwpe_addrgen_init(&s->gen, pattern, s->lanes.n_ports, false, !s->decoupled);
     s->start = 1;
 }
 
@@ -35,29 +31,13 @@ static bool swallows(const struct hwpe_source *s)
     return hwpe_addrgen_first(&s->gen) && !s->gen.last_packet;
 }
 
-/* Ports whose load FIFO has a word. */
-static unsigned data_ready(const struct hwpe_source *s)
-{
-    unsigned set = 0;
-    for (unsigned p = 0, bit = 1; p < s->n_ports; p++, bit <<= 1)
-        set |= s->n_data[p] ? bit : 0;
-    return set;
-}
-
-/* Words at the stream side when the stream side takes those in `ready`. */
-static unsigned words_valid(const struct hwpe_source *s, unsigned ready)
-{
-    unsigned fresh = s->fifo_depth ? data_ready(s) & ready : s->answered;
-    return fresh | s->late_out;
-}
-
 bool hwpe_source_valid(const struct hwpe_source *s)
 {
     if (swallows(s))
         return false;
     if (s->decoupled)
-        return s->packets > 0;
-    return words_valid(s, s->ports) == s->ports;
+        return s->lanes.packets > 0;
+    return hwpe_load_words(&s->lanes, s->lanes.ports) == s->lanes.ports;
 }
 
 /* Ports on which the streamer itself wants to send the current address. */
@@ -65,87 +45,28 @@ static unsigned core_request(const struct hwpe_source *s, bool ready)
 {
     if (s->state != HWPE_WORKING || !ready || s->kill)
         return 0;
-    return s->ports & ~(unsigned)s->sent;
+    return s->lanes.ports & ~(unsigned)s->lanes.sent;
+}
+
+static void offered_addresses(const struct hwpe_source *s, uint32_t addr[])
+{
+    for (unsigned p = 0; p < s->lanes.n_ports; p++)
+        addr[p] = hwpe_addrgen_addr(&s->gen) + 4 * p;
 }
 
 unsigned hwpe_source_request(const struct hwpe_source *s, bool ready, uint32_t addr[])
 {
-    unsigned request = 0;
-    if (!s->fifo_depth) {
-        for (unsigned p = 0; p < s->n_ports; p++)
-            addr[p] = hwpe_addrgen_addr(&s->gen) + 4 * p;
-        return core_request(s, ready);
-    }
-    for (unsigned p = 0, bit = 1; p < s->n_ports; p++, bit <<= 1) {
-        addr[p] = s->fifo[p].addr[0];
-        request |= s->n_addr[p] && s->n_data[p] < s->fifo_depth ? bit : 0;
-    }
-    return request;
-}
-
-/* Ports on which an address that the streamer offers is taken in this cycle. */
-static unsigned core_grants(const struct hwpe_source *s, unsigned grants)
-{
-    unsigned room = 0;
-    if (!s->fifo_depth)
-        return grants;
-    for (unsigned p = 0, bit = 1; p < s->n_ports; p++, bit <<= 1)
-        room |= s->n_addr[p] < s->fifo_depth ? bit : 0;
-    return room;
-}
-
-static void queue_step(struct hwpe_fifo *fifo, uint8_t *n, bool pop, bool push, uint32_t addr)
-{
-    if (pop) {
-        memmove(fifo->addr, fifo->addr + 1, (*n - 1u) * sizeof *fifo->addr);
-        fifo->addr[--*n] = 0;
-    }
-    if (push)
-        fifo->addr[(*n)++] = addr;
-}
-
-/* Load FIFO of every port: addresses out, responses in, words to `taken` ports. */
-static void load_fifos_step(struct hwpe_source *s, unsigned pushed, unsigned grants, unsigned taken)
-{
-    uint32_t addr = hwpe_addrgen_addr(&s->gen);
-    for (unsigned p = 0; p < s->n_ports; p++) {
-        unsigned bit = 1u << p;
-        bool room = s->n_data[p] < s->fifo_depth;
-        bool arrives = (s->answered | s->late_in) & bit;
-        bool leaves = taken & bit && s->n_data[p] > 0;
-        queue_step(&s->fifo[p], &s->n_addr[p], grants & bit, pushed & bit, addr + 4 * p);
-        if (arrives && !room)
-            s->late_in |= (uint16_t)bit;
-        else
-            s->late_in &= (uint16_t)~bit;
-        s->n_data[p] = (uint8_t)(s->n_data[p] + (arrives && room) - leaves);
-    }
-}
-
-/* Joins the words into packets. Returns the ports whose word is taken. */
-static unsigned join_step(struct hwpe_source *s, bool packet_leaves)
-{
-    bool room = s->packets < PACKET_FIFO_DEPTH;
-    unsigned ready = room ? s->ports & ~(unsigned)s->joined : 0;
-    unsigned valid = words_valid(s, ready);
-    bool complete = (valid | s->joined) == s->ports;
-
-    s->joined = (uint16_t)(complete ? 0 : s->joined | valid);
-    s->packets = (uint8_t)(s->packets - packet_leaves + (complete && room));
-    return ready;
+    if (!s->lanes.depth)
+        offered_addresses(s, addr);
+    for (unsigned p = 0; s->lanes.depth && p < s->lanes.n_ports; p++)
+        addr[p] = hwpe_fifo_addr(&s->lanes.fifo, p);
+    return hwpe_load_request(&s->lanes, core_request(s, ready));
 }
 
 static void count_line_word(struct hwpe_source *s)
 {
     if (s->gen.misaligned)
         s->line_word = s->line_word == s->gen.pattern.line_length ? 0 : (uint16_t)(s->line_word + 1);
-}
-
-/* Words that arrive while the stream does not take them are kept, one a port. */
-static void keep_late_words(struct hwpe_source *s, unsigned ready)
-{
-    unsigned fresh = s->fifo_depth ? data_ready(s) & ready : s->answered;
-    s->late_out = (uint16_t)((s->late_out | fresh) & ~ready);
 }
 
 /* DECOUPLED=1: drains after the last address, done with the last packet. */
@@ -198,26 +119,23 @@ static bool direct_control(struct hwpe_source *s, bool granted, bool ready)
 
 bool hwpe_source_step(struct hwpe_source *s, bool ready, unsigned grants)
 {
+    struct hwpe_load *l = &s->lanes;
     bool swallow = swallows(s), handshake = hwpe_source_valid(s) && ready;
-    unsigned request = core_request(s, ready), room = core_grants(s, grants) | s->sent;
-    bool working = s->state == HWPE_WORKING && ready, granted = (room & s->ports) == s->ports;
+    unsigned request = core_request(s, ready), room = hwpe_load_room(l, grants) | l->sent;
+    bool working = s->state == HWPE_WORKING && ready, granted = (room & l->ports) == l->ports;
     bool started = s->state == HWPE_IDLE && s->start;
-    unsigned taken;
+    uint32_t addr[HWPE_MAX_PORTS];
+    unsigned take = ready || swallow ? l->ports : 0;
 
     if (s->decoupled) {
-        bool leaves = s->packets > 0 && (ready || swallow);
-        taken = join_step(s, leaves);
+        bool leaves = l->packets > 0 && (ready || swallow);
+        hwpe_load_join(l, l->ports, leaves, &take);
         if (leaves)
             count_line_word(s);
-    } else {
-        taken = ready || swallow ? s->ports : 0;
+        l->sent = (uint16_t)(!working ? l->sent : granted ? 0 : room & l->ports);
     }
-    keep_late_words(s, taken);
-    if (s->fifo_depth)
-        load_fifos_step(s, request & room, grants, taken);
-    if (s->decoupled)
-        s->sent = (uint16_t)(!working ? s->sent : granted ? 0 : room & s->ports);
-    s->answered = (uint16_t)grants;
+    offered_addresses(s, addr);
+    hwpe_load_step(l, request & room, addr, grants, take);
     s->done = s->decoupled ? decoupled_control(s, working && granted, handshake)
                            : direct_control(s, granted, ready);
     if (s->done)
@@ -230,6 +148,5 @@ bool hwpe_source_step(struct hwpe_source *s, bool ready, unsigned grants)
 
 bool hwpe_source_quiet(const struct hwpe_source *s)
 {
-    unsigned busy = s->state | s->start | s->done | s->packets | s->answered | s->late_in | s->late_out;
-    return !busy && !s->joined && !data_ready(s);
+    return !(s->state | s->start | s->done) && hwpe_load_quiet(&s->lanes);
 }

@@ -2,8 +2,7 @@
  * (loads to a stream) with its load FIFO, and the sink (stream to stores) with
  * its store FIFO, cycle by cycle. Every register of the RTL that timing depends
  * on is here; data are not. A stream of 32*ports bits has one 32-bit TCDM port
- * a word. Flat structs without pointers; FIFOs keep their head at index 0 and
- * unused entries at 0.
+ * a word (arch/hwpe_lanes.h). Flat structs without pointers.
  *
  * In every cycle, in this order: ask for the requests, arbitrate, step. A
  * granted access is answered in the next cycle. */
@@ -11,49 +10,29 @@
 #define ARCH_HWPE_STREAM_H
 
 #include "arch/hwpe_addrgen.h"
-
-enum { HWPE_MAX_PORTS = 16, HWPE_MAX_DEPTH = 16 };
+#include "arch/hwpe_lanes.h"
 
 enum hwpe_state { HWPE_IDLE, HWPE_WORKING, HWPE_DRAINING };
 
-struct hwpe_fifo {
-    uint32_t addr[HWPE_MAX_DEPTH];
-};
-
-/* Masks have one bit a port. */
 struct hwpe_source {
     struct hwpe_addrgen gen;
-    uint16_t ports;          /* mask of all ports */
-    uint8_t n_ports;
+    struct hwpe_load lanes;
     uint8_t decoupled;       /* DECOUPLED parameter */
-    uint8_t fifo_depth;      /* of the load FIFO on each port; 0: none */
     uint8_t state;           /* enum hwpe_state */
     uint8_t start;           /* req_start is high in this cycle */
     uint8_t done;            /* the done flag is high in this cycle */
     uint8_t kill;            /* all requests of the job are out */
     uint8_t none_yet;        /* no packet was handed over yet */
-    uint8_t packets;         /* in the two-deep packet FIFO */
-    uint8_t pad;
-    uint32_t requested, handed_over; /* packets */
     uint16_t line_word;      /* of the packet at the output, for misaligned lines */
-    uint16_t sent;           /* ports that already sent the current address */
-    uint16_t joined;         /* ports whose word of the current packet is held */
-    uint16_t answered;       /* ports with a response in this cycle */
-    uint16_t late_in;        /* ports with a response held in front of a full FIFO */
-    uint16_t late_out;       /* ports with a word held in front of the stream */
-    uint8_t n_addr[HWPE_MAX_PORTS], n_data[HWPE_MAX_PORTS];
-    struct hwpe_fifo fifo[HWPE_MAX_PORTS]; /* addresses to be requested */
+    uint32_t requested, handed_over; /* packets */
 };
 
 struct hwpe_sink {
     struct hwpe_addrgen gen;
-    uint16_t ports;
-    uint8_t n_ports;
-    uint8_t fifo_depth; /* of the store FIFO on each port; 0: none */
+    struct hwpe_store lanes;
     uint8_t state, start, done;
     uint8_t held;       /* misaligned: a packet waits in the realigner */
-    uint8_t n[HWPE_MAX_PORTS];
-    struct hwpe_fifo fifo[HWPE_MAX_PORTS];
+    uint8_t pad[2];
 };
 
 /* 1..16 ports, depth 0..16. */

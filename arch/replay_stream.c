@@ -114,14 +114,14 @@ static void stream_cycle(struct stream_run *r)
         valid = hwpe_source_valid(&r->source);
     /* With a FIFO the sink's ready comes before the grants, without one after
      * them; then the requests of the source do not depend on it. */
-    if (r->c->loop && r->sink.fifo_depth)
+    if (r->c->loop && r->sink.lanes.depth)
         ready = hwpe_sink_ready(&r->sink, valid, 0);
     ports = hwpe_source_request(&r->source, ready, r->addr);
     ports |= hwpe_sink_request(&r->sink, valid, r->addr + words) << words;
     granted = arbitrate(r, ports);
-    if (r->c->loop && !r->sink.fifo_depth)
+    if (r->c->loop && !r->sink.lanes.depth)
         ready = hwpe_sink_ready(&r->sink, valid, granted >> words);
-    if (hwpe_source_step(&r->source, ready, granted & r->source.ports))
+    if (hwpe_source_step(&r->source, ready, granted & r->source.lanes.ports))
         event(r, row, "s", 's');
     if (hwpe_sink_step(&r->sink, valid, granted >> words)) {
         r->produced++;
