@@ -299,7 +299,7 @@ Test(open, sets_what_it_should)
     free(mode);
     cr_expect_eq(query_number(path, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND"
                                     " sql NOT LIKE '%STRICT, WITHOUT ROWID'"), 0);
-    cr_expect_eq(query_number(path, "SELECT count(*) FROM sqlite_schema WHERE type = 'table'"), 15);
+    cr_expect_eq(query_number(path, "SELECT count(*) FROM sqlite_schema WHERE type = 'table'"), 16);
     cr_expect_neq(access(scratch("a.db-wal"), F_OK), 0, "reading leaves no log behind");
 }
 
