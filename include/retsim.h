@@ -166,6 +166,15 @@ rs_result *rs_reprice(const char *counts, uint64_t cycles, uint64_t soc_hz, cons
 /* The --json object. Heap string that the caller frees. */
 char *rs_result_json(const rs_result *r);
 
+/* ---- values --------------------------------------------------------- */
+
+/* Evaluates a network directory (case.json or network.yaml beside .npy tensors)
+ * in floating point and in integers. form: "parallel", "recurrent", "chunkwise",
+ * NULL for all. sets: "work.quant.KEY=VALUE". Text for people, or one JSON
+ * object. Heap string; NULL on error: 64, 65, 66, 78. */
+char *rs_eval(const char *dir, const char *form, const char *const *sets, size_t n_sets, bool json,
+              rs_err *err);
+
 /* ---- schemas -------------------------------------------------------- */
 
 /* kind: "arch", "work" (or "workload"), "sweep", "tech". Heap strings; NULL on error (64). */

@@ -54,6 +54,14 @@ static const struct field shape_fields[] = {
 static const struct section shape_section = {.name = "shape", .doc = "widths of the network",
                                              .size = sizeof(struct shape), .fields = shape_fields};
 
+static const char *const weight_scale_names[] = {"tensor", "channel", NULL};
+static const char *const state_update_names[] = {"token", "chunk", NULL};
+static const char *const rounding_names[] = {"half_up", "truncate", "stochastic", NULL};
+static const char *const quant_decay_names[] = {"auto", "shift", "multiply", "per_token", NULL};
+static const char *const score_scale_names[] = {"static", "row_shift", NULL};
+static const char *const calibration_names[] = {"minmax", "percentile", "mse", NULL};
+
+/* What shapes cycles is `weights`; the others decide values (`retsim eval`). */
 static const struct field quant_fields[] = {
     {KEY(quant, weights), .type = FIELD_U64, .def = "8", .min = 2, .max = 8, .unit = "bits",
      .doc = "width of a weight", .prov = PROV_MEASURED,
@@ -61,9 +69,44 @@ static const struct field quant_fields[] = {
     {KEY(quant, activations), .type = FIELD_U64, .def = "8", .min = 2, .max = 8, .unit = "bits",
      .doc = "width of an activation; it takes a byte in memory", .prov = PROV_MEASURED,
      .source = "activation width limits quality: about 5 dB a bit"},
-    {KEY(quant, residual), .type = FIELD_U64, .def = "16", .min = 16, .max = 16, .unit = "bits",
-     .doc = "width of the residual stream", .prov = PROV_MEASURED,
-     .source = "8 bits would cost 10 to 11 dB of a block's own contribution"},
+    {.key = "residual_bits", .offset = offsetof(struct quant, residual), .type = FIELD_U64, .def = "16",
+     .min = 8, .max = 16, .unit = "bits", .doc = "width of the residual stream; it takes two bytes in memory",
+     .prov = PROV_MEASURED, .source = "8 bits cost 10 to 11 dB of a block's own contribution"},
+    {KEY(quant, weight_scale), .type = FIELD_ENUM, .def = "channel", .names = weight_scale_names,
+     .doc = "one scale for a weight matrix or one for each output channel"},
+    {KEY(quant, state_bits), .type = FIELD_U64, .def = "auto", .allow_auto = true, .min = 16, .max = 32,
+     .unit = "bits", .doc = "width of the retention state, 16 or 32; auto: 16, for scored language models 32"},
+    {KEY(quant, state_update), .type = FIELD_ENUM, .def = "chunk", .names = state_update_names,
+     .doc = "chunkwise form: the state is updated once a chunk or token by token"},
+    {KEY(quant, read_bits), .type = FIELD_U64, .def = "16", .min = 8, .max = 16, .unit = "bits",
+     .doc = "bits of the state that the read-out takes"},
+    {KEY(quant, rounding), .type = FIELD_ENUM, .def = "half_up", .names = rounding_names,
+     .doc = "rounding of the state's shifts"},
+    {KEY(quant, seed), .type = FIELD_U64, .def = "1", .max = UINT32_MAX, .doc = "of stochastic rounding"},
+    {KEY(quant, decay), .type = FIELD_ENUM, .def = "auto", .names = quant_decay_names,
+     .doc = "decay of the state: auto is a shift where 1 - gamma is a power of two, else a multiplication"},
+    {KEY(quant, decay_bits), .type = FIELD_U64, .def = "8", .min = 8, .max = 16, .unit = "bits",
+     .doc = "width of an entry of the decay table"},
+    {KEY(quant, decay_block), .type = FIELD_U64, .def = "256", .min = 1, .max = 65536, .unit = "tokens",
+     .doc = "entries of the decay table; longer distances take a factor for each block beside it"},
+    {KEY(quant, score_bits), .type = FIELD_U64, .def = "8", .min = 4, .max = 16, .unit = "bits",
+     .doc = "width of a score"},
+    {KEY(quant, score_scale), .type = FIELD_ENUM, .def = "row_shift", .names = score_scale_names,
+     .doc = "scores by one scale a head, or by a power of two for each row from its maximum"},
+    {KEY(quant, score_block), .type = FIELD_U64, .def = "0", .max = 65536, .unit = "keys",
+     .doc = "keys that share a row's shift; 0: the whole row"},
+    {KEY(quant, rotary_bits), .type = FIELD_U64, .def = "16", .min = 8, .max = 16, .unit = "bits",
+     .doc = "width of queries and keys before rotary"},
+    {KEY(quant, norm_bits), .type = FIELD_U64, .def = "12", .min = 8, .max = 16, .unit = "bits",
+     .doc = "width of a row at the input of the per-head norm, after a shift of its own"},
+    {KEY(quant, calibration), .type = FIELD_ENUM, .def = "mse", .names = calibration_names,
+     .doc = "range of weights and activations: largest value, 99.99 percentile, least squared error"},
+    {KEY(quant, calibration_row), .type = FIELD_U64, .def = "auto", .allow_auto = true, .max = 1 << 20,
+     .doc = "first evaluation sequence to calibrate on; auto: the last quarter of them"},
+    {KEY(quant, calibration_rows), .type = FIELD_U64, .def = "auto", .allow_auto = true, .min = 1,
+     .max = 1 << 20, .doc = "how many"},
+    {KEY(quant, score_rows), .type = FIELD_U64, .def = "auto", .allow_auto = true, .min = 1, .max = 1 << 20,
+     .doc = "evaluation sequences to score, from the first; auto: the first three quarters"},
     {0},
 };
 static const struct section quant_section = {.name = "quant", .doc = "widths of numbers",
@@ -120,6 +163,11 @@ static const struct field work_fields[] = {
 };
 static const struct section section = {.name = "workload", .doc = "a network or a kernel, and how it is run",
                                        .size = sizeof(struct work), .fields = work_fields};
+
+const struct section *quant_section_of(void)
+{
+    return &quant_section;
+}
 
 const struct section *work_section(void)
 {

@@ -19,8 +19,17 @@ struct shape { /* facts/retnet.md section 3 */
     int activation; /* enum activation */
     bool pre_norm;
 };
-struct quant { /* section 6; widths in bits */
+enum { SCALE_TENSOR, SCALE_CHANNEL };
+enum { UPDATE_TOKEN, UPDATE_CHUNK };
+enum { ROUND_HALF_UP, ROUND_TRUNCATE, ROUND_STOCHASTIC };
+enum { DECAY_AUTO, DECAY_SHIFT, DECAY_MULTIPLY, DECAY_PER_TOKEN };
+enum { SCORE_STATIC, SCORE_ROW_SHIFT };
+enum { CALIBRATE_MINMAX, CALIBRATE_PERCENTILE, CALIBRATE_MSE };
+struct quant { /* facts/retnet.md section 6; widths in bits */
     uint64_t weights, activations, residual;
+    uint64_t state_bits, read_bits, decay_bits, decay_block, score_bits, score_block, rotary_bits, norm_bits;
+    uint64_t seed, calibration_row, calibration_rows, score_rows; /* FIELD_AUTO: as the network's size asks */
+    int weight_scale, state_update, rounding, decay, score_scale, calibration;
 };
 struct map { /* FIELD_AUTO: chosen by lowering, reported in the notes */
     uint64_t token_block;
@@ -39,6 +48,7 @@ struct work {
 };
 
 const struct section *work_section(void);
+const struct section *quant_section_of(void); /* work.quant alone */
 /* NULL on error; lives in `a`. Rejects shapes that do not divide, with the reason. */
 struct work *work_decode(struct arena *a, const struct ynode *root, struct err *err);
 
