@@ -11,10 +11,12 @@ static bool forms_of(const char *form, unsigned *forms, struct err *err)
             *forms = 1u << i;
             return true;
         }
-    return !form || err_add(err, ERR_USAGE, NULL, "'%s' is no form; legal: parallel, recurrent, chunkwise", form);
+    return !form || err_add(err, ERR_USAGE, NULL, "'%s' is no form; legal: parallel, recurrent, chunkwise",
+                            form);
 }
 
-char *rs_eval(const char *dir, const char *form, const char *const *sets, size_t n_sets, bool json, rs_err *err)
+char *rs_eval(const char *dir, const char *form, const char *const *sets, size_t n_sets, bool json,
+              rs_err *err)
 {
     struct err *e = rs_err_inner(err);
     struct arena a = {0};

@@ -140,7 +140,8 @@ static void compare(struct job *j, struct eval_form *f, const struct shots *real
             struct npy stored;
             bool output = p == output_of(n);
             *t = (struct eval_tensor){name, NAN, NAN};
-            if ((comparable(f->form, p) || output) && net_reference(n, name, &stored, j->err) && stored.n == r->n)
+            if ((comparable(f->form, p) || output) && net_reference(n, name, &stored, j->err) &&
+                stored.n == r->n)
                 t->max_abs_error = max_abs_error(r->v, stored.v, r->n);
             if (w->n == r->n)
                 t->sqnr_db = sqnr_db(r->v, w->v, r->n, n->dv, p == P_RET);
@@ -240,7 +241,8 @@ static bool split_rows(struct eval *e, const struct net *n, struct err *err)
     if (q->calibration_row != FIELD_AUTO && q->calibration_rows == FIELD_AUTO)
         e->calibrated_rows = 1;
     if (e->calibrated_from + e->calibrated_rows > rows || e->scored_rows > rows)
-        return err_add(err, ERR_CONFIG, NULL, "%s has %" PRIu64 " evaluation sequences; work.quant.calibration_row, "
+        return err_add(err, ERR_CONFIG, NULL,
+                       "%s has %" PRIu64 " evaluation sequences; work.quant.calibration_row, "
                        "calibration_rows and score_rows must lie within", n->dir, rows);
     if (q->state_bits == FIELD_AUTO)
         q->state_bits = rows > 1 ? 32 : 16;
@@ -254,9 +256,11 @@ bool eval_quant(struct arena *a, const char *const *sets, size_t n_sets, struct 
     for (size_t i = 0; ok && i < n_sets; i++) {
         size_t len = strcspn(sets[i], "=");
         if (strncmp(sets[i], "work.quant.", 11) != 0 || sets[i][len] != '=')
-            ok = err_add(err, ERR_USAGE, NULL, "'%s' is no setting of eval; legal: work.quant.KEY=VALUE", sets[i]);
+            ok = err_add(err, ERR_USAGE, NULL, "'%s' is no setting of eval; legal: work.quant.KEY=VALUE",
+                         sets[i]);
         else
-            ok = yaml_set(a, root, arena_strndup(a, sets[i] + 5, len - 5), sets[i] + len + 1, "command line", err);
+            ok = yaml_set(a, root, arena_strndup(a, sets[i] + 5, len - 5), sets[i] + len + 1,
+                          "command line", err);
     }
     memset(out, 0, sizeof *out);
     return ok && schema_decode(a, quant_section_of(), yaml_get(root, "quant"), "work.quant", out, err);
@@ -402,12 +406,14 @@ static void overflows(const struct eval_form *f, struct text *out)
 void eval_text(const struct eval *e, struct text *out)
 {
     const struct quant *q = &e->q;
-    text_printf(out, "network    %s\nnumbers    W%" PRIu64 " A%" PRIu64 ", state %" PRIu64 " bits\n", e->n->dir,
+    text_printf(out, "network    %s\nnumbers    W%" PRIu64 " A%" PRIu64 ", state %" PRIu64 " bits\n",
+                e->n->dir,
                 q->weights, q->activations, q->state_bits);
     if (e->n->eval)
         text_printf(out, "sequences  calibrated on %" PRIu64 " from %" PRIu64 ", scored %" PRIu64 "\n",
                     e->calibrated_rows, e->calibrated_from, e->scored_rows);
-    text_printf(out, "\n%-10s  %12s  %12s  %12s  %12s  %12s\n", "form", "float error", "SQNR dB", "float bits",
+    text_printf(out, "\n%-10s  %12s  %12s  %12s  %12s  %12s\n", "form", "float error", "SQNR dB",
+                "float bits",
                 "integer bits", "same argmax");
     for (unsigned i = 0; i < e->n_forms; i++) {
         const struct eval_form *f = &e->form[i];

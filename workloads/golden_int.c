@@ -71,7 +71,8 @@ static int16_t *words(uint64_t n)
 }
 
 /* Taps values v times scale. */
-static void show(const struct irun *r, uint64_t layer, enum point p, const int16_t *v, uint64_t n, double scale)
+static void show(const struct irun *r, uint64_t layer, enum point p, const int16_t *v, uint64_t n,
+                 double scale)
 {
     double *real = xrealloc(NULL, n + 1, sizeof *real);
     for (uint64_t i = 0; i < n; i++)
@@ -98,16 +99,19 @@ static int64_t dot_wide(const int16_t *a, const int16_t *b, uint64_t n)
 }
 
 /* y = clip(RQS(x W^T)); x S,in; y S,out */
-static void linear(const struct irun *r, const int16_t *x, const struct qmat *w, const struct rq *rq, int32_t most,
+static void linear(const struct irun *r, const int16_t *x, const struct qmat *w, const struct rq *rq,
+                   int32_t most,
                    int16_t *y)
 {
     for (uint64_t s = 0; s < r->S; s++)
         for (uint64_t o = 0; o < w->out; o++)
-            y[s * w->out + o] = (int16_t)clip(rq_apply(rq[o], dot16(x + s * w->in, w->w + o * w->in, w->in)), most);
+            y[s * w->out + o] = (int16_t)clip(rq_apply(rq[o], dot16(x + s * w->in, w->w + o * w->in,
+                                                                    w->in)), most);
 }
 
 /* Raw accumulators as real values; also what a residual addition takes. */
-static void show_linear(const struct irun *r, uint64_t layer, enum point p, const int16_t *x, const struct qmat *w,
+static void show_linear(const struct irun *r, uint64_t layer, enum point p, const int16_t *x,
+                        const struct qmat *w,
                         double scale)
 {
     double *real = xrealloc(NULL, r->S * w->out + 1, sizeof *real);
@@ -184,7 +188,8 @@ static void norm_row(struct irun *r, const struct ihead *h, uint64_t t, uint64_t
     }
     int down = 2 * (e + up); /* of a squared step */
     uint64_t eps = h->eps[z];
-    eps = down >= 64 ? 0 : down >= 0 ? eps >> down : bits_of(eps) - down > 60 ? UINT64_C(1) << 60 : eps << -down;
+    eps = down >= 64 ? 0 : down >= 0 ? eps >> down : bits_of(eps) - down > 60 ? UINT64_C(1) << 60
+        : eps << -down;
     uint64_t std = isqrt((sum << 12) / n->dv + eps); /* 6 fractional bits */
     int64_t inv = (int64_t)((UINT64_C(1) << 30) / max64(std, 1));
     for (uint64_t c = 0; c < n->dv; c++)
@@ -332,7 +337,7 @@ static void state_chunk(struct irun *r, struct ihead *h, uint64_t at, uint64_t l
             int64_t sum = 0;
             for (uint64_t j = 0; j < len; j++) {
                 int64_t k = h->k[(at + j) * n->dk + i];
-                k = clip(shift_round(decayed(r, h->h, n->B - 1 - j, k), (int)r->q->q.decay_bits), r->q->amax);
+                k = clip(rq_apply(r->q->undecay, decayed(r, h->h, n->B - 1 - j, k)), r->q->amax);
                 sum += k * h->v[(at + j) * n->dv + c];
             }
             int32_t *s = &h->state[i * n->dv + c];
@@ -381,7 +386,8 @@ static void retention(struct irun *r, uint64_t layer, const int16_t *qr, const i
     const struct qlayer *w = &r->q->layer[layer];
     uint64_t S = r->S;
     int16_t *vh = words(S * n->dv), *vt = words(S * n->dv), *a = words(S);
-    double *raw = xrealloc(NULL, S * n->dv + 1, sizeof *raw), *all = xrealloc(NULL, S * n->V + 1, sizeof *all);
+    double *raw = xrealloc(NULL, S * n->dv + 1, sizeof *raw), *all = xrealloc(NULL, S * n->V + 1,
+                                                                              sizeof *all);
     struct ihead h = {.v = vh, .vt = vt, .a = a, .raw = raw, .rq_y = w->y, .s_o = w->s_qr * w->s_kr * w->s_v};
     h.o = xrealloc(NULL, n->dv, sizeof *h.o);
     h.acc = xrealloc(NULL, S + 1, sizeof *h.acc);

@@ -25,7 +25,8 @@ static double real_of(struct reader *r, const char *key, double min, double max,
     if (!v && isfinite(otherwise))
         return otherwise;
     if (!v || v->kind != YNODE_SCALAR || !text_parse_real(v->text, &x) || !(x >= min && x <= max))
-        r->ok = err_add(r->err, ERR_CONFIG, v ? &v->at : &r->root->at, "`%s` must be a number from %g to %g", key,
+        r->ok = err_add(r->err, ERR_CONFIG, v ? &v->at : &r->root->at,
+                        "`%s` must be a number from %g to %g", key,
                         min, max);
     return x;
 }
@@ -81,7 +82,8 @@ static const double *tensor(struct reader *r, const char *name, uint64_t rows, u
     bool right = rows ? t.n_dims == 2 && t.dim[0] == rows && t.dim[1] == cols
                       : t.n_dims == 1 && t.dim[0] == cols;
     if (!right) {
-        r->ok = err_add(r->err, ERR_DATA, &at, "its shape is not (%" PRIu64 "%s%" PRIu64 ") as the network says",
+        r->ok = err_add(r->err, ERR_DATA, &at,
+                        "its shape is not (%" PRIu64 "%s%" PRIu64 ") as the network says",
                         rows ? rows : cols, rows ? ", " : "", rows ? cols : 0);
         return NULL;
     }
@@ -118,7 +120,8 @@ static void load_decay(struct reader *r)
     for (uint64_t h = 0; h < n->H && r->ok; h++) {
         n->decay[h] = g ? g[h] : 1 - ldexp(1, -5 - (int)h);
         if (!(n->decay[h] > 0 && n->decay[h] < 1))
-            r->ok = err_add(r->err, ERR_DATA, NULL, "%s: the decay of head %" PRIu64 " is not between 0 and 1",
+            r->ok = err_add(r->err, ERR_DATA, NULL,
+                            "%s: the decay of head %" PRIu64 " is not between 0 and 1",
                             n->dir, h);
     }
 }
@@ -127,7 +130,8 @@ static bool whole_vocab(struct reader *r, const char *name, const double *t, uin
 {
     for (uint64_t i = 0; i < n; i++)
         if (!(t[i] >= 0 && t[i] < (double)r->n->vocab && t[i] == floor(t[i])))
-            return r->ok = err_add(r->err, ERR_DATA, NULL, "%s/%s.npy: element %" PRIu64 " is no token below %"
+            return r->ok = err_add(r->err, ERR_DATA, NULL,
+                                   "%s/%s.npy: element %" PRIu64 " is no token below %"
                                    PRIu64, r->n->dir, name, i, r->n->vocab);
     return true;
 }
@@ -148,7 +152,8 @@ static void load_lm(struct reader *r)
     if (!r->ok || !net_reference(n, "eval_tokens", &t, r->err))
         return;
     if (t.n_dims != 2 || t.dim[1] < 2) {
-        r->ok = err_add(r->err, ERR_DATA, NULL, "%s/eval_tokens.npy: its shape is not (rows, tokens + 1)", n->dir);
+        r->ok = err_add(r->err, ERR_DATA, NULL, "%s/eval_tokens.npy: its shape is not (rows, tokens + 1)",
+                        n->dir);
         return;
     }
     n->eval = t.v;

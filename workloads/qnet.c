@@ -9,12 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_SAMPLES = 1 << 16, CLIP_STEPS = 80 };
+enum { CLIP_STEPS = 80, BINS_PER_OCTAVE = 64, LEAST_OCTAVE = -32, N_BINS = 56 * BINS_PER_OCTAVE };
 
-struct samples { /* of one point of one layer */
-    double most;
-    double *v;
-    uint64_t n;
+struct bin {
+    double n, sum, squares;
+};
+struct samples { /* magnitudes of one point of one layer, in bins of equal ratio */
+    double most, n;
+    struct bin *bin; /* N_BINS; the first takes all that is smaller */
 };
 
 struct calibration {
@@ -23,18 +25,23 @@ struct calibration {
     double *state_max;  /* L,H: largest |sum gamma^i k v| */
     double *score_max;  /* L,H: largest decayed score */
     double *kept[2];           /* qr and v of the layer at hand */
-    uint64_t S, n_seqs;
+    uint64_t S;
 };
 
-static void sample(struct samples *s, const double *v, uint64_t n, uint64_t n_seqs)
+static void sample(struct samples *s, const double *v, uint64_t n)
 {
-    uint64_t room = MAX_SAMPLES / n_seqs, step = n / room + 1;
-    if (!s->v)
-        s->v = xrealloc(NULL, MAX_SAMPLES, sizeof *s->v);
-    for (uint64_t i = 0; i < n; i++)
-        s->most = fmax(s->most, fabs(v[i]));
-    for (uint64_t i = 0; i < n && s->n < MAX_SAMPLES; i += step)
-        s->v[s->n++] = v[i];
+    if (!s->bin)
+        s->bin = memset(xrealloc(NULL, N_BINS, sizeof *s->bin), 0, N_BINS * sizeof *s->bin);
+    for (uint64_t i = 0; i < n; i++) {
+        double x = fabs(v[i]);
+        int at = x > 0 ? (int)floor((log2(x) - LEAST_OCTAVE) * BINS_PER_OCTAVE) : 0;
+        struct bin *b = &s->bin[at < 0 ? 0 : at >= N_BINS ? N_BINS - 1 : at];
+        b->n++;
+        b->sum += x;
+        b->squares += x * x;
+        s->most = fmax(s->most, x);
+    }
+    s->n += (double)n;
 }
 
 /* Largest raw state of a head: kr S,dk; v S rows of dv, V apart. */
@@ -74,7 +81,7 @@ static void tap(void *arg, uint64_t layer, enum point p, const double *v, uint64
     const struct net *n = c->n;
     if (p == P_STATE || p == P_SCALE)
         return;
-    sample(&c->s[layer * N_POINTS + p], v, count, c->n_seqs);
+    sample(&c->s[layer * N_POINTS + p], v, count);
     if (p != P_V && p != P_QR && p != P_KR)
         return;
     if (p != P_KR) { /* both come before the keys */
@@ -134,6 +141,56 @@ static double step_of(const struct quant *q, const double *v, uint64_t n, double
     return best;
 }
 
+/* Squared error of rounding and clipping, from bins: exact where values are
+ * clipped, step^2/12 where a bin is wide against a step. */
+static double bin_error(const struct samples *s, double step, int32_t most)
+{
+    double sum = 0, top = most * step;
+    for (unsigned i = 0; i < N_BINS; i++) {
+        const struct bin *b = &s->bin[i];
+        if (b->n == 0)
+            continue;
+        double x = b->sum / b->n, q = floor(x / step + 0.5) * step;
+        if (x > top)
+            sum += b->squares - 2 * top * b->sum + b->n * top * top;
+        else if (x / BINS_PER_OCTAVE > step / 4)
+            sum += b->n * step * step / 12;
+        else
+            sum += b->squares - 2 * q * b->sum + b->n * q * q;
+    }
+    return sum;
+}
+
+static double percentile_of(const struct samples *s, double share)
+{
+    double n = 0;
+    for (unsigned i = 0; i < N_BINS; i++) {
+        n += s->bin[i].n;
+        if (n >= share * s->n && s->bin[i].n > 0)
+            return s->bin[i].sum / s->bin[i].n;
+    }
+    return s->most;
+}
+
+/* The same for values of which bins are kept. */
+static double sampled_step(const struct quant *q, const struct samples *s, int32_t most)
+{
+    double best = s->most / most, least = INFINITY;
+    if (!s->bin || !(s->most > 0))
+        return 1.0 / most;
+    if (q->calibration == CALIBRATE_MINMAX)
+        return best;
+    if (q->calibration == CALIBRATE_PERCENTILE)
+        return fmax(percentile_of(s, 0.9999), 1e-12) / most;
+    for (int i = 0; i < CLIP_STEPS; i++) {
+        double step = s->most / most * (100 - i) / 100, e = bin_error(s, step, most);
+        if (e < least)
+            best = step;
+        least = fmin(least, e);
+    }
+    return best;
+}
+
 struct maker {
     struct qnet *q;
     const struct net *n;
@@ -142,8 +199,7 @@ struct maker {
 
 static double step_at(const struct maker *m, uint64_t layer, enum point p)
 {
-    const struct samples *s = &m->c->s[layer * N_POINTS + p];
-    return step_of(&m->q->q, s->v, s->n, s->most, m->q->amax);
+    return sampled_step(&m->q->q, &m->c->s[layer * N_POINTS + p], m->q->amax);
 }
 
 /* Wide values take their largest with room for what calibration did not see: a
@@ -152,6 +208,14 @@ static double wide_step(const struct maker *m, uint64_t layer, enum point p, int
 {
     double largest = m->c->s[layer * N_POINTS + p].most;
     return largest > 0 ? 1.5 * largest / most : 1.0 / most;
+}
+
+/* Before rotary: narrow values are clipped where that pays. */
+static double rotary_step(const struct maker *m, uint64_t layer, enum point p)
+{
+    if (m->q->rmax > 127)
+        return wide_step(m, layer, p, m->q->rmax);
+    return sampled_step(&m->q->q, &m->c->s[layer * N_POINTS + p], m->q->rmax);
 }
 
 static struct qmat matrix(const struct maker *m, const double *w, uint64_t out, uint64_t in, bool by_row)
@@ -228,13 +292,15 @@ static bool decay_of(const struct maker *m, struct qhead *h, double gamma, uint6
     h->gamma_chunk_u16 = (uint32_t)fmin(round(pow(gamma, (double)m->n->B) * 65536), 65535);
     h->decay_shift = power && (q->decay == DECAY_AUTO || q->decay == DECAY_SHIFT) ? (int)round(shift) : -1;
     if (q->decay == DECAY_SHIFT && !power)
-        return err_add(err, ERR_CONFIG, NULL, "work.quant.decay is shift, but the decay of head %" PRIu64 " is %g; "
+        return err_add(err, ERR_CONFIG, NULL,
+                       "work.quant.decay is shift, but the decay of head %" PRIu64 " is %g; "
                        "legal: auto, multiply, per_token", index, gamma);
     uint64_t entries = q->decay_block;
     double full = (double)(1u << q->decay_bits);
     h->table = ARENA_NEW(&m->q->arena, uint16_t, entries);
     for (uint64_t i = 0; i < entries; i++)
-        h->table[i] = (uint16_t)fmin(round(pow(gamma, (double)i) * full), full - 1);
+        h->table[i] = (uint16_t)round(pow(gamma,
+                                          (double)i) * (full - 1)); /* 1 is not among U0.b: all are scaled */
     h->n_blocks = (max64(m->q->S_max, m->n->B) + 1) / entries + 1;
     h->block = ARENA_NEW(&m->q->arena, uint32_t, h->n_blocks);
     for (uint64_t i = 0; i < h->n_blocks; i++)
@@ -253,7 +319,8 @@ static bool head(const struct maker *m, const struct qlayer *l, uint64_t layer, 
     h->state_max = m->c->state_max[layer * n->H + i] / (l->s_kr * l->s_v);
     if (q->state_bits == 32) {
         h->p = -4;
-        h->read_shift = (int)fmax(0, ceil(log2(fmax(h->state_max, 1) * 16 / ldexp(1, (int)q->read_bits - 1))));
+        h->read_shift = (int)fmax(0, ceil(log2(fmax(h->state_max, 1) * 16 / ldexp(1,
+                                                                                  (int)q->read_bits - 1))));
     } else {
         h->p = (int)fmax(0, ceil(log2(fmax(h->state_max, 1) / 32767)));
         h->read_shift = 16 - (int)q->read_bits;
@@ -276,12 +343,10 @@ static bool msr_of(const struct maker *m, uint64_t i, struct err *err)
     const struct net *n = m->n;
     const struct net_layer *w = &n->layer[i];
     struct qlayer *l = &m->q->layer[i];
-    int32_t amax = m->q->amax, rmax = m->q->rmax;
+    int32_t amax = m->q->amax;
     l->s_x = step_at(m, i, P_LN1);
-    l->s_q = rmax > 127 ? wide_step(m, i, P_Q, rmax) : step_of(&m->q->q, m->c->s[i * N_POINTS + P_Q].v,
-             m->c->s[i * N_POINTS + P_Q].n, m->c->s[i * N_POINTS + P_Q].most, rmax);
-    l->s_k = rmax > 127 ? wide_step(m, i, P_K, rmax) : step_of(&m->q->q, m->c->s[i * N_POINTS + P_K].v,
-             m->c->s[i * N_POINTS + P_K].n, m->c->s[i * N_POINTS + P_K].most, rmax);
+    l->s_q = rotary_step(m, i, P_Q);
+    l->s_k = rotary_step(m, i, P_K);
     l->s_qr = step_at(m, i, P_QR);
     l->s_kr = step_at(m, i, P_KR);
     l->s_v = step_at(m, i, P_V);
@@ -336,7 +401,8 @@ static void block_of(const struct maker *m, uint64_t i)
     l->ln1 = gains(m, w->ln1, &l->s_w1);
     l->ln2 = gains(m, w->ln2, &l->s_w2);
     double before = n->pre_norm ? l->s_in : l->s_r1, after = n->pre_norm ? l->s_r1 : 0;
-    double next = i + 1 < n->L ? step_at(m, i + 1, P_LN1) : n->kind == NET_LM ? step_at(m, 0, P_FINAL) : l->s_u;
+    double next = i + 1 < n->L ? step_at(m, i + 1, P_LN1) : n->kind == NET_LM ? step_at(m, 0, P_FINAL)
+        : l->s_u;
     if (!n->pre_norm) {
         /* What the second addition can reach: the normed stream and the FFN's contribution. */
         l->s_r2 = (n->alpha * m->c->s[i * N_POINTS + P_LN2].most + m->c->s[i * N_POINTS + P_FFN].most) / omax;
@@ -399,6 +465,7 @@ static bool make(struct maker *m, struct err *err)
         return err_add(err, ERR_CONFIG, NULL, "work.quant.state_bits is %" PRIu64 "; legal: 16, 32",
                        q->q.state_bits);
     q->smax = q->q.state_bits == 32 ? INT32_MAX : 32767;
+    q->undecay = rq_of(1.0 / (double)((1u << q->q.decay_bits) - 1));
     rotary_tables(q, n->dk);
     q->layer = ARENA_NEW(&q->arena, struct qlayer, n->L);
     for (uint64_t l = 0; l < n->L; l++) {
@@ -418,7 +485,7 @@ struct qnet *qnet_create(const struct net *n, const struct quant *quant, uint64_
 {
     struct arena scratch = {0};
     struct qnet *q = xrealloc(NULL, 1, sizeof *q);
-    struct calibration c = {.n = n, .S = S, .n_seqs = n_seqs};
+    struct calibration c = {.n = n, .S = S};
     memset(q, 0, sizeof *q);
     q->n = n;
     q->q = *quant;
@@ -429,12 +496,12 @@ struct qnet *qnet_create(const struct net *n, const struct quant *quant, uint64_
     for (uint64_t i = 0; i < n_seqs; i++) {
         golden_f64(n, NET_PARALLEL, S, seqs[i], tap, &c);
         if (n->kind == NET_MSR)
-            sample(&c.s[P_LN1], seqs[i], S * n->d, n_seqs);
+            sample(&c.s[P_LN1], seqs[i], S * n->d);
     }
     struct maker m = {q, n, &c};
     bool ok = make(&m, err);
     for (uint64_t i = 0; i < n->L * N_POINTS; i++)
-        free(c.s[i].v);
+        free(c.s[i].bin);
     arena_finish(&scratch);
     if (ok)
         return q;

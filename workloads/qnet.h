@@ -48,7 +48,8 @@ struct qlayer {
     struct rq back1, back2;   /* post-norm: norm to the residual stream */
     uint64_t eps1, eps2;      /* of a squared step of the stream, in 1/256 */
     int16_t swish[256], act[256];
-    double s_x, s_q, s_k, s_qr, s_kr, s_v, s_g, s_y, s_sw, s_gated, s_in, s_r1, s_n1, s_u, s_a, s_act, s_gp, s_prod,
+    double s_x, s_q, s_k, s_qr, s_kr, s_v, s_g, s_y, s_sw, s_gated, s_in, s_r1, s_n1, s_u, s_a, s_act, s_gp,
+        s_prod,
         s_r2, s_n2, s_w1, s_w2;
     struct qhead *head;       /* H */
 };
@@ -64,6 +65,7 @@ struct qnet {
     struct qlayer *layer;
     struct qmat embed, lm;
     struct rq *rq_embed;      /* vocab */
+    struct rq undecay;        /* takes the decay table's full scale away again */
     struct rq narrow;         /* post-norm: embedding to int8 */
     int16_t *ln;
     struct rq nf;
