@@ -153,8 +153,8 @@ struct memory_cfg {
 };
 
 extern const struct arch_class apb_class, buffers_class, clocks_class, engine_class, host_class,
-    hyperram_class, memory_class, private_l2_class, regfile_class, retention_class, sequencer_class, streamer_class,
-    streams_class, tcdm_class, udma_class, vector_class;
+    hyperram_class, memory_class, private_l2_class, regfile_class, retention_class, sequencer_class,
+    streamer_class, streams_class, tcdm_class, udma_class, vector_class;
 
 /* For a class's check, which puts values in the place of `auto`. */
 void *arch_cfg_mutable(struct arch *a, const struct arch_class *cls);

@@ -53,9 +53,10 @@ static const struct field fields[] = {
     {F("latency_cycles", FIELD_U64, latency_cycles, "11"), .max = 64, .unit = "cycles",
      .doc = "row accepted to requantised output", .prov = PROV_MEASURED,
      .source = "ITA RTL: accept to output handshake 11 cycles (facts/ita.md section 1)"},
-    {F("output_credits", FIELD_U64, output_credits, "auto"), .min = 1, .max = ROW_PIPE_MAX, .allow_auto = true,
-     .unit = "rows", .doc = "finished rows under way (depth of the output FIFO), for an engine fed by streams; "
-     "auto: latency_cycles + 1, the fewest that never wait", .prov = PROV_MEASURED,
+    {F("output_credits", FIELD_U64, output_credits, "auto"), .min = 1, .max = ROW_PIPE_MAX,
+     .allow_auto = true, .unit = "rows",
+     .doc = "finished rows under way (depth of the output FIFO), for an engine fed by streams; "
+            "auto: latency_cycles + 1, the fewest that never wait", .prov = PROV_MEASURED,
      .source = "ITA RTL: 12 for a latency of 11 (facts/ita.md section 1)"},
     {F("weights_preloaded", FIELD_BOOL, weights_preloaded, "false"),
      .doc = "the sets are full when a run begins, for an engine fed by streams"},
@@ -182,7 +183,8 @@ void engine_count(struct machine *m, const struct issued *is, uint64_t cycles)
     n[C_ACC_WRITE] += c->last && c->mm_dst != MM_ACC ? 0 : values;
     n[C_REQUANT] += c->last && c->mm_dst != MM_ACC ? values : 0;
     if (m->streams) /* else the streamer counts the words of the sets it fills */
-        m->counter[m->cb.streamer + 1] += div_up(is->rows, m->geom.k_tile) * m->geom.n_tile * m->geom.k_tile / 4;
+        m->counter[m->cb.streamer + 1] +=
+            div_up(is->rows, m->geom.k_tile) * m->geom.n_tile * m->geom.k_tile / 4;
     m->macs += is->useful_macs;
     m->macs_issued += macs;
 }
@@ -196,8 +198,9 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
                        "every network needs it");
     uint64_t credits = e->output_credits == FIELD_AUTO ? e->latency_cycles + 1 : e->output_credits;
     if (ARCH_CFG(a, streams)->feed == FEED_BUFFERS && (credits <= e->latency_cycles || e->weights_preloaded))
-        return err_add(err, ERR_CONFIG, &node->at, "arch.engine.output_credits and weights_preloaded are for "
-                       "an engine fed by streams; legal: auto and false, or arch.streams.feed driver or port");
+        return err_add(err, ERR_CONFIG, &node->at, "arch.engine.output_credits and weights_preloaded are "
+                       "for an engine fed by streams; legal: auto and false, or arch.streams.feed driver "
+                       "or port");
     if (g.n_tile * (uint64_t)g.k_tile > 1 << 20 && !ARCH_CFG(a, buffers)->ideal)
         return err_add(err, ERR_CONFIG, &node->at, "arch.engine: a weight set of %u x %u is too large; "
                        "legal: up to 1048576 weights", g.n_tile, g.k_tile);

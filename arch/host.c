@@ -27,8 +27,8 @@ static const struct field fields[] = {
      .doc = "ACQUIRE read of the register file", .prov = PROV_MEASURED,
      .source = "HWPE register read: one per 6 cycles (interconnect.md section 5)"},
     {F("dispatch", FIELD_ENUM, dispatch, "preprog"), .names = dispatch_names,
-     .doc = "jobs of streams that share a port: preprog: the next is triggered when the one before is seen to "
-            "be over, queued: ahead, as contexts allow"},
+     .doc = "jobs of streams that share a port: preprog: the next is triggered when the one before is seen "
+            "to be over, queued: ahead, as contexts allow"},
     {0},
 };
 #undef F

@@ -25,8 +25,8 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
     if (!stall_decode(&c->pattern, c->stall, "arch.memory.stall", at, err))
         return false;
     if (ARCH_CFG(a, streams)->feed != FEED_PORT && strcmp(c->stall, "none"))
-        return err_add(err, ERR_CONFIG, at, "arch.memory.stall has no meaning without streams that share a port; "
-                       "legal: none, or arch.streams.feed port");
+        return err_add(err, ERR_CONFIG, at, "arch.memory.stall has no meaning without streams that share a "
+                       "port; legal: none, or arch.streams.feed port");
     return true;
 }
 

@@ -305,9 +305,9 @@ enum cause port_cycle(struct machine *m)
     struct streams *s = m->streams;
     struct port *p = s->port;
     const struct lane *out = &p->lane[LANE_OUTPUT];
-    struct moment t = {.cycle = streams_cycle(m),
-                       .ready = {p->in_beats < p->data_fifo, p->weight_beats < p->data_fifo, !p->bias_open, true}};
-    t.starts = s->cmd && p->state == JOB_WAITING && t.cycle == p->start_at;
+    struct moment t = {.cycle = streams_cycle(m), .ready = {p->in_beats < p->data_fifo,
+                       p->weight_beats < p->data_fifo, !p->bias_open, true}};
+    t.starts = s->cmd && p->state == JOB_WAITING && t.cycle >= p->start_at;
     t.over = s->cmd && job_over(m);
     t.store = out->state != LANE_IDLE && p->out_beats && out->addresses && out->requests < p->request_fifo;
     arbitrate(p, &t);

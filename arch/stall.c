@@ -27,7 +27,7 @@ static bool skip(const char **t, const char *word)
 
 static bool parse_test(struct stall *s, const char *t)
 {
-    if (!number(&t, &s->modulus) || s->modulus == 0)
+    if (!number(&t, &s->modulus) || s->modulus == 0 || s->modulus > STALL_MAX_PERIOD)
         return false;
     if (skip(&t, "=="))
         s->test = STALL_EQ;

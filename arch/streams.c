@@ -291,7 +291,8 @@ static const struct place *place_of(const struct ynode *node, const char *stream
     return value ? &value->at : map ? &map->at : &node->at;
 }
 
-bool stall_decode(struct stall *s, const char *text, const char *key, const struct place *at, struct err *err)
+bool stall_decode(struct stall *s, const char *text, const char *key, const struct place *at,
+                  struct err *err)
 {
     if (!stall_parse(s, text))
         return err_add(err, ERR_CONFIG, at, "%s is '%s'; legal: %s", key, text, STALL_GRAMMAR);
@@ -301,33 +302,48 @@ bool stall_decode(struct stall *s, const char *text, const char *key, const stru
     return true;
 }
 
-static bool check_widths(const struct streams_cfg *c, const struct engine_cfg *e, uint64_t port,
-                         const struct ynode *node, struct err *err)
+static bool check_widths(const struct streams_cfg *c, const struct engine_cfg *e, const struct ynode *node,
+                         struct err *err)
 {
     uint64_t set = e->units * e->length;
+    bool ok = true;
     if (set % c->weight.beat_bytes)
-        err_add(err, ERR_CONFIG, place_of(node, "weight", "beat_bytes"), "arch.streams.weight.beat_bytes is %llu,"
-                " which does not divide a set of %llu bytes (engine.units x length); legal: a divisor",
-                (unsigned long long)c->weight.beat_bytes, (unsigned long long)set);
+        ok = err_add(err, ERR_CONFIG, place_of(node, "weight", "beat_bytes"),
+                     "arch.streams.weight.beat_bytes is %llu, which does not divide a set of %llu bytes "
+                     "(engine.units x length); legal: a divisor", (unsigned long long)c->weight.beat_bytes,
+                     (unsigned long long)set);
     if (c->input.beat_bytes > e->length || c->output.beat_bytes > e->units)
-        err_add(err, ERR_CONFIG, place_of(node, "input", "beat_bytes"), "arch.streams: a beat of more than a row "
-                "(input: engine.length, output: engine.units); legal: auto, or fewer bytes");
+        ok = err_add(err, ERR_CONFIG, place_of(node, "input", "beat_bytes"),
+                     "arch.streams: a beat of more than a row (input: engine.length, output: engine.units); "
+                     "legal: auto, or fewer bytes");
     if (e->style != ENGINE_DOT_PRODUCT)
-        err_add(err, ERR_CONFIG, &node->at, "arch.streams feeds dot-product units only; legal: arch.engine.style "
-                "dot_product, or feed buffers");
-    if (c->feed != FEED_PORT)
-        return !err_any(err);
-    if (port % e->length || c->weight.beat_bytes != port)
-        err_add(err, ERR_CONFIG, &node->at, "arch.memory.port_bytes is %llu; legal: a multiple of engine.length "
-                "(%llu), and the same as streams.weight.beat_bytes (%llu)", (unsigned long long)port,
-                (unsigned long long)e->length, (unsigned long long)c->weight.beat_bytes);
-    if (c->input.beat_bytes != e->length || c->output.beat_bytes != e->units ||
-        strcmp(c->input.stall, "none") || strcmp(c->weight.stall, "none") || strcmp(c->output.stall, "none") ||
-        e->weights_preloaded || e->weight_sets != 2)
-        err_add(err, ERR_CONFIG, &node->at, "arch.streams behind a port have whole rows, no stalls of their own, "
-                "and two weight sets that the first job loads; legal: beat_bytes auto, stall none, "
-                "engine.weights_preloaded false, engine.weight_sets 2, and arch.memory.stall");
-    return !err_any(err);
+        ok = err_add(err, ERR_CONFIG, &node->at, "arch.streams feeds dot-product units only; legal: "
+                     "arch.engine.style dot_product, or feed buffers");
+    return ok;
+}
+
+static bool stalls(const struct beat_cfg *c)
+{
+    return strcmp(c->stall, "none") != 0;
+}
+
+static bool check_port(const struct streams_cfg *c, const struct engine_cfg *e, uint64_t port,
+                       const struct ynode *node, struct err *err)
+{
+    uint64_t rows = e->length * div_up(e->length, e->units);
+    bool ok = true;
+    if (port % e->length || rows % max64(port / e->length, 1) || c->weight.beat_bytes != port)
+        ok = err_add(err, ERR_CONFIG, &node->at, "arch.memory.port_bytes is %llu; legal: a multiple of "
+                     "engine.length (%llu), of which a tile fills whole beats, and the same as "
+                     "streams.weight.beat_bytes (%llu)", (unsigned long long)port,
+                     (unsigned long long)e->length, (unsigned long long)c->weight.beat_bytes);
+    if (c->input.beat_bytes != e->length || c->output.beat_bytes != e->units || stalls(&c->input) ||
+        stalls(&c->weight) || stalls(&c->output) || e->weights_preloaded || e->weight_sets < 2)
+        ok = err_add(err, ERR_CONFIG, &node->at, "arch.streams behind a port have whole rows, no stalls of "
+                     "their own, and two weight sets or more, that the first job loads; legal: beat_bytes "
+                     "auto, stall none, engine.weights_preloaded false, engine.weight_sets 2, and "
+                     "arch.memory.stall");
+    return ok;
 }
 
 static bool check(struct arch *a, const struct ynode *node, struct err *err)
@@ -345,13 +361,15 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
         if (all[i]->beat_bytes == FIELD_AUTO)
             all[i]->beat_bytes = beat[i];
         ok &= stall_decode(&all[i]->pattern, all[i]->stall, keys[i], place_of(node, names[i], "stall"), err);
-        if (c->feed == FEED_BUFFERS && strcmp(all[i]->stall, "none"))
-            ok = err_add(err, ERR_CONFIG, place_of(node, names[i], "stall"), "%s has no meaning for an engine fed "
-                         "by buffers; legal: none, or arch.streams.feed driver", keys[i]);
+        if (c->feed == FEED_BUFFERS && stalls(all[i]))
+            ok = err_add(err, ERR_CONFIG, place_of(node, names[i], "stall"), "%s has no meaning for an engine "
+                         "fed by buffers; legal: none, or arch.streams.feed driver", keys[i]);
     }
-    if (c->feed == FEED_BUFFERS)
-        return ok;
-    return check_widths(c, e, memory->port_bytes, node, err) && ok;
+    if (c->feed != FEED_BUFFERS)
+        ok &= check_widths(c, e, node, err);
+    if (c->feed == FEED_PORT)
+        ok &= check_port(c, e, memory->port_bytes, node, err);
+    return ok;
 }
 
 static void cost(const struct machine *m, struct cost_sink *sink)

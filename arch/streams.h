@@ -7,7 +7,8 @@
 #include "arch/row_pipe.h"
 
 /* Parses the stall pattern of `key`, with a diagnostic at its place. */
-bool stall_decode(struct stall *s, const char *text, const char *key, const struct place *at, struct err *err);
+bool stall_decode(struct stall *s, const char *text, const char *key, const struct place *at,
+                  struct err *err);
 
 struct port;
 struct cost_sink;

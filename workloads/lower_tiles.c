@@ -92,8 +92,8 @@ static bool check(const struct arch *a, const struct work *w, struct err *err)
     bool streams = ARCH_CFG(a, streams)->feed != FEED_BUFFERS;
     if (streams && !work_is_tiled(w))
         return err_add(err, ERR_CONFIG, NULL, "the engine of this architecture is fed by streams "
-                       "(arch.streams.feed), and this workload needs buffers and a sequencer; legal: a work.kind "
-                       "of linear, attention, feedforward or single_attention, or feed buffers");
+                       "(arch.streams.feed), and this workload needs buffers and a sequencer; legal: a "
+                       "work.kind of linear, attention, feedforward or single_attention, or feed buffers");
     if (!streams)
         return err_add(err, ERR_CONFIG, NULL, "this work.kind runs on an engine fed by streams only; legal: "
                        "arch.streams.feed driver or port, or a work.kind of network, msr or gemm");

@@ -129,7 +129,7 @@ static const struct field work_fields[] = {
     {KEY(work, bias), .type = FIELD_FLAG, .def = "1",
      .doc = "kernels in tiles: 1 when products with weights have a bias"},
     {KEY(work, activation), .type = FIELD_ENUM, .def = "identity", .names = kernel_activation_names,
-     .doc = "kernels in tiles: function of the output stage; it takes its pipeline's stages in any case"},
+     .doc = "kernels in tiles: function of the output stage, whose pipeline is as long without one"},
     {KEY(work, sample_cycles), .type = FIELD_U64, .def = "auto", .allow_auto = true, .max = UINT32_MAX,
      .unit = "cycles", .prov = PROV_ASSUMPTION, .source = "a compare and a branch for each logit",
      .doc = "host work between two generated tokens; auto: 2 for each vocabulary entry"},
