@@ -362,8 +362,8 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
             all[i]->beat_bytes = beat[i];
         ok &= stall_decode(&all[i]->pattern, all[i]->stall, keys[i], place_of(node, names[i], "stall"), err);
         if (c->feed == FEED_BUFFERS && stalls(all[i]))
-            ok = err_add(err, ERR_CONFIG, place_of(node, names[i], "stall"), "%s has no meaning for an engine "
-                         "fed by buffers; legal: none, or arch.streams.feed driver", keys[i]);
+            ok = err_add(err, ERR_CONFIG, place_of(node, names[i], "stall"), "%s has no meaning for an "
+                         "engine fed by buffers; legal: none, or arch.streams.feed driver", keys[i]);
     }
     if (c->feed != FEED_BUFFERS)
         ok &= check_widths(c, e, node, err);
@@ -378,5 +378,6 @@ static void cost(const struct machine *m, struct cost_sink *sink)
         port_cost(m, sink);
 }
 
-const struct arch_class streams_class = {.name = "streams", .section = &section, .check = check, .init = init,
-                                         .finish = finish, .state = state, .cost = cost, .streamed = true};
+const struct arch_class streams_class = {.name = "streams", .section = &section, .check = check,
+                                         .init = init, .finish = finish, .state = state, .cost = cost,
+                                         .streamed = true};

@@ -133,7 +133,8 @@ Test(row_pipe, engine_of_buffers_is_its_closed_form)
         e->latency_cycles = 1 + below(20);
         m->geom = engine_geometry(e);
         struct cmd c = {.op = OP_MM, .cols = (uint32_t)e->units, .k = (uint32_t)e->length, .first = true,
-                        .last = true, .a_bits = 8, .passes = (uint8_t)(1 + below(3)), .mm_dst = MM_OUT, .rows = 1};
+                        .last = true, .a_bits = 8, .passes = (uint8_t)(1 + below(3)), .rows = 1};
+        c.mm_dst = MM_OUT;
         uint32_t rows = (uint32_t)(1 + below(300)), latency = (uint32_t)e->latency_cycles;
         uint64_t cycles = engine_cycles(m, &c, rows), first;
         struct row_pipe p = pipe_of((uint32_t)(1 + below(rows)), 1, latency + 1 + (uint32_t)below(8),
