@@ -77,7 +77,8 @@ static void resolve(struct machine *m)
     m->host_cfg = ARCH_CFG(a, host);
     m->apb_cfg = ARCH_CFG(a, apb);
     m->regfile_cfg = ARCH_CFG(a, regfile);
-    m->regfile_cfg = ARCH_CFG(a, regfile);
+    m->streams_cfg = ARCH_CFG(a, streams);
+    m->memory_cfg = ARCH_CFG(a, memory);
     m->geom = engine_geometry(m->engine);
 }
 

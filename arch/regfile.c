@@ -29,4 +29,5 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     cost_count(it, "write", m->counter[m->cb.host + 3] * c->job_registers);
 }
 
-const struct arch_class regfile_class = {.name = "regfile", .section = &section, .cost = cost};
+const struct arch_class regfile_class = {.name = "regfile", .section = &section, .cost = cost,
+                                         .streamed = true};

@@ -33,7 +33,7 @@ static const char *setting(const rs_design *d, const char *key, char *buf, size_
 /* "chunkwise prefill of 512 tokens (chunk 64), then decode of 64". */
 static void add_work(const rs_design *d, struct text *out)
 {
-    char kind[24], form[24], phase[24], seq[24], tokens[24], chunk[24], decode[24], batch[24];
+    char kind[24], form[24], phase[24], seq[24], tokens[24], chunk[24], decode[24], batch[24], rows[24];
     const char *by = setting(d, "work.decode", decode, sizeof decode);
     setting(d, "work.kind", kind, sizeof kind);
     setting(d, "work.form", form, sizeof form);
@@ -44,6 +44,11 @@ static void add_work(const rs_design *d, struct text *out)
     if (strcmp(kind, "gemm") == 0) {
         text_printf(out, "m %s, n %s, k %s\n", setting(d, "work.m", seq, sizeof seq),
                     setting(d, "work.n", tokens, sizeof tokens), setting(d, "work.k", chunk, sizeof chunk));
+        return;
+    }
+    if (strcmp(setting(d, "work.s", rows, sizeof rows), "0")) {
+        text_printf(out, "s %s, e %s, p %s, f %s\n", rows, setting(d, "work.e", seq, sizeof seq),
+                    setting(d, "work.p", tokens, sizeof tokens), setting(d, "work.f", chunk, sizeof chunk));
         return;
     }
     if (strcmp(phase, "decode") == 0) {

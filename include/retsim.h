@@ -125,9 +125,14 @@ typedef struct rs_component {
     uint64_t area_um2, energy_fj;
 } rs_component;
 
-typedef struct rs_layer { /* in program order; cycles sum to the total */
+/* In program order; cycles sum to the total. Of an engine fed by streams: a phase, from its first row to its
+ * last output (phases overlap by the pipeline), or a job. Its cycles of first and last row and output count
+ * from the start of the run; has_output is false for a job that only accumulates. */
+typedef struct rs_layer {
     const char *name;
     uint64_t index, cycles;
+    bool has_rows, has_output;
+    uint64_t first_row, last_row, first_output, last_output;
 } rs_layer;
 
 typedef struct rs_home { /* where a class of tensors lives */

@@ -98,6 +98,18 @@ static void add_components(struct json *j, const struct rs_result *r)
     json_close(j, '}');
 }
 
+static void add_rows(struct json *j, const rs_layer *l)
+{
+    if (l->has_rows) {
+        json_u64(j, "first_issue", l->first_row);
+        json_u64(j, "last_issue", l->last_row);
+    }
+    if (l->has_output) {
+        json_u64(j, "first_out", l->first_output);
+        json_u64(j, "last_out", l->last_output);
+    }
+}
+
 static void add_layers(struct json *j, const struct rs_result *r)
 {
     json_open(j, "layers", '[');
@@ -106,6 +118,7 @@ static void add_layers(struct json *j, const struct rs_result *r)
         json_str(j, "name", r->layers[i].name);
         json_u64(j, "index", r->layers[i].index);
         json_u64(j, "cycles", r->layers[i].cycles);
+        add_rows(j, &r->layers[i]);
         json_close(j, '}');
     }
     json_close(j, ']');

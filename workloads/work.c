@@ -10,15 +10,18 @@
 typedef unsigned __int128 u128;
 
 enum { MAX_SEQ = 1 << 20, MAX_TOKENS = 1 << 20, MAX_CHUNK = 4096, MAX_BATCH = 1024, MAX_WIDTH = 1 << 16,
-       MAX_LAYERS = 128, MAX_VOCAB = 1 << 20, MAX_GEMM = 1 << 20, MAX_BLOCK = 4096 };
+       MAX_LAYERS = 128, MAX_VOCAB = 1 << 20, MAX_GEMM = 1 << 20, MAX_BLOCK = 4096,
+       MAX_TILED = 1 << 16 };
 
-static const char *const kind_names[] = {"network", "msr", "gemm", NULL};
+static const char *const kind_names[] = {"network", "msr", "gemm", "linear", "attention", "feedforward",
+                                         "single_attention", NULL};
 static const char *const form_names[] = {"parallel", "recurrent", "chunkwise", NULL};
 static const char *const phase_names[] = {"prefill", "decode", "both", NULL};
 static const char *const decode_names[] = {"state", "kv_cache", NULL};
 static const char *const lm_head_names[] = {"last", "all", "none", NULL};
 static const char *const gamma_names[] = {"formula", "linspace", NULL};
 static const char *const activation_names[] = {"swish", "gelu", NULL};
+static const char *const kernel_activation_names[] = {"identity", "relu", "gelu", NULL};
 static const char *const order_names[] = {"auto", "layer", "block", "token", NULL};
 
 #define KEY(type_, member) .key = #member, .offset = offsetof(struct type_, member)
@@ -130,7 +133,9 @@ static const struct field work_fields[] = {
     {KEY(work, name), .type = FIELD_TEXT, .doc = "short name, stored"},
     {KEY(work, title), .type = FIELD_TEXT, .def = "", .doc = "one line for people"},
     {KEY(work, kind), .type = FIELD_ENUM, .def = "network", .names = kind_names,
-     .doc = "network: a whole model; msr: one retention layer; gemm: C[m,n] = A[m,k] B[k,n]"},
+     .doc = "network: a whole model; msr: one retention layer; gemm: C[m,n] = A[m,k] B[k,n]; in whole tiles, "
+            "for an engine fed by streams: linear [s,e][e,p], attention, feedforward [s,e][e,f][f,e], "
+            "single_attention (scores and context alone)"},
     {KEY(work, form), .type = FIELD_ENUM, .def = "parallel", .names = form_names,
      .doc = "form of retention in prefill"},
     {KEY(work, phase), .type = FIELD_ENUM, .def = "prefill", .names = phase_names,
@@ -157,6 +162,18 @@ static const struct field work_fields[] = {
      .doc = "kind gemm: columns of B and C"},
     {KEY(work, k), .type = FIELD_U64, .def = "0", .max = MAX_GEMM, .unit = "values",
      .doc = "kind gemm: columns of A, rows of B"},
+    {KEY(work, s), .type = FIELD_U64, .def = "0", .max = MAX_TILED, .unit = "rows",
+     .doc = "kernels in tiles: length of the sequence"},
+    {KEY(work, e), .type = FIELD_U64, .def = "0", .max = MAX_TILED, .unit = "values",
+     .doc = "kernels in tiles: embedding width"},
+    {KEY(work, p), .type = FIELD_U64, .def = "0", .max = MAX_TILED, .unit = "values",
+     .doc = "kernels in tiles: projection width"},
+    {KEY(work, f), .type = FIELD_U64, .def = "0", .max = MAX_TILED, .unit = "values",
+     .doc = "kernels in tiles: inner width of the feed-forward network"},
+    {KEY(work, bias), .type = FIELD_FLAG, .def = "1",
+     .doc = "kernels in tiles: 1 when products with weights have a bias"},
+    {KEY(work, activation), .type = FIELD_ENUM, .def = "identity", .names = kernel_activation_names,
+     .doc = "kernels in tiles: function of the output stage, whose pipeline is as long without one"},
     {KEY(work, sample_cycles), .type = FIELD_U64, .def = "auto", .allow_auto = true, .max = UINT32_MAX,
      .unit = "cycles", .prov = PROV_ASSUMPTION, .source = "a compare and a branch for each logit",
      .doc = "host work between two generated tokens; auto: 2 for each vocabulary entry"},
@@ -272,6 +289,9 @@ static bool check_foreign(struct check *c)
     bool ok = true;
     if (w->kind == WORK_GEMM && c->shape)
         return bad(c, c->root, "shape", "shape has no meaning for kind gemm; legal: m, n, k");
+    if (work_is_tiled(w) && c->shape)
+        return bad(c, c->root, "shape", "shape has no meaning for kind %s; legal: s, e, p, f",
+                   kind_names[w->kind]);
     for (int i = 0; i < 3; i++) {
         const char *key = gemm_keys[i];
         uint64_t v = i == 0 ? w->m : i == 1 ? w->n : w->k;
@@ -282,6 +302,27 @@ static bool check_foreign(struct check *c)
         if (w->kind != WORK_GEMM && written)
             ok = bad(c, c->root, key, "%s has no meaning for kind %s; legal: kind gemm", key,
                      kind_names[w->kind]);
+    }
+    return ok;
+}
+
+/* Widths of the kernels in tiles; those that a kernel does not use may be there. */
+static bool check_tiled(struct check *c)
+{
+    static const char *const keys[] = {"s", "e", "p", "f"};
+    static const char *const used[] = {[WORK_LINEAR] = "sep", [WORK_ATTENTION] = "sep",
+                                       [WORK_FEEDFORWARD] = "sef", [WORK_SINGLE_ATTENTION] = "sp"};
+    const struct work *w = c->w;
+    const uint64_t v[] = {w->s, w->e, w->p, w->f};
+    bool tiled = work_is_tiled(w), ok = true;
+    for (int i = 0; i < 4; i++) {
+        bool written = yaml_get(c->root, keys[i]);
+        if (!tiled && written)
+            ok = bad(c, c->root, keys[i], "%s has no meaning for kind %s; legal: kind linear, attention, "
+                     "feedforward or single_attention", keys[i], kind_names[w->kind]);
+        if (tiled && v[i] == 0 && strstr(used[w->kind], keys[i]))
+            ok = bad(c, c->root, keys[i], "%s is %s; legal: 1..%d for kind %s", keys[i],
+                     written ? "0" : "missing", MAX_TILED, kind_names[w->kind]);
     }
     return ok;
 }
@@ -320,9 +361,22 @@ static u128 dense_per_token(const struct work *w)
     return 2 * d * d + 3 * d * v + (w->kind == WORK_NETWORK ? 3 * d * s->ffn_dim : 0);
 }
 
+static u128 tiled_macs(const struct work *w)
+{
+    u128 s = w->s, scores = 2 * s * s * w->p;
+    switch (w->kind) {
+    case WORK_LINEAR: return s * w->e * w->p;
+    case WORK_ATTENTION: return 4 * s * w->e * w->p + scores;
+    case WORK_FEEDFORWARD: return 2 * s * w->e * w->f;
+    default: return scores;
+    }
+}
+
 static u128 count_macs(const struct work *w)
 {
     const struct shape *s = &w->shape;
+    if (work_is_tiled(w))
+        return tiled_macs(w);
     u128 head = w->kind == WORK_NETWORK && w->lm_head != LM_NONE ? (u128)s->d_model * s->vocab : 0, macs = 0;
     if (w->kind == WORK_GEMM)
         return (u128)w->m * w->n * w->k * w->batch;
@@ -351,8 +405,8 @@ struct work *work_decode(struct arena *a, const struct ynode *root, struct err *
     struct check c = {w, root, yaml_get(root, "shape"), err};
     if (!schema_decode(a, &section, root, "work", w, err))
         return NULL;
-    bool ok = check_foreign(&c);
-    if (w->kind != WORK_GEMM) {
+    bool ok = check_foreign(&c) & check_tiled(&c);
+    if (w->kind != WORK_GEMM && !work_is_tiled(w)) {
         ok &= check_shape(&c);
         ok &= check_phase(&c);
     }

@@ -5,12 +5,15 @@
 
 #include "base/schema.h"
 
-enum work_kind { WORK_NETWORK, WORK_MSR, WORK_GEMM };
+enum work_kind {
+    WORK_NETWORK, WORK_MSR, WORK_GEMM, WORK_LINEAR, WORK_ATTENTION, WORK_FEEDFORWARD, WORK_SINGLE_ATTENTION
+};
 enum work_form { FORM_PARALLEL, FORM_RECURRENT, FORM_CHUNKWISE };
 enum work_phase { PHASE_PREFILL, PHASE_DECODE, PHASE_BOTH };
 enum work_decode_by { DECODE_STATE, DECODE_KV_CACHE };
 enum work_lm_head { LM_LAST, LM_ALL, LM_NONE };
 enum map_order { ORDER_AUTO, ORDER_LAYER, ORDER_BLOCK, ORDER_TOKEN };
+enum kernel_activation { KERNEL_IDENTITY, KERNEL_RELU, KERNEL_GELU };
 enum activation { ACTIVATION_SWISH, ACTIVATION_GELU };
 
 struct shape { /* facts/retnet.md section 3 */
@@ -44,6 +47,8 @@ struct work {
     struct quant quant;
     struct map map;
     uint64_t m, n, k; /* WORK_GEMM: C[m,n] = A[m,k] B[k,n] */
+    uint64_t s, e, p, f, bias; /* kernels in tiles: sequence, embedding, projection, feed-forward */
+    int activation;            /* enum kernel_activation */
     uint64_t sample_cycles; /* host work between two generated tokens; FIELD_AUTO: 2 a vocabulary entry */
 };
 
@@ -52,6 +57,11 @@ const struct section *quant_section_of(void); /* work.quant alone */
 /* NULL on error; lives in `a`. Rejects shapes that do not divide, with the reason. */
 struct work *work_decode(struct arena *a, const struct ynode *root, struct err *err);
 
+/* A kernel that is lowered in whole tiles, for an engine fed by streams. */
+static inline bool work_is_tiled(const struct work *w)
+{
+    return w->kind >= WORK_LINEAR;
+}
 static inline uint64_t work_dk(const struct work *w)
 {
     return w->shape.d_model / w->shape.heads;
