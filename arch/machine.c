@@ -66,6 +66,7 @@ static void resolve(struct machine *m)
     const struct arch *a = m->arch;
     m->clocks = ARCH_CFG(a, clocks);
     m->tcdm_cfg = ARCH_CFG(a, tcdm);
+    m->traffic_cfg = ARCH_CFG(a, traffic);
     m->engine = ARCH_CFG(a, engine);
     m->retention = ARCH_CFG(a, retention);
     m->vector = ARCH_CFG(a, vector);

@@ -77,6 +77,7 @@ struct thread {
 
 struct streamer;
 struct tcdm;
+struct traffic;
 struct udma;
 struct host;
 struct fold;
@@ -92,6 +93,7 @@ struct machine {
     /* configurations, resolved once */
     const struct clocks_cfg *clocks;
     const struct tcdm_cfg *tcdm_cfg;
+    const struct traffic_cfg *traffic_cfg;
     const struct engine_cfg *engine;
     const struct retention_cfg *retention;
     const struct vector_cfg *vector;
@@ -115,6 +117,7 @@ struct machine {
     /* components with their own files */
     struct streamer *streamer;
     struct tcdm *tcdm;
+    struct traffic *traffic_state;
     struct udma *udma;
     struct host *host;
     struct fold *fold;
@@ -123,7 +126,8 @@ struct machine {
     struct counter_info info[MAX_COUNTERS];
     unsigned n_counters;
     struct { /* first counter of each component */
-        unsigned engine, retention, vector, buffers, streamer, tcdm, udma, hyperram, host, sequencer;
+        unsigned engine, retention, vector, buffers, streamer, tcdm, traffic, udma, hyperram, host,
+            sequencer;
     } cb;
     uint64_t macs, macs_issued;
     uint64_t traffic[N_TENSOR_KINDS][4]; /* bytes: L2 read, L2 write, off-chip read, off-chip write */
@@ -195,12 +199,17 @@ void buffers_count(struct machine *m, const struct issued *is);
 bool streamer_start(struct machine *m, enum unit_id u, const struct issued *is);
 /* Ports that ask this cycle: bank by port, mask as return value. */
 uint32_t streamer_requests(struct machine *m, uint8_t *bank);
-void streamer_grants(struct machine *m, uint32_t granted, uint32_t requested);
+/* Returns how many words were moved. */
+unsigned streamer_grants(struct machine *m, uint32_t granted, uint32_t requested);
 /* Counts a transfer that is only walked, not simulated. */
 void streamer_count(struct machine *m, enum unit_id u, const struct cmd *c);
 bool streamer_busy(const struct machine *m);
 uint64_t streamer_packets(const struct machine *m, const struct cmd *c);
 uint64_t streamer_words(const struct machine *m, const struct cmd *c);
+/* Requests of other masters: bank by master, mask as return value. */
+uint32_t traffic_requests(struct machine *m, uint8_t *bank);
+void traffic_grants(struct machine *m, uint32_t granted, uint32_t requested);
+bool traffic_on(const struct machine *m);
 void tcdm_wake(struct machine *m); /* somebody asks from the next cycle on */
 /* uDMA masters' requests: bit 0 tx, bit 1 rx. */
 uint32_t udma_requests(struct machine *m, uint8_t *bank);
