@@ -157,6 +157,11 @@ struct engine_geom {
 };
 struct engine_geom engine_geometry(const struct engine_cfg *e);
 /* Smallest mode that takes w x a bits, or NULL. */
+/* Narrow operands that a lane takes at a time in a mode; passes of a row. */
+uint64_t mode_scale(const struct engine_cfg *e, const struct mode_cfg *m);
+uint64_t mode_passes(const struct engine_cfg *e, const struct mode_cfg *m);
+/* Bytes of a stationary set in the widest mode. */
+uint64_t engine_set_bytes(const struct engine_cfg *e);
 const struct mode_cfg *engine_mode(const struct engine_cfg *e, uint64_t w_bits, uint64_t a_bits);
 
 #endif

@@ -25,7 +25,8 @@ static const struct field mode_fields[] = {
     {F("a", FIELD_U64, a, NULL), .min = 2, .max = 16, .unit = "bits",
      .doc = "width of the moving operand"},
     {F("macs_per_cycle", FIELD_U64, macs_per_cycle, "auto"), .min = 1, .max = 1 << 20, .allow_auto = true,
-     .doc = "in one pass; auto: the array's size"},
+     .doc = "in one pass; auto: the array's size. More: narrow operands share the lanes; "
+            "a part of it: several passes"},
     {F("passes", FIELD_U64, passes, "1"), .min = 1, .max = 8, .doc = "passes a row takes in this mode"},
     {0},
 };
@@ -92,6 +93,31 @@ const struct mode_cfg *engine_mode(const struct engine_cfg *e, uint64_t w_bits, 
     return best;
 }
 
+static uint64_t array_macs(const struct engine_cfg *e)
+{
+    return engine_geometry(e).macs_per_cycle;
+}
+
+uint64_t mode_scale(const struct engine_cfg *e, const struct mode_cfg *m)
+{
+    return m->macs_per_cycle == FIELD_AUTO ? 1 : max64(m->macs_per_cycle / array_macs(e), 1);
+}
+
+uint64_t mode_passes(const struct engine_cfg *e, const struct mode_cfg *m)
+{
+    return m->passes * (m->macs_per_cycle == FIELD_AUTO ? 1 : div_up(array_macs(e), m->macs_per_cycle));
+}
+
+uint64_t engine_set_bytes(const struct engine_cfg *e)
+{
+    struct engine_geom g = engine_geometry(e);
+    const struct mode_cfg *m = e->modes.items;
+    uint64_t bytes = 1; /* of a lane */
+    for (size_t i = 0; i < e->modes.n; i++)
+        bytes = max64(bytes, div_up(m[i].w * mode_scale(e, &m[i]), 8 * m[i].passes));
+    return (uint64_t)g.n_tile * g.k_tile * bytes;
+}
+
 /* Accumulators in a single-port memory: a read and a write for each row. */
 static uint64_t accumulate_factor(const struct machine *m, const struct cmd *c)
 {
@@ -125,7 +151,7 @@ uint64_t engine_cycles(const struct machine *m, const struct cmd *c, uint32_t ro
     if (c->last && div_up(c->cols, lanes) > per_row)
         per_row = div_up(c->cols, lanes);
     if (e->style == ENGINE_SYSTOLIC && e->dataflow == FLOW_OS) {
-        uint64_t tiles = div_up(rows, e->rows), k = (uint64_t)c->k * c->passes;
+        uint64_t tiles = div_up(rows, e->rows), k = div_up(c->k, c->k_scale) * c->passes;
         if (e->fill_drain == FILL_SERIAL)
             return tiles * (k + e->rows + e->cols - 2);
         /* Outputs leave row by row while the next tile fills. */
@@ -163,7 +189,8 @@ void engine_count(struct machine *m, const struct issued *is, uint64_t cycles)
     /* The array spends a full set's MACs on each row and pass. */
     uint64_t macs = (uint64_t)is->rows * m->geom.n_tile * m->geom.k_tile;
     if (m->engine->style == ENGINE_SYSTOLIC && m->engine->dataflow == FLOW_OS)
-        macs = div_up(is->rows, m->engine->rows) * m->engine->rows * m->geom.n_tile * c->k;
+        macs = div_up(is->rows, m->engine->rows) * m->engine->rows * m->geom.n_tile *
+               div_up(c->k, c->k_scale);
     n[C_MAC] += macs * c->passes;
     n[C_MAC_WIDE] += c->passes > 1 ? macs : 0;
     n[C_BUSY] += cycles;
@@ -173,7 +200,28 @@ void engine_count(struct machine *m, const struct issued *is, uint64_t cycles)
     n[C_ACC_WRITE] += c->last && c->mm_dst != MM_ACC ? 0 : values;
     n[C_REQUANT] += c->last && c->mm_dst != MM_ACC ? values : 0;
     m->macs += is->useful_macs;
-    m->macs_issued += macs;
+    m->macs_issued += macs * c->k_scale;
+}
+
+/* Lanes are 8 x 8 bits: narrower operands may share one, in whole numbers. */
+static bool check_modes(const struct engine_cfg *e, const struct ynode *node, struct err *err)
+{
+    const struct mode_cfg *m = e->modes.items;
+    uint64_t macs = array_macs(e);
+    for (size_t i = 0; i < e->modes.n; i++) {
+        uint64_t n = m[i].macs_per_cycle == FIELD_AUTO ? macs : m[i].macs_per_cycle;
+        uint64_t scale = mode_scale(e, &m[i]);
+        if (n % macs && macs % n)
+            return err_add(err, ERR_CONFIG, &node->at, "arch.engine.modes[%zu].macs_per_cycle is %llu; "
+                           "legal: multiples and whole parts of the array's %llu", i, (unsigned long long)n,
+                           (unsigned long long)macs);
+        if (scale > 1 && (m[i].w * m[i].a * scale > 64 || scale > 16))
+            return err_add(err, ERR_CONFIG, &node->at, "arch.engine.modes[%zu]: %llu x %llu bits at %llu "
+                           "MAC/cycle is more than lanes of 8 x 8 bits hold; legal: up to %llu", i,
+                           (unsigned long long)m[i].w, (unsigned long long)m[i].a, (unsigned long long)n,
+                           (unsigned long long)(macs * max64(64 / (m[i].w * m[i].a), 1)));
+    }
+    return true;
 }
 
 static bool check(struct arch *a, const struct ynode *node, struct err *err)
@@ -183,6 +231,8 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
     if (!engine_mode(e, 8, 8))
         return err_add(err, ERR_CONFIG, &node->at, "arch.engine.modes lacks {w: 8, a: 8}; "
                        "every network needs it");
+    if (!check_modes(e, node, err))
+        return false;
     if (g.n_tile * (uint64_t)g.k_tile > 1 << 20 && !ARCH_CFG(a, buffers)->ideal)
         return err_add(err, ERR_CONFIG, &node->at, "arch.engine: a weight set of %u x %u is too large; "
                        "legal: up to 1048576 weights", g.n_tile, g.k_tile);
@@ -195,7 +245,7 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     const uint64_t *n = &m->counter[m->cb.engine];
     bool dot = e->style == ENGINE_DOT_PRODUCT;
     uint64_t pes = dot ? e->units : e->rows * e->cols;
-    uint64_t sets = e->weight_sets * m->geom.n_tile * m->geom.k_tile;
+    uint64_t sets = e->weight_sets * engine_set_bytes(e);
     struct cost_item *it = cost_add(sink, "engine", dot ? "dot_product" : "systolic_pe", pes);
     cost_param(it, "w_bits", 8);
     cost_param(it, "a_bits", 8);

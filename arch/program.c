@@ -39,7 +39,7 @@ struct cmd *prog_add(struct program *p, enum thread_id th, enum op op, enum unit
     c->token2 = TOKEN_NONE;
     c->planes = 1;
     c->rows = 1;
-    c->passes = 1;
+    c->passes = c->k_scale = 1;
     c->w_bits = c->a_bits = 8;
     c->out_bytes = 1;
     return c;

@@ -114,6 +114,7 @@ struct cmd {
     uint32_t cols;       /* mm: outputs of the set in use; vec: row width; ret: dv */
     uint32_t k;          /* mm: contraction of the set in use; ret: dk */
     uint8_t w_bits, a_bits, passes;
+    uint8_t k_scale;     /* mm: narrow operands that a lane takes at a time */
     uint8_t mm_dst;
     bool first, last;    /* mm: overwrite / finish the accumulator */
     bool causal;         /* mm: triangular mask on the result or operand */

@@ -32,7 +32,9 @@ static const struct choice {
     {"arch.engine.weight_sets", ALL, 50, "1|2|3|5"},
     {"arch.engine.latency_cycles", ALL, 30, "0|1|11|40"},
     {"arch.engine.requant_lanes", ALL, 30, "1|4|auto"},
-    {"arch.engine.modes", ALL, 20, "[{w: 8, a: 8, passes: 2}, {w: 16, a: 8, passes: 4}, {w: 4, a: 8}]"},
+    {"arch.engine.modes", ALL, 20, "[{w: 8, a: 8, passes: 2}, {w: 16, a: 8, passes: 4}, {w: 4, a: 8}]|"
+     "[{w: 8, a: 8}, {w: 16, a: 8, passes: 2}, {w: 4, a: 8, macs_per_cycle: 512}]"},
+    {"work.shape.pre_norm", NETWORK, 30, "true|false"},
     {"arch.retention.state", RETENTION, 70, "buffer|buffer|engine|l2"},
     {"arch.retention.lanes", RETENTION, 50, "1|4|16|64"},
     {"arch.retention.state_bits", RETENTION, 50, "16|32"},
