@@ -8,7 +8,7 @@
 #include "sim/evq.h"
 
 enum { QUEUE_MAX = 16, SLOTS_MAX = 8, MAX_COUNTERS = 160, MAX_LAYERS = 160, MAX_PORTS = 16,
-       MAX_EVENTS = 32, N_COMMITS = 64 };
+       MAX_EVENTS = 40, N_COMMITS = 64 };
 
 /* Breakdown of cycles, in the order in which results show it. */
 enum cause {
@@ -224,6 +224,8 @@ bool udma_busy(const struct machine *m);
 uint64_t hyperram_burst_ticks(const struct machine *m, uint64_t bytes);
 /* True when the host did something that took no time. */
 bool host_try(struct machine *m);
+/* The accelerator has finished the oldest job. */
+void host_job_done(struct machine *m);
 bool host_working(const struct machine *m);
 uint64_t host_cmd_cycles(const struct machine *m, const struct cmd *c);
 

@@ -138,7 +138,6 @@ Test(laws_scaling, more_of_a_resource_is_not_slower)
     while (fine < N_DESIGNS) {
         struct random_design d;
         random_design_draw(&d, &rng);
-        random_design_set(&d, "arch.traffic.masters", "0"); /* how the paths of others cross is chance */
         if (d.base != BASE_GEMM)
             random_design_set(&d, "work.map.order", rng_below(&rng, 2) ? "layer" : "block");
         if (!cycles_of(&d, &bases))
@@ -167,7 +166,6 @@ Test(laws_scaling, the_automatic_order_is_near_the_better_one)
     while (fine < N_DESIGNS) {
         struct random_design d;
         random_design_draw(&d, &rng);
-        random_design_set(&d, "arch.traffic.masters", "0"); /* how the paths of others cross is chance */
         random_design_set(&d, "work.map.order", "auto");
         uint64_t chosen = d.base == BASE_GEMM ? 0 : cycles_of(&d, &bases);
         if (!chosen)
