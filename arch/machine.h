@@ -147,6 +147,9 @@ struct machine {
 /* Registers a counter; the index is stable. */
 unsigned counter_add(struct machine *m, const char *component, const char *action, const char *unit);
 
+/* Counters that others read: host's and hyperram's, by place. */
+enum { HOST_INTERRUPTS = 1, HYPER_BURSTS = 2 };
+
 /* ---- program_check.c ---- */
 /* Addresses within the interleaved L2, loads within their slots. */
 bool program_check(const struct program *p, const struct arch *a, struct err *err);

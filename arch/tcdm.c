@@ -15,9 +15,13 @@
 /* Arbitration indices of PULPissimo (interconnect.md section 1). HWPE port p is
  * at FIRST_HWPE + (ports - 1 - p): the bus is declared the other way round. */
 enum { MASTER_UDMA_TX = 2, MASTER_UDMA_RX = 3, FIRST_HWPE = 9, N_UDMA = 2 };
-/* FC data, FC instr, debug, the cluster plug, uDMA tx, rx: order in which
- * other masters are made up (arch/traffic.c). */
-static const uint8_t system_masters[] = {0, 1, 4, 5, 6, 7, 8, MASTER_UDMA_TX, MASTER_UDMA_RX};
+/* Place of other masters (arch/traffic.c): in order, but for the uDMA's two as
+ * long as the others suffice. */
+static unsigned system_master(const struct machine *m, unsigned i)
+{
+    bool skip = m->traffic_cfg->masters <= FIRST_HWPE - N_UDMA && i >= MASTER_UDMA_TX;
+    return skip ? i + N_UDMA : i;
+}
 static const char *const kind_names[] = {"crossbar", "hci", NULL};
 
 #define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct hci_cfg, m), .def = d
@@ -91,8 +95,9 @@ static struct demand crossbar(struct machine *m, const struct demand *d, const s
     uint8_t who[FIRST_HWPE] = {0}; /* 1 + the made-up master at a system master's place */
     for (uint32_t left = d->traffic; left; left &= left - 1) {
         unsigned i = (unsigned)__builtin_ctz(left);
-        ask[bank->traffic[i]] |= 1ull << system_masters[i];
-        who[system_masters[i]] = (uint8_t)(i + 1);
+        unsigned at = system_master(m, i);
+        ask[bank->traffic[i]] |= 1ull << at;
+        who[at] = (uint8_t)(i + 1);
     }
     for (unsigned b = 0; b < banks; b++) {
         int w = xbar_grant(&m->tcdm->xbar, b, ask[b]);

@@ -2,10 +2,9 @@
  * cores beside it in a cluster, or the FC and the cluster plug of a PULPissimo.
  * Each repeats a simple pattern: a request, held until it is granted, then the
  * next one `period_cycles` after the grant at the earliest. They run as long as
- * the accelerator does. Linear traffic recurs and folds; random traffic (the
- * generator of tests/reference/tcdm/README.md) does not. */
+ * the accelerator does. Linear traffic recurs and folds; random traffic does not. */
 #include "arch/result.h"
-#include "arch/xbar.h"
+#include "base/hash.h"
 
 #include <stdlib.h>
 
@@ -17,7 +16,7 @@ static const char *const pattern_names[] = {"linear", "random", NULL};
 static const struct field fields[] = {
     {F("masters", FIELD_U64, masters, "0"), .max = MAX_TRAFFIC,
      .doc = "masters that make requests of their own; in a PULPissimo FC data, FC instruction, debug, "
-            "the four of the cluster plug, uDMA tx and rx, in this order"},
+            "the four of the cluster plug; 8 or 9 take the places of the uDMA too"},
     {F("pattern", FIELD_ENUM, pattern, "linear"), .names = pattern_names,
      .doc = "linear: `stride_words` on at each request; random: any bank"},
     {F("period_cycles", FIELD_U64, period_cycles, "1"), .min = 1, .max = 65535, .unit = "cycles",
@@ -26,7 +25,7 @@ static const struct field fields[] = {
      .doc = "step of linear traffic"},
     {F("first_words", FIELD_U64, first_words, "1"), .max = 65535, .unit = "words",
      .doc = "linear traffic of master i begins at word i x first_words"},
-    {F("seed", FIELD_U64, seed, "1"), .max = UINT32_MAX, .doc = "of random traffic; master i has seed + i"},
+    {F("seed", FIELD_U64, seed, "1"), .max = UINT32_MAX, .doc = "of random traffic"},
     {0},
 };
 #undef F
@@ -34,9 +33,9 @@ static const struct section section = {"traffic", "requests of other masters", s
                                        fields, NULL};
 
 struct master {
-    uint32_t word;   /* of the next or held request */
-    uint32_t lcg;
-    uint32_t pause;  /* cycles before it is made */
+    uint32_t word;  /* of the next or held request */
+    uint32_t pause; /* cycles before it is made */
+    struct rng rng;
 };
 struct traffic {
     struct master master[MAX_TRAFFIC];
@@ -50,8 +49,7 @@ static void next_word(const struct traffic_cfg *c, uint64_t banks, struct master
         a->word = (uint32_t)((a->word + c->stride_words) & (banks - 1));
         return;
     }
-    a->lcg = a->lcg * 1664525 + 1013904223;
-    a->word = (uint32_t)((a->lcg >> 8) & (banks - 1));
+    a->word = (uint32_t)rng_below(&a->rng, banks);
 }
 
 bool traffic_on(const struct machine *m)
@@ -96,7 +94,7 @@ static bool init(struct machine *m, struct err *err)
         abort();
     for (uint64_t i = 0; i < c->masters; i++) {
         struct master *a = &m->traffic_state->master[i];
-        a->lcg = (uint32_t)(c->seed + i);
+        a->rng.s = c->seed * MAX_TRAFFIC + i;
         a->word = (uint32_t)((i * c->first_words) & (m->tcdm_cfg->banks - 1));
         if (c->pattern == TRAFFIC_RANDOM)
             next_word(c, m->tcdm_cfg->banks, a);
@@ -118,7 +116,7 @@ static void state(const struct machine *m, struct text *out)
     bool linear = m->traffic_cfg->pattern == TRAFFIC_LINEAR;
     for (unsigned i = 0; i < m->traffic_cfg->masters; i++) {
         const struct master *a = &m->traffic_state->master[i];
-        uint32_t v[3] = {a->word, a->pause, linear ? 0 : a->lcg};
+        uint64_t v[2] = {a->word | (uint64_t)a->pause << 32, linear ? 0 : a->rng.s};
         text_addn(out, (const char *)v, sizeof v);
     }
 }
