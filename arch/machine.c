@@ -152,7 +152,9 @@ static void report_deadlock(const struct machine *m, struct err *err)
     for (unsigned th = 0; th < N_THREADS; th++)
         if (!m->thread[th].halted)
             text_printf(&t, "; %s thread at command %u", th ? "host" : "accel", m->thread[th].pc);
-    err_add(err, ERR_SOFTWARE, NULL, "deadlock at cycle %llu%s",
+    if (tcdm_starved(m))
+        text_add(&t, "; other masters have priority and take every cycle (arch.tcdm.hci, arch.traffic)");
+    err_add(err, tcdm_starved(m) ? ERR_CONFIG : ERR_SOFTWARE, NULL, "deadlock at cycle %llu%s",
             (unsigned long long)((m->now + m->skipped) / m->soc_ticks), t.s ? t.s : "");
     text_finish(&t);
 }

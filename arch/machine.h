@@ -212,6 +212,8 @@ uint64_t streamer_words(const struct machine *m, const struct cmd *c);
 /* Requests of other masters: bank by master, mask as return value. */
 uint32_t traffic_requests(struct machine *m, uint8_t *bank);
 void traffic_grants(struct machine *m, uint32_t granted, uint32_t requested);
+/* Other masters leave the accelerator nothing; arbitration has stopped. */
+bool tcdm_starved(const struct machine *m);
 bool traffic_on(const struct machine *m);
 void tcdm_wake(struct machine *m); /* somebody asks from the next cycle on */
 /* uDMA masters' requests: bit 0 tx, bit 1 rx. */

@@ -488,11 +488,15 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
             return err_add(err, ERR_CONFIG, &node->at, "arch.streamer.%s.dims is %llu; tiles need 2 or 3",
                            names[i], (unsigned long long)s[i]->dims);
     const struct tcdm_cfg *t = ARCH_CFG(a, tcdm);
+    if (!ARCH_CFG(a, streamer)->store_fence && t->hwpe_ports > 1 && (s[2]->fifo < 2 || s[2]->issue))
+        err_add(err, ERR_CONFIG, &node->at, "arch.streamer.store_fence: without a fence ports with less than "
+                "two words of FIFO may block each other for ever; legal: true, or a decoupled store with a "
+                "FIFO of 2 or more");
     if (!ARCH_CFG(a, streamer)->store_fence && t->hwpe_ports > t->banks)
         return err_add(err, ERR_CONFIG, &node->at, "arch.streamer.store_fence: without a fence a packet of "
                        "%llu words never gets into %llu banks; legal: true, or no more ports than banks",
                        (unsigned long long)t->hwpe_ports, (unsigned long long)t->banks);
-    return true;
+    return !err_any(err);
 }
 
 static void cost(const struct machine *m, struct cost_sink *sink)

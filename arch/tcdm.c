@@ -66,7 +66,9 @@ struct tcdm {
     struct hci hci;
     struct event tick;
     uint64_t ran_at; /* cycle of the last arbitration */
+    uint32_t refused; /* cycles in a row in which the accelerator asked in vain */
 };
+enum { STARVED = 1 << 20 }; /* cycles: whoever waits so long waits for ever */
 
 enum { C_HWPE, C_UDMA, C_CONFLICT, C_BUSY };
 
@@ -157,7 +159,13 @@ static void tick(void *self, uint64_t now)
     n[C_HWPE] += streamer_grants(m, won.hwpe, d.hwpe);
     if (others)
         traffic_grants(m, won.traffic, d.traffic);
+    t->refused = d.hwpe && !won.hwpe ? t->refused + 1 : 0;
     tcdm_wake(m);
+}
+
+bool tcdm_starved(const struct machine *m)
+{
+    return m->tcdm->refused >= STARVED;
 }
 
 /* Other masters do not keep a machine alive that has nothing else to do. */
@@ -173,7 +181,7 @@ void tcdm_wake(struct machine *m)
 {
     struct tcdm *t = m->tcdm;
     uint8_t bank[N_UDMA];
-    if (t->tick.queued)
+    if (t->tick.queued || tcdm_starved(m))
         return;
     if (!streamer_busy(m) && !udma_requests(m, bank) && !(traffic_on(m) && alive(m)))
         return;

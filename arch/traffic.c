@@ -133,6 +133,9 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
                        (unsigned long long)c->masters, (unsigned long long)most,
                        t->kind == INTERCONNECT_HCI ? "" : udma ? " (the uDMA is two of the nine others)"
                                                                : " besides the accelerator");
+    if (c->masters && !ARCH_CFG(a, streamer)->store_fence)
+        return err_add(err, ERR_CONFIG, &node->at, "arch.traffic.masters: beside other masters a wide store "
+                       "without a fence may wait for ever; legal: 0, or arch.streamer.store_fence true");
     return true;
 }
 

@@ -181,8 +181,7 @@ static void draw_shape(struct random_design *d, struct rng *rng)
 /* Who else is on the interconnect, and on which. */
 static const struct choice beside[] = {
     {"arch.tcdm.kind", ALL, 50, "hci"},
-    {"arch.tcdm.hci.prio_num", ALL, 30, "0|1|2"},
-    {"arch.tcdm.hci.prio_den", ALL, 30, "1|3|4"},
+    {"arch.tcdm.hci.prio_den", ALL, 50, "3|4|8"}, /* not 1: cores that take every cycle */
     {"arch.tcdm.hci.invert_prio", ALL, 20, "true"},
     {"arch.traffic.masters", ALL, 50, "1|2|4|7"},
     {"arch.traffic.pattern", ALL, 20, "random"},
