@@ -55,8 +55,18 @@ struct clocks_cfg {
     uint64_t soc_hz, periph_hz;
 };
 struct tcdm_cfg {
+    int kind; /* enum interconnect */
     uint64_t banks, bytes, masters, hwpe_ports;
+    struct hci_cfg {
+        bool invert_prio;
+        uint64_t prio_num, prio_den;
+    } hci;
     bool ideal;
+};
+enum interconnect { INTERCONNECT_CROSSBAR, INTERCONNECT_HCI };
+struct traffic_cfg {
+    int pattern;
+    uint64_t masters, period_cycles, stride_words, first_words, seed;
 };
 struct private_l2_cfg {
     uint64_t bytes, rom_bytes;
@@ -155,7 +165,7 @@ struct memory_cfg {
 
 extern const struct arch_class apb_class, buffers_class, clocks_class, engine_class, host_class,
     hyperram_class, memory_class, private_l2_class, regfile_class, retention_class, sequencer_class,
-    streamer_class, streams_class, tcdm_class, udma_class, vector_class;
+    streamer_class, streams_class, tcdm_class, traffic_class, udma_class, vector_class;
 
 /* For a class's check, which puts values in the place of `auto`. */
 void *arch_cfg_mutable(struct arch *a, const struct arch_class *cls);

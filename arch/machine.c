@@ -39,6 +39,8 @@ void machine_kick(struct machine *m)
 void token_post(struct machine *m, uint16_t token, uint32_t n)
 {
     m->token[token] += n;
+    for (uint32_t i = 0; token == m->prog->context_token && i < n; i++)
+        host_job_done(m);
     machine_kick(m);
 }
 
@@ -66,6 +68,7 @@ static void resolve(struct machine *m)
     const struct arch *a = m->arch;
     m->clocks = ARCH_CFG(a, clocks);
     m->tcdm_cfg = ARCH_CFG(a, tcdm);
+    m->traffic_cfg = ARCH_CFG(a, traffic);
     m->engine = ARCH_CFG(a, engine);
     m->retention = ARCH_CFG(a, retention);
     m->vector = ARCH_CFG(a, vector);
@@ -150,7 +153,9 @@ static void report_deadlock(const struct machine *m, struct err *err)
     for (unsigned th = 0; th < N_THREADS; th++)
         if (!m->thread[th].halted)
             text_printf(&t, "; %s thread at command %u", th ? "host" : "accel", m->thread[th].pc);
-    err_add(err, ERR_SOFTWARE, NULL, "deadlock at cycle %llu%s",
+    if (tcdm_starved(m))
+        text_add(&t, "; other masters have priority and take every cycle (arch.tcdm.hci, arch.traffic)");
+    err_add(err, tcdm_starved(m) ? ERR_CONFIG : ERR_SOFTWARE, NULL, "deadlock at cycle %llu%s",
             (unsigned long long)((m->now + m->skipped) / m->soc_ticks), t.s ? t.s : "");
     text_finish(&t);
 }

@@ -12,6 +12,7 @@ const char *const tensor_kind_names[N_TENSOR_KINDS] = {"weight", "activation", "
 void program_init(struct program *p)
 {
     memset(p, 0, sizeof *p);
+    p->context_token = TOKEN_NONE;
 }
 
 void program_finish(struct program *p)

@@ -167,6 +167,7 @@ struct program {
     uint32_t n[N_THREADS], cap[N_THREADS];
     struct token tokens[PROG_MAX_TOKENS];
     unsigned n_tokens;
+    uint16_t context_token; /* posted when a job is done; TOKEN_NONE */
     struct l2ring l2rings[PROG_MAX_L2RINGS];
     unsigned n_l2rings;
     uint32_t *op_start; /* accel commands at which a step begins that waits for the one before */

@@ -99,6 +99,7 @@ typedef struct rs_summary {
     uint64_t energy_onchip_fj, energy_offchip_fj, energy_idle_fj;
     double energy_rel_err;   /* one sigma, relative, 0 when unknown */
     double time_ns, power_uw, utilization, tokens_per_s;
+    uint64_t estimated_cycles; /* of `cycles`, at most so many rest on keys marked `estimate` */
     double host_seconds;     /* CPU time of the simulation itself */
     bool has_values;
     double sqnr_db;          /* when has_values */

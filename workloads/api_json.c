@@ -22,6 +22,8 @@ static void add_summary(struct json *j, const rs_summary *s)
     json_real(j, "tokens_per_s", s->tokens_per_s);
     json_real(j, "power_uw", s->power_uw);
     json_real(j, "utilization", s->utilization);
+    json_u64(j, "estimated_cycles", s->estimated_cycles);
+    json_real(j, "estimated_share", s->cycles ? (double)s->estimated_cycles / (double)s->cycles : 0);
     json_u64(j, "soc_hz", s->soc_hz);
     json_u64(j, "fmax_hz", s->fmax_hz);
     json_real(j, "energy_rel_err", s->energy_rel_err);

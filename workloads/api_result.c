@@ -1,5 +1,6 @@
 /* What a finished machine says about time and traffic. */
 #include "arch/result.h"
+#include "base/num.h"
 #include "workloads/api.h"
 
 #include <string.h>
@@ -123,9 +124,21 @@ static void add_traffic(struct rs_result *r, const struct machine *m)
                 add_amount(r, interfaces[i], tensor_kind_names[t], bytes[t][i]);
 }
 
+/* Cycles that the keys marked `estimate` put in: the entry of every interrupt, the controller's overhead of
+ * every burst. Some of them hide behind other work, so it is a limit. */
+static uint64_t estimated_cycles(const struct machine *m, uint64_t cycles)
+{
+    uint64_t irqs = m->counter[m->cb.host + HOST_INTERRUPTS];
+    uint64_t bursts = m->counter[m->cb.hyperram + HYPER_BURSTS];
+    uint64_t clks = bursts * m->hyperram_cfg->fixed_clks * m->hyperram_cfg->phy_div;
+    uint64_t ticks = clks * m->periph_ticks;
+    return min64(irqs * m->host_cfg->irq_entry_cycles + div_up(ticks, m->soc_ticks), cycles);
+}
+
 void result_timing(struct rs_result *r, const struct machine *m, uint64_t cycles)
 {
     const struct program *p = m->prog;
+    r->summary.estimated_cycles = estimated_cycles(m, r->summary.cycles);
     if (cycles) {
         add_causes(r, m);
         if (m->streams)
