@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum op { OP_NUM, OP_SLOT, OP_NEG, OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_POW,
-          OP_MIN, OP_MAX, OP_CLOG2, OP_LOG2, OP_SQRT, OP_LN, OP_EXP };
+          OP_MIN, OP_MAX, OP_CLOG2, OP_LOG2, OP_SQRT, OP_LN, OP_EXP, OP_DADDA };
 
 struct expr_op {
     enum op op;
@@ -28,6 +28,7 @@ static const struct function {
 } functions[] = {
     {"min", OP_MIN, 2},   {"max", OP_MAX, 2},   {"pow", OP_POW, 2}, {"clog2", OP_CLOG2, 1},
     {"log2", OP_LOG2, 1}, {"sqrt", OP_SQRT, 1}, {"ln", OP_LN, 1},   {"exp", OP_EXP, 1},
+    {"dadda", OP_DADDA, 1},
 };
 enum { N_FUNCTIONS = sizeof(functions) / sizeof(functions[0]), MAX_NAME = 64 };
 
@@ -123,7 +124,7 @@ static bool unknown(struct parser *ps, const char *where, const char *name, bool
             list[n++] = ps->names[i];
     near = text_nearest(name, list, n);
     snprintf(what, sizeof(what), "unknown %s `%s`%s%s%s%s", call ? "function" : "name", name,
-             call ? "; min, max, pow, clog2, log2, sqrt, ln and exp are legal" : "",
+             call ? "; min, max, pow, clog2, log2, sqrt, ln, exp and dadda are legal" : "",
              near ? " (did you mean `" : "", near ? near : "", near ? "`?)" : "");
     return fail(ps, where, what);
 }
@@ -239,6 +240,17 @@ const struct expr *expr_parse(struct arena *a, const struct ynode *node, const c
     return e;
 }
 
+/* Levels of full adders that bring a column of `height` bits down to two:
+ * Dadda's sequence 2, 3, 4, 6, 9, 13, ... */
+static double dadda_levels(double height)
+{
+    double limit = 2, levels = 0;
+
+    for (; limit < height && levels < 200; levels++)
+        limit = floor(limit * 1.5);
+    return levels;
+}
+
 static double unary(enum op op, double x)
 {
     switch (op) {
@@ -247,6 +259,7 @@ static double unary(enum op op, double x)
     case OP_LOG2: return log2(x);
     case OP_SQRT: return sqrt(x);
     case OP_LN: return log(x);
+    case OP_DADDA: return dadda_levels(x);
     default: return exp(x);
     }
 }

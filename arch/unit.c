@@ -237,9 +237,9 @@ static void deliver(struct machine *m, struct hw_unit *u)
 static uint64_t latency(const struct machine *m, enum unit_id id)
 {
     switch (id) {
-    case UNIT_ENGINE: return m->engine->latency_cycles * m->soc_ticks;
-    case UNIT_RETENTION: return m->retention->latency_cycles * m->soc_ticks;
-    case UNIT_VECTOR: return m->vector->latency_cycles * m->soc_ticks;
+    case UNIT_ENGINE: return (m->engine->latency_cycles + m->engine->pipeline - 1) * m->soc_ticks;
+    case UNIT_RETENTION: return (m->retention->latency_cycles + m->retention->pipeline - 1) * m->soc_ticks;
+    case UNIT_VECTOR: return (m->vector->latency_cycles + m->vector->pipeline - 1) * m->soc_ticks;
     default: return 0;
     }
 }
