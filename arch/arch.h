@@ -93,6 +93,7 @@ struct stream_cfg {
 struct streamer_cfg {
     struct stream_cfg load, weight, store;
     uint64_t start_cycles, latency_cycles;
+    bool store_fence;
     int transpose; /* enum transpose_kind */
 };
 enum transpose_kind { TRANSPOSE_STRIDED, TRANSPOSE_BUFFER };

@@ -268,13 +268,3 @@ bool tech_price(const struct tech *t, const struct cost_item *item, uint64_t soc
     return price_actions(t, c, item, slots, out, err) &&
            price_background(t, c, item, slots, soc_hz, out, err);
 }
-
-const struct ynode *tech_root(const struct tech *t)
-{
-    return t->root;
-}
-
-const char *tech_coefficient(const struct tech *t, size_t i)
-{
-    return i < t->n_coefs ? t->coef_names[i] : NULL;
-}

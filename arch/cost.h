@@ -42,9 +42,6 @@ struct tech; /* a loaded technology file, immutable */
  * formulas, a source on each number). Lives in `a`. NULL on error. */
 struct tech *tech_decode(struct arena *a, const struct ynode *root, struct err *err);
 const char *tech_name(const struct tech *t);
-/* The tree as loaded, merged with its base; name of coefficient i, NULL past the last. */
-const struct ynode *tech_root(const struct tech *t);
-const char *tech_coefficient(const struct tech *t, size_t i);
 /* Canonical text: sorted keys, for hashing and storing. */
 void tech_emit(const struct tech *t, struct text *out);
 /* JSON Schema of a technology file; `explain` lines. */
@@ -94,11 +91,10 @@ double tech_fmax_rel_err(const struct tech *t, double path_rel_err);
 double tech_energy_level_err(const struct tech *t);
 double tech_area_level_err(const struct tech *t);
 
-/* Coefficients: how many, their names, values and errors; the technology in
- * which one of them (and what follows from it) is multiplied by `factor`, at
- * the same voltage. It shares everything else with `t` and lives in `a`. */
-size_t tech_n_coefs(const struct tech *t);
-const char *tech_coef(const struct tech *t, size_t i, double *value, double *rel_err);
+/* Name, value and relative error of coefficient i, NULL past the last; the
+ * technology in which one of them (and what follows from it) is multiplied by
+ * `factor`, at the same voltage. It shares the rest with `t` and lives in `a`. */
+const char *tech_coefficient(const struct tech *t, size_t i, double *value, double *rel_err);
 const struct tech *tech_scaled(struct arena *a, const struct tech *t, size_t coef, double factor);
 
 #endif

@@ -26,6 +26,12 @@ struct snapshot {
     uint64_t layer_cycles[MAX_LAYERS], layer_marks, layer_pending;
 };
 
+/* A period that was seen: the machine at its two ends, which are the same in
+ * relative terms. The loop's next instance need not find it again. */
+struct period {
+    struct snapshot from, to;
+};
+
 struct fold {
     struct event event;
     unsigned depth;     /* of the outermost loop with an iteration that ended in this cycle */
@@ -35,6 +41,8 @@ struct fold {
     uint64_t seen[PROG_MAX_DEPTH]; /* boundaries since the loop was entered */
     uint64_t *modulus[N_THREADS];  /* by pc of a REPEAT; 0: never fold */
     uint64_t (*waits[N_THREADS])[TOKEN_WORDS]; /* by pc of a REPEAT: tokens its body waits for */
+    struct period **kept;          /* by pc of an accel REPEAT, NULL until one is known */
+    struct snapshot scratch;
     int64_t *layer_step;           /* by pc of an accel REPEAT: layers an iteration advances marks by */
 };
 
@@ -290,6 +298,120 @@ static bool equal(const struct machine *m, const struct snapshot *s, const struc
            (m->layer_marks == s->layer_marks || m->now - m->layer_last == s->layer_pending);
 }
 
+static void keep(struct machine *m, const struct snapshot *from, uint32_t pc, const struct text *state)
+{
+    struct period **k = &m->fold->kept[pc];
+    if (!*k && !(*k = calloc(1, sizeof **k)))
+        abort();
+    struct text none = (*k)->from.state;
+    (*k)->from = *from;
+    (*k)->from.state = none;
+    save(m, &(*k)->to, state);
+}
+
+/* Whether addresses and shapes are the same at two places of a thread. */
+static bool alike(const uint64_t *modulus, const struct thread *a, const struct thread *b)
+{
+    if (a->depth != b->depth || a->pc != b->pc)
+        return false;
+    for (unsigned d = 0; d < a->depth; d++) {
+        uint64_t apart = a->idx[d] > b->idx[d] ? a->idx[d] - b->idx[d] : b->idx[d] - a->idx[d];
+        if (a->frame[d].pc != b->frame[d].pc)
+            return false;
+        if (apart && (!modulus[a->frame[d].pc] || apart % modulus[a->frame[d].pc]))
+            return false;
+    }
+    return true;
+}
+
+/* Tokens that the period waits for have the credits that they had. */
+static bool same_credits(const struct machine *m, const struct period *p)
+{
+    for (unsigned t = 0; t < m->prog->n_tokens; t++)
+        if (m->token[t] != p->to.token[t] &&
+            (waited(m, THREAD_ACCEL, &p->from.thread[THREAD_ACCEL], t) ||
+             waited(m, THREAD_HOST, &p->from.thread[THREAD_HOST], t)))
+            return false;
+    return true;
+}
+
+/* How far marks of the loop at pc have moved on since the period was seen. */
+static int64_t layers_apart(const struct machine *m, uint32_t pc, const struct thread *then)
+{
+    const struct cmd *cmds = m->prog->cmds[THREAD_ACCEL];
+    const struct thread *now = &m->thread[THREAD_ACCEL];
+    int64_t apart = 0;
+    for (uint32_t i = pc + 1; i < cmds[pc].match; i++) {
+        if (cmds[i].op != OP_MARK)
+            continue;
+        for (unsigned d = 0; d < now->depth; d++)
+            apart += cmds[i].layer.k[d] * ((int64_t)now->idx[d] - (int64_t)then->idx[d]);
+        return apart;
+    }
+    return 0;
+}
+
+static void step_back(uint64_t *out, const uint64_t *now, const uint64_t *from, const uint64_t *to, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        out[i] = now[i] - (to[i] - from[i]);
+}
+
+/* The machine as it would have been a period ago. */
+static void rewind_to(struct machine *m, const struct period *p, uint32_t pc, struct snapshot *s)
+{
+    const struct snapshot *from = &p->from, *to = &p->to;
+    int64_t apart = layers_apart(m, pc, &to->thread[THREAD_ACCEL]);
+    for (int th = 0; th < N_THREADS; th++) {
+        s->thread[th] = m->thread[th];
+        step_back(s->thread[th].idx, m->thread[th].idx, from->thread[th].idx, to->thread[th].idx,
+                  m->thread[th].depth);
+    }
+    for (unsigned t = 0; t < m->prog->n_tokens; t++)
+        s->token[t] = m->token[t] - (to->token[t] - from->token[t]);
+    s->time = m->now + m->skipped - (to->time - from->time);
+    step_back(s->counter, m->counter, from->counter, to->counter, m->n_counters);
+    step_back(&s->macs, &m->macs, &from->macs, &to->macs, 1);
+    step_back(&s->macs_issued, &m->macs_issued, &from->macs_issued, &to->macs_issued, 1);
+    step_back(&s->traffic[0][0], &m->traffic[0][0], &from->traffic[0][0], &to->traffic[0][0],
+              sizeof s->traffic / sizeof s->traffic[0][0]);
+    step_back(s->cause, m->cause, from->cause, to->cause, N_CAUSES);
+    step_back(&s->layer_marks, &m->layer_marks, &from->layer_marks, &to->layer_marks, 1);
+    memcpy(s->layer_cycles, m->layer_cycles, sizeof s->layer_cycles);
+    for (int64_t i = 0; i < MAX_LAYERS; i++)
+        if (i + apart >= 0 && i + apart < MAX_LAYERS)
+            s->layer_cycles[i + apart] -= to->layer_cycles[i] - from->layer_cycles[i];
+}
+
+/* Periods that are left when `s` was one period ago; 0 or UINT64_MAX: none. */
+static uint64_t periods_from(const struct machine *m, const struct snapshot *s)
+{
+    const struct fold *f = m->fold;
+    uint64_t k = UINT64_MAX;
+    for (int th = 0; th < N_THREADS; th++)
+        k = min64(k, periods_left(f->modulus[th], &s->thread[th], &m->thread[th]));
+    return min64(k, token_periods(m, s));
+}
+
+/* Jumps by a period that an earlier instance of the loop went through. */
+static bool jump_again(struct machine *m, unsigned d, const struct text *state)
+{
+    struct fold *f = m->fold;
+    uint32_t pc = m->thread[THREAD_ACCEL].frame[d].pc;
+    const struct period *p = f->kept[pc];
+    if (!p || !equal(m, &p->to, state) || !same_credits(m, p))
+        return false;
+    for (int th = 0; th < N_THREADS; th++)
+        if (!alike(f->modulus[th], &p->to.thread[th], &m->thread[th]))
+            return false;
+    rewind_to(m, p, pc, &f->scratch);
+    uint64_t k = periods_from(m, &f->scratch);
+    if (k == 0 || k == UINT64_MAX)
+        return false;
+    jump(m, &f->scratch, k, d);
+    return true;
+}
+
 static void observe(void *self, uint64_t now)
 {
     struct machine *m = self;
@@ -306,12 +428,15 @@ static void observe(void *self, uint64_t now)
     }
     acct_sync(m);
     machine_state(m, &f->state);
+    if (jump_again(m, d, &f->state)) {
+        s->valid = false;
+        f->seen[d] = 0;
+        return;
+    }
     bool moved = s->valid && moved_level(&s->thread[THREAD_ACCEL], accel) == (int)d;
     if (moved && equal(m, s, &f->state)) {
-        uint64_t a = periods_left(f->modulus[THREAD_ACCEL], &s->thread[THREAD_ACCEL], accel);
-        uint64_t h = periods_left(f->modulus[THREAD_HOST], &s->thread[THREAD_HOST], &m->thread[THREAD_HOST]);
-        uint64_t k = a < h ? a : h, c = token_periods(m, s);
-        k = c < k ? c : k;
+        uint64_t k = periods_from(m, s);
+        keep(m, s, f->pc, &f->state);
         if (k > 0 && k != UINT64_MAX) {
             jump(m, s, k, d);
             s->valid = false;
@@ -368,6 +493,9 @@ bool fold_init(struct machine *m, struct err *err)
     }
     for (int th = 0; th < N_THREADS; th++)
         find_waits(m, f, th);
+    f->kept = calloc(m->prog->n[THREAD_ACCEL] + 1, sizeof *f->kept);
+    if (!f->kept)
+        abort();
     f->layer_step = xrealloc(NULL, m->prog->n[THREAD_ACCEL] + 1, sizeof *f->layer_step);
     for (uint32_t pc = 0; pc < m->prog->n[THREAD_ACCEL]; pc++)
         f->layer_step[pc] = m->prog->cmds[THREAD_ACCEL][pc].op == OP_REPEAT ? layer_step_of(m, pc) : 0;
@@ -382,6 +510,12 @@ void fold_finish(struct machine *m)
     for (unsigned d = 0; d < PROG_MAX_DEPTH; d++)
         text_finish(&f->snap[d].state);
     text_finish(&f->state);
+    for (uint32_t pc = 0; pc < m->prog->n[THREAD_ACCEL]; pc++) {
+        if (f->kept[pc])
+            text_finish(&f->kept[pc]->to.state);
+        free(f->kept[pc]);
+    }
+    free(f->kept);
     free(f->modulus[THREAD_ACCEL]);
     free(f->modulus[THREAD_HOST]);
     free(f->waits[THREAD_ACCEL]);

@@ -1,11 +1,12 @@
 /* The streamer: the accelerator's load, weight and store streams share the HWPE
  * ports of the interconnect. Each stream walks a 3-D address pattern in packets
- * of one word a port; ports slip past each other by up to `fifo` packets
- * (decoupled) or move together (lockstep). Several streams meet in a
- * round-robin multiplexer at each port (hwpe_stream_tcdm_mux). Timing of a lone
- * stream: first request two cycles after the start, one packet a cycle, data
- * three cycles after the last grant (facts/interconnect.md section 4). A command
- * that follows without a gap starts at once: its registers are double buffered. */
+ * of one word a port; behind the addresses are the FIFOs and the join of
+ * hwpe-stream, the ones that `replay` validates (arch/hwpe_lanes.h), so a lone
+ * command is granted in the very cycles of hwpe_stream_source and _sink.
+ * `lockstep` is their variant without FIFOs. Several streams meet in a
+ * round-robin multiplexer at each port (hwpe_stream_tcdm_mux). A command that
+ * follows without a gap starts at once: its registers are double buffered. */
+#include "arch/hwpe_lanes.h"
 #include "arch/result.h"
 
 #include "base/num.h"
@@ -13,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RING = 32, N_STREAMS = 3 };
+enum { N_STREAMS = 3 };
 
 static const char *const issue_names[] = {"decoupled", "lockstep", NULL};
 static const char *const transpose_names[] = {"strided", "buffer", NULL};
@@ -38,11 +39,15 @@ static const struct field fields[] = {
     {F("weight", FIELD_SECTION, weight, NULL), .sub = &stream_section, .doc = "L2 to the weight sets"},
     {F("store", FIELD_SECTION, store, NULL), .sub = &stream_section, .doc = "output buffer to L2"},
     {F("start_cycles", FIELD_U64, start_cycles, "2"), .max = 64, .unit = "cycles",
-     .doc = "start of an idle stream to its first request", .prov = PROV_MEASURED,
+     .doc = "start of an idle stream to its first request, FIFO included", .prov = PROV_MEASURED,
      .source = "hwpe_stream v1.8.0: request visible at t+2 (facts/interconnect.md section 4)"},
-    {F("latency_cycles", FIELD_U64, latency_cycles, "2"), .max = 64, .unit = "cycles",
+    {F("latency_cycles", FIELD_U64, latency_cycles, "3"), .max = 64, .unit = "cycles",
      .doc = "cycle after the last grant to data in the buffer", .prov = PROV_MEASURED,
-     .source = "hwpe_stream v1.8.0: stream data at grant+3 (facts/interconnect.md section 4)"},
+     .source = "hwpe_stream v1.8.0: stream data at grant+3, readable a cycle later "
+               "(facts/interconnect.md section 4)"},
+    {F("store_fence", FIELD_BOOL, store_fence, "true"),
+     .doc = "each port takes its word of a stored packet once (hwpe_stream_fence before the sink); false: "
+            "hwpe_stream_sink v1.8.0 by itself, which repeats the writes of a packet that waits"},
     {F("transpose", FIELD_ENUM, transpose, "strided"), .names = transpose_names,
      .doc = "strided: one byte a word, a quarter of the rate; "
             "buffer: full rate through a transposing buffer"},
@@ -52,31 +57,35 @@ static const struct field fields[] = {
 static const struct section section = {"streamer", "streams between L2 and the buffers",
                                        sizeof(struct streamer_cfg), fields, NULL};
 
-struct packet {
-    uint8_t bank[MAX_PORTS];
-    uint8_t words;
-};
+enum { MAX_FLYING = 64 }; /* packets between address and join: below 2 x depth + 4 */
+
+/* The generator makes packets of up to `ports` words; the ports behind it are
+ * those of hwpe-stream (arch/hwpe_lanes.h), loads and stores alike. They keep
+ * what is on its way when the next command begins. */
 struct stream {
     const struct cmd *c; /* NULL: idle */
     int64_t base;
-    uint64_t start_at, idle_since;
-    uint32_t plane, line, pos; /* generator */
-    bool generated;            /* no further packets */
-    uint8_t head, n;           /* ring of packets from the oldest unfinished one */
-    uint8_t pushed;            /* store: packets handed to the port FIFOs */
-    uint8_t wait;              /* cycles until the buffer takes the next packet */
-    uint8_t rel[MAX_PORTS];    /* packets done by each port, counted from head */
-    struct packet pk[RING];
+    uint64_t work_at, idle_since;
+    uint32_t plane, line, pos; /* generator: what comes after the packet on offer */
+    bool generated;            /* nothing does */
+    uint16_t need;             /* ports of the packet on offer; 0: none */
+    uint8_t wait;              /* cycles until the buffer gives or takes the next packet */
+    uint8_t flying, joining;   /* packets sent off, packets joined: modulo MAX_FLYING */
+    uint16_t flying_need[MAX_FLYING];
+    uint32_t addr[HWPE_MAX_PORTS]; /* of the packet on offer */
+    struct hwpe_load load;
+    struct hwpe_store store;
 };
 struct streamer {
     struct stream s[N_STREAMS];
-    uint8_t rr[MAX_PORTS];      /* stream preferred by each port */
-    uint8_t asking[MAX_PORTS];  /* stream that a port's request belongs to */
-    uint8_t fifo[N_STREAMS], interval[N_STREAMS];
-    bool lockstep[N_STREAMS];
+    uint8_t rr[MAX_PORTS];     /* stream preferred by each port */
+    uint8_t asking[MAX_PORTS]; /* stream that a port's request belongs to */
+    uint16_t held;             /* ports that were refused: a request is not withdrawn for another */
+    uint8_t interval[N_STREAMS];
     uint8_t ports;
     uint32_t bank_mask;
 };
+enum { STORE = 2 };
 
 static const uint8_t unit_stream[N_UNITS] = {[UNIT_LOAD] = 0, [UNIT_WEIGHT] = 1, [UNIT_STORE] = 2};
 static const uint8_t stream_unit[N_STREAMS] = {UNIT_LOAD, UNIT_WEIGHT, UNIT_STORE};
@@ -100,19 +109,26 @@ static uint32_t line_words(int64_t a, uint32_t bytes)
     return (uint32_t)(((a & 3) + bytes + 3) / 4);
 }
 
+static uint16_t first_ports(uint32_t n)
+{
+    return (uint16_t)((1u << n) - 1);
+}
+
+/* Puts the next packet on offer. */
 static void generate(struct machine *m, struct stream *s)
 {
     struct streamer *st = m->streamer;
     const struct cmd *c = s->c;
-    struct packet *pk = &s->pk[(s->head + s->n) % RING];
+    s->need = 0;
+    if (s->generated)
+        return;
     int64_t line = s->base + s->line * c->row_stride + s->plane * c->plane_stride;
     if (strided(m, c)) { /* one byte of each line, `ports` lines a packet */
-        uint32_t left = c->rows - s->line;
-        pk->words = (uint8_t)(left < st->ports ? left : st->ports);
-        for (unsigned p = 0; p < pk->words; p++)
-            pk->bank[p] = (uint8_t)((((line + s->pos) + p * c->row_stride) >> 2) & st->bank_mask);
-        s->n++;
-        s->line += pk->words;
+        uint32_t left = c->rows - s->line, words = left < st->ports ? left : st->ports;
+        for (unsigned p = 0; p < words; p++)
+            s->addr[p] = (uint32_t)(line + s->pos + p * c->row_stride);
+        s->need = first_ports(words);
+        s->line += words;
         if (s->line >= c->rows) {
             s->line = 0;
             s->generated = ++s->pos >= c->row_bytes;
@@ -120,11 +136,11 @@ static void generate(struct machine *m, struct stream *s)
         return;
     }
     uint32_t total = line_words(line, c->row_bytes), left = total - s->pos;
-    pk->words = (uint8_t)(left < st->ports ? left : st->ports);
-    for (unsigned p = 0; p < pk->words; p++)
-        pk->bank[p] = (uint8_t)(((line >> 2) + s->pos + p) & st->bank_mask);
-    s->n++;
-    s->pos += pk->words;
+    uint32_t words = left < st->ports ? left : st->ports;
+    for (unsigned p = 0; p < words; p++)
+        s->addr[p] = (uint32_t)line + 4 * (s->pos + p);
+    s->need = first_ports(words);
+    s->pos += words;
     if (s->pos < total)
         return;
     s->pos = 0;
@@ -163,6 +179,38 @@ void streamer_count(struct machine *m, enum unit_id u, const struct cmd *c)
     m->counter[m->cb.streamer + unit_stream[u]] += streamer_words(m, c);
 }
 
+/* The packet on offer was sent: its words will be joined. */
+static void take_off(struct machine *m, struct stream *s)
+{
+    s->flying_need[s->flying] = s->need;
+    s->flying = (uint8_t)((s->flying + 1) % MAX_FLYING);
+    generate(m, s);
+}
+
+/* A command that follows without a gap finds its first address in the FIFOs;
+ * an idle stream starts as hwpe-stream does: start in t, addresses from t+1. */
+static void begin(struct machine *m, struct stream *s, bool store, const struct issued *is)
+{
+    uint64_t start = m->streamer_cfg->start_cycles;
+    bool gap = s->idle_since == 0 || m->now > s->idle_since;
+    s->c = is->c;
+    s->base = is->addr;
+    s->plane = s->line = s->pos = 0;
+    s->generated = false;
+    s->work_at = m->now + (gap && start ? (start - 1) * m->soc_ticks : 0);
+    generate(m, s);
+    if (gap && start)
+        return;
+    if (store && s->store.depth && !s->wait) {
+        hwpe_fifo_push(&s->store.fifo, s->store.depth, s->need, s->addr);
+        generate(m, s);
+        s->wait = m->streamer->interval[STORE] - 1;
+    } else if (!store && s->load.depth) {
+        hwpe_fifo_push(&s->load.fifo, s->load.depth, s->need, s->addr);
+        take_off(m, s);
+    }
+}
+
 bool streamer_start(struct machine *m, enum unit_id u, const struct issued *is)
 {
     struct streamer *st = m->streamer;
@@ -180,129 +228,127 @@ bool streamer_start(struct machine *m, enum unit_id u, const struct issued *is)
         m->counter[m->cb.streamer + unit_stream[u]] += streamer_words(m, c);
         return true;
     }
-    struct stream *s = &st->s[unit_stream[u]];
-    uint64_t idle = s->idle_since;
-    memset(s, 0, offsetof(struct stream, pk));
-    s->c = c;
-    s->base = is->addr;
-    bool gap = idle == 0 || m->now > idle;
-    s->start_at = m->now + (gap ? m->streamer_cfg->start_cycles * m->soc_ticks : 0);
+    begin(m, &st->s[unit_stream[u]], unit_stream[u] == STORE, is);
     tcdm_wake(m);
     return false;
 }
 
-static bool wants(const struct streamer *st, unsigned i, unsigned p, uint64_t now)
+/* Ports on which a stream offers the addresses of its packet. */
+static unsigned offered(const struct stream *s, uint64_t now)
+{
+    if (!s->need || s->wait || now < s->work_at)
+        return 0;
+    return s->need & ~(unsigned)s->load.sent;
+}
+
+static bool active(const struct stream *s)
+{
+    return s->c || s->wait || !hwpe_load_quiet(&s->load);
+}
+
+static unsigned wanted(const struct streamer *st, unsigned i, uint64_t now)
 {
     const struct stream *s = &st->s[i];
-    if (!s->c || now < s->start_at)
-        return false;
-    unsigned rel = s->rel[p], limit = i == 2 ? s->pushed : st->fifo[i];
-    if (rel >= limit || rel >= s->n)
-        return false;
-    if (!st->lockstep[i])
-        return true;
-    for (unsigned q = 0; q < st->ports; q++)
-        if (s->rel[q] < rel)
-            return false;
-    return true;
+    if (i == STORE)
+        return s->c ? hwpe_store_request(&s->store, offered(s, now)) : 0;
+    return s->c ? hwpe_load_request(&s->load, offered(s, now)) : 0;
 }
 
-/* Ports without a word in their next packet step over it. */
-static void skip_empty(struct streamer *st, struct stream *s)
+static uint32_t address(const struct stream *s, unsigned i, unsigned port)
 {
-    for (unsigned p = 0; p < st->ports; p++)
-        while (s->rel[p] < s->n && p >= s->pk[(s->head + s->rel[p]) % RING].words)
-            s->rel[p]++;
-}
-
-static void prepare(struct machine *m, unsigned i)
-{
-    struct streamer *st = m->streamer;
-    struct stream *s = &st->s[i];
-    if (!s->c || m->now < s->start_at)
-        return;
-    while (!s->generated && s->n < st->fifo[i] + 1)
-        generate(m, s);
-    skip_empty(st, s);
-    if (i != 2)
-        return;
-    if (s->wait)
-        s->wait--;
-    else if (s->pushed < s->n && s->pushed < st->fifo[i]) {
-        s->pushed++;
-        s->wait = st->interval[i] - 1;
-    }
+    unsigned depth = i == STORE ? s->store.depth : s->load.depth;
+    if (!depth)
+        return s->addr[port];
+    return hwpe_fifo_addr(i == STORE ? &s->store.fifo : &s->load.fifo, port);
 }
 
 uint32_t streamer_requests(struct machine *m, uint8_t *bank)
 {
     struct streamer *st = m->streamer;
-    uint32_t mask = 0;
+    unsigned want[N_STREAMS], any = 0;
     for (unsigned i = 0; i < N_STREAMS; i++)
-        prepare(m, i);
-    for (unsigned p = 0; p < st->ports; p++) {
-        for (unsigned k = 0; k < N_STREAMS; k++) {
-            unsigned i = st->rr[p] + k < N_STREAMS ? st->rr[p] + k : st->rr[p] + k - N_STREAMS;
-            if (!wants(st, i, p, m->now))
-                continue;
-            const struct stream *s = &st->s[i];
-            bank[p] = s->pk[(s->head + s->rel[p]) % RING].bank[p];
-            st->asking[p] = (uint8_t)i;
-            mask |= 1u << p;
-            break;
-        }
+        any |= want[i] = wanted(st, i, m->now);
+    for (unsigned left = any; left; left &= left - 1) {
+        unsigned p = (unsigned)__builtin_ctz(left), i = st->asking[p];
+        if (!(st->held >> p & 1) || !(want[i] >> p & 1))
+            for (i = st->rr[p]; !(want[i] >> p & 1);)
+                i = i + 1 == N_STREAMS ? 0 : i + 1;
+        st->asking[p] = (uint8_t)i;
+        bank[p] = (uint8_t)(address(&st->s[i], i, p) >> 2 & st->bank_mask);
     }
-    return mask;
+    return any;
 }
 
-static unsigned slowest(const struct streamer *st, const struct stream *s)
+static void last_grant(struct machine *m, unsigned i)
 {
-    unsigned min = s->rel[0];
-    for (unsigned p = 1; p < st->ports; p++)
-        min = s->rel[p] < min ? s->rel[p] : min;
-    return min;
+    struct stream *s = &m->streamer->s[i];
+    s->c = NULL;
+    s->idle_since = m->now + m->soc_ticks;
+    machine_post(m, &m->unit[stream_unit[i]].done, m->now + m->soc_ticks, PHASE_DELIVER);
 }
 
-/* Retires the oldest packet once every port has done its word. */
-static void retire(struct machine *m, unsigned i)
+/* hwpe_stream_source, DECOUPLED=1: the consumer's ready lets addresses out, too. */
+static void load_step(struct machine *m, unsigned i, unsigned grants)
 {
-    struct streamer *st = m->streamer;
-    struct stream *s = &st->s[i];
-    if (!s->c || !s->n || m->now < s->start_at)
-        return;
-    if (i != 2 && s->wait) {
+    struct stream *s = &m->streamer->s[i];
+    struct hwpe_load *l = &s->load;
+    unsigned offer = offered(s, m->now), room = hwpe_load_room(l, grants), take = 0;
+    bool leaves = l->packets && !s->wait;
+    unsigned sent = (l->sent | (offer & room)) & s->need;
+    bool gone = offer && sent == s->need;
+    if (hwpe_load_join(l, s->flying == s->joining ? l->ports : s->flying_need[s->joining], leaves, &take))
+        s->joining = (uint8_t)((s->joining + 1) % MAX_FLYING);
+    hwpe_load_step(l, offer & room, s->addr, grants, take);
+    l->sent = (uint16_t)(gone ? 0 : sent);
+    if (leaves)
+        s->wait = m->streamer->interval[i] - 1;
+    else if (s->wait)
         s->wait--;
-        return;
+    if (gone)
+        take_off(m, s);
+    if (s->c && !s->need && !(l->depth && l->fifo.more[0]))
+        last_grant(m, i);
+}
+
+/* hwpe_stream_sink: the packet is taken when every port takes its word, and
+ * ports that can take it do so in every cycle that it waits. Behind a fence
+ * each takes it once. */
+static void store_step(struct machine *m, unsigned grants)
+{
+    struct stream *s = &m->streamer->s[STORE];
+    struct hwpe_store *k = &s->store;
+    unsigned offer = offered(s, m->now), room = hwpe_store_room(k, grants);
+    unsigned took = (s->load.sent | (offer & room)) & s->need;
+    bool taken = offer && took == s->need;
+    hwpe_store_step(k, offer, s->addr, grants);
+    s->load.sent = (uint16_t)(taken || !m->streamer_cfg->store_fence ? 0 : took);
+    if (taken) {
+        generate(m, s);
+        s->wait = m->streamer->interval[STORE] - 1;
+    } else if (s->wait) {
+        s->wait--;
     }
-    skip_empty(st, s);
-    if (slowest(st, s) == 0)
-        return;
-    for (unsigned p = 0; p < st->ports; p++)
-        s->rel[p]--;
-    s->head = (s->head + 1) % RING;
-    s->n--;
-    if (i == 2)
-        s->pushed--;
-    else
-        s->wait = st->interval[i] - 1;
-    if (s->generated && s->n == 0) {
-        s->c = NULL;
-        s->idle_since = m->now + m->soc_ticks;
-        machine_post(m, &m->unit[stream_unit[i]].done, m->now + m->soc_ticks, PHASE_DELIVER);
-    }
+    if (s->c && !s->need && !(k->depth && k->fifo.more[0]))
+        last_grant(m, STORE);
 }
 
 void streamer_grants(struct machine *m, uint32_t granted, uint32_t requested)
 {
     struct streamer *st = m->streamer;
+    unsigned grants[N_STREAMS] = {0};
     for (uint32_t left = granted; left; left &= left - 1) {
         unsigned p = (unsigned)__builtin_ctz(left), i = st->asking[p];
-        st->s[i].rel[p]++;
+        grants[i] |= 1u << p;
         st->rr[p] = (uint8_t)(i + 1 == N_STREAMS ? 0 : i + 1);
-        m->counter[m->cb.streamer + i]++;
     }
-    for (unsigned i = 0; i < N_STREAMS; i++)
-        retire(m, i);
+    st->held = (uint16_t)(requested & ~granted);
+    for (unsigned i = 0; i < N_STREAMS; i++) {
+        m->counter[m->cb.streamer + i] += (unsigned)__builtin_popcount(grants[i]);
+        if (i == STORE && st->s[i].c)
+            store_step(m, grants[i]);
+        else if (i != STORE && active(&st->s[i]))
+            load_step(m, i, grants[i]);
+    }
     if (granted != requested)
         acct_conflict(m);
 }
@@ -310,7 +356,7 @@ void streamer_grants(struct machine *m, uint32_t granted, uint32_t requested)
 bool streamer_busy(const struct machine *m)
 {
     const struct streamer *st = m->streamer;
-    return st->s[0].c || st->s[1].c || st->s[2].c;
+    return active(&st->s[0]) || active(&st->s[1]) || st->s[STORE].c;
 }
 
 static bool init(struct machine *m, struct err *err)
@@ -328,8 +374,9 @@ static bool init(struct machine *m, struct err *err)
     uint64_t width[N_STREAMS] = {m->buffers->activation.width_bits, UINT64_MAX,
                                  m->buffers->output.width_bits};
     for (unsigned i = 0; i < N_STREAMS; i++) {
-        st->fifo[i] = (uint8_t)cfg[i]->fifo;
-        st->lockstep[i] = cfg[i]->issue == 1;
+        unsigned depth = cfg[i]->issue == 1 ? 0 : (unsigned)cfg[i]->fifo;
+        hwpe_load_init(&st->s[i].load, st->ports, depth);
+        hwpe_store_init(&st->s[i].store, st->ports, depth);
         uint64_t packet = st->ports * 32u;
         st->interval[i] = width[i] >= packet ? 1 : (uint8_t)((packet + width[i] - 1) / width[i]);
     }
@@ -345,25 +392,57 @@ static void finish(struct machine *m)
     free(m->streamer);
 }
 
+static void add_fifos(const struct streamer *st, const struct hwpe_fifos *f, struct text *out)
+{
+    text_addn(out, (const char *)f->n, st->ports);
+    for (unsigned p = 0; p < st->ports; p++)
+        for (unsigned i = 0; i < f->n[p]; i++) {
+            uint8_t bank = (uint8_t)(f->addr[p][i] >> 2 & st->bank_mask);
+            text_addn(out, (const char *)&bank, 1);
+        }
+}
+
+/* What is on its way. */
+static void add_lanes(const struct streamer *st, unsigned i, struct text *out)
+{
+    const struct stream *s = &st->s[i];
+    const struct hwpe_load *l = &s->load;
+    if (i == STORE) {
+        text_addn(out, (const char *)&l->sent, sizeof l->sent);
+        add_fifos(st, &s->store.fifo, out);
+        return;
+    }
+    uint16_t masks[6] = {l->sent, l->joined, l->answered, l->late_in, l->late_out, l->packets};
+    text_addn(out, (const char *)masks, sizeof masks);
+    text_addn(out, (const char *)l->data, l->depth * sizeof l->data[0]);
+    for (uint8_t k = s->joining; k != s->flying; k = (uint8_t)((k + 1) % MAX_FLYING))
+        text_addn(out, (const char *)&s->flying_need[k], sizeof s->flying_need[k]);
+    add_fifos(st, &l->fifo, out);
+}
+
 static void state(const struct machine *m, struct text *out)
 {
     const struct streamer *st = m->streamer;
     text_addn(out, (const char *)st->rr, st->ports);
+    text_addn(out, (const char *)&st->held, sizeof st->held);
+    for (unsigned p = 0; p < st->ports; p++)
+        if (st->held >> p & 1)
+            text_addn(out, (const char *)&st->asking[p], 1);
     for (unsigned i = 0; i < N_STREAMS; i++) {
         const struct stream *s = &st->s[i];
+        bool on = i == STORE ? s->c != NULL : active(s);
         /* Whether a command that starts now follows without a gap. */
-        uint8_t idle = !s->c && s->idle_since >= m->now;
-        text_addn(out, (const char *)&idle, 1);
+        uint8_t head[3] = {!s->c && s->idle_since >= m->now, s->wait, on};
+        text_addn(out, (const char *)head, sizeof head);
+        if (on)
+            add_lanes(st, i, out);
         if (!s->c)
             continue;
-        uint64_t start = s->start_at > m->now ? s->start_at - m->now : 0;
-        uint32_t gen[5] = {s->plane, s->line, s->pos, s->generated,
+        uint64_t start = s->work_at > m->now ? s->work_at - m->now : 0;
+        uint32_t gen[6] = {s->plane, s->line, s->pos, s->generated, s->need,
                            (uint32_t)(s->base & (4 * st->bank_mask + 3))};
         text_addn(out, (const char *)&start, sizeof start);
         text_addn(out, (const char *)gen, sizeof gen);
-        uint8_t small[3] = {s->n, s->pushed, s->wait};
-        text_addn(out, (const char *)small, sizeof small);
-        text_addn(out, (const char *)s->rel, st->ports);
     }
 }
 
@@ -376,6 +455,11 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
         if (s[i]->dims < 2)
             return err_add(err, ERR_CONFIG, &node->at, "arch.streamer.%s.dims is %llu; tiles need 2 or 3",
                            names[i], (unsigned long long)s[i]->dims);
+    const struct tcdm_cfg *t = ARCH_CFG(a, tcdm);
+    if (!ARCH_CFG(a, streamer)->store_fence && t->hwpe_ports > t->banks)
+        return err_add(err, ERR_CONFIG, &node->at, "arch.streamer.store_fence: without a fence a packet of "
+                       "%llu words never gets into %llu banks; legal: true, or no more ports than banks",
+                       (unsigned long long)t->hwpe_ports, (unsigned long long)t->banks);
     return true;
 }
 

@@ -44,13 +44,10 @@ double tech_area_level_err(const struct tech *t)
     return t->coef_err[t->fixed_at[TECH_CAL_AREA]];
 }
 
-size_t tech_n_coefs(const struct tech *t)
+const char *tech_coefficient(const struct tech *t, size_t i, double *value, double *rel_err)
 {
-    return t->n_coefs;
-}
-
-const char *tech_coef(const struct tech *t, size_t i, double *value, double *rel_err)
-{
+    if (i >= t->n_coefs)
+        return NULL;
     *value = t->coefs[i];
     *rel_err = t->coef_err[i];
     return t->coef_names[i];

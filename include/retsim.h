@@ -97,7 +97,10 @@ typedef struct rs_summary {
     uint64_t area_um2;
     uint64_t energy_fj;      /* on-chip dynamic + off-chip + idle */
     uint64_t energy_onchip_fj, energy_offchip_fj, energy_idle_fj;
-    double energy_rel_err;   /* one sigma, relative, 0 when unknown */
+    uint64_t energy_upper_fj; /* part of energy_fj that is an upper bound, no estimate */
+    /* One sigma, relative, 0 when unknown. What scales all points of a technology
+     * alike is kept apart: it cancels in a ranking. fmax_rel_err has all of it. */
+    double energy_rel_err, area_rel_err, energy_level_err, area_level_err, fmax_rel_err;
     double time_ns, power_uw, utilization, tokens_per_s;
     double host_seconds;     /* CPU time of the simulation itself */
     bool has_values;
@@ -118,11 +121,18 @@ typedef struct rs_action { /* one priced or merely counted action of a component
     uint64_t energy_fj;      /* 0 for actions without a price */
     rs_energy_kind kind;
     bool priced;
+    bool upper_bound;        /* the energy is one */
+    double rel_err;          /* of the energy */
 } rs_action;
 
 typedef struct rs_component {
     const char *name, *class_name;
     uint64_t area_um2, energy_fj;
+    double area_rel_err, energy_rel_err; /* as in rs_summary */
+    double path_fo4, path_rel_err;       /* longest path, 0 when it has none */
+    uint64_t fmax_hz;                    /* of that path */
+    double fmax_rel_err;
+    const char *path;                    /* what it is, or NULL */
 } rs_component;
 
 typedef struct rs_layer { /* in program order; cycles sum to the total */
@@ -154,8 +164,8 @@ const char *const *rs_result_notes(const rs_result *r, size_t *n);
 const char *rs_result_counts(const rs_result *r);
 /* A technology alone: a design without architecture and workload. Errors: 66, 78. */
 rs_design *rs_tech_load(const char *path, const char *const *sets, size_t n_sets, rs_err *err);
-/* Name of coefficient i, NULL past the last. */
-const char *rs_tech_coefficient(const rs_design *tech, size_t i);
+/* Name, value and relative error of coefficient i, NULL past the last. */
+const char *rs_tech_coefficient(const rs_design *tech, size_t i, double *value, double *rel_err);
 /* The same technology with the value of one coefficient multiplied. */
 rs_design *rs_tech_scaled(const rs_design *tech, const char *coefficient, double factor, rs_err *err);
 /* Prices of an earlier run by another technology: components, actions, energy,

@@ -9,6 +9,7 @@
 #include "include/retsim.h"
 #include "workloads/work.h"
 #include <stdatomic.h>
+#include <string.h>
 
 struct rs_err {
     struct err e;
@@ -40,6 +41,12 @@ struct rs_design {
 
 /* Time, rates and shares that follow from counts (api_run.c). */
 void result_derive(rs_summary *s);
+
+/* api_clock.c: is `arch.clocks.soc` the word max; puts the frequency in its place. */
+bool clock_is_max(const struct rs_design *d);
+bool clock_resolve(struct rs_design *d, struct err *err);
+/* Decodes the architecture with another SoC clock; the tree stays as it was (api_design.c). */
+bool design_set_clock(struct rs_design *d, uint64_t hz, struct err *err);
 
 struct rs_result {
     struct arena arena;
