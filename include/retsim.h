@@ -93,6 +93,7 @@ typedef struct rs_summary {
     uint64_t peak_macs_per_cycle;
     uint64_t tokens;         /* processed or generated in `cycles` */
     uint64_t soc_hz;
+    double voltage;          /* supply of the chip that prices are for */
     uint64_t fmax_hz;        /* estimate, 0 when unknown */
     uint64_t area_um2;
     uint64_t energy_fj;      /* on-chip dynamic + off-chip + idle */

@@ -5,12 +5,18 @@
 #define JOB "work, arch, array, phase, form, chunk, seq"
 #define JOB_ORDER " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, tech_hash, key"
 
+/* Square of the difference against the squares of both errors. */
+#define SQUARE(x) "(" x ") * (" x ")"
+#define TIE_WITH(f) \
+    SQUARE("energy_uj - " f "(energy_uj) OVER job") " <= " SQUARE("energy_uj * energy_rel_err") " + " \
+    SQUARE(f "(energy_uj * energy_rel_err) OVER job")
+
 const struct canned canned_queries[] = {
     {"points", "one row per point: configuration, time, energy, area",
      "SELECT id, " JOB ", cycles, time_ms, us_per_token, tokens_per_s, utilization, energy_uj,"
      " energy_onchip_fj / 1e9 AS onchip_uj, energy_offchip_fj / 1e9 AS offchip_uj,"
      " energy_idle_fj / 1e9 AS idle_uj, energy_rel_err, nj_per_token, power_uw, area_mm2, area_rel_err,"
-     " soc_hz / 1e6 AS soc_mhz, fmax_hz / 1e6 AS fmax_mhz, sqnr_db, method, hypothetical, tech"
+     " voltage, soc_hz / 1e6 AS soc_mhz, fmax_hz / 1e6 AS fmax_mhz, sqnr_db, method, hypothetical, tech"
      " FROM v_points" JOB_ORDER},
     {"latency", "cycles, time and rate of each point",
      "SELECT " JOB ", cycles, time_ms, us_per_token, tokens_per_s, utilization, method FROM v_latency"
@@ -19,6 +25,16 @@ const struct canned canned_queries[] = {
      "SELECT work, phase, seq, batch, arch, array, form, chunk, cycles, time_ms, us_per_token, energy_uj,"
      " area_mm2, utilization FROM v_best_per_seq ORDER BY work, phase, seq, batch, tech_hash"},
     {"pareto", "points that no other beats in every objective (--objectives cycles,energy,area)", NULL},
+    {"ranking", "points of each job by energy; a tie is a difference inside the error bars",
+     "SELECT work, phase, seq, batch, arch, array, form, chunk, voltage,"
+     " soc_hz / 1e6 AS soc_mhz, row_number() OVER job AS place,"
+     " energy_uj, energy_rel_err, energy_onchip_fj / 1e9 AS onchip_uj, energy_offchip_fj / 1e9 AS offchip_uj,"
+     " energy_idle_fj / 1e9 AS idle_uj, energy_uj / first_value(energy_uj) OVER job AS times_best,"
+     " CASE WHEN row_number() OVER job > 1 AND " TIE_WITH("lag") " THEN 'tie' END AS tie_with_before,"
+     " CASE WHEN row_number() OVER job > 1 AND " TIE_WITH("first_value") " THEN 'tie' END AS tie_with_best,"
+     " tech, id FROM v_points WINDOW job AS (PARTITION BY work, phase, seq, work_tokens, batch, method,"
+     " model_version, tech ORDER BY energy_fj, key)"
+     " ORDER BY work, phase, seq, work_tokens, batch, method, model_version, tech, place"},
     {"breakdown", "where the cycles of each point go",
      "SELECT work, arch, phase, form, chunk, seq, cause, cycles, percent FROM v_breakdown"
      " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, key, ord"},

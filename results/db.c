@@ -18,7 +18,7 @@ const struct db_table_def db_tables[DB_N_TABLES] = {
                    "soc_hz", "cycles", "macs", "macs_issued", "utilization", "time_ns",
                    "tokens_per_s", "sqnr_db", "is_hypothetical", "hypothetical"}},
     [DB_PRICE] = {"price", 2, DB_ALONE,
-                  {"key", "tech_hash", "tech", "area_um2", "energy_fj", "energy_onchip_fj",
+                  {"key", "tech_hash", "tech", "voltage", "area_um2", "energy_fj", "energy_onchip_fj",
                    "energy_offchip_fj", "energy_idle_fj", "energy_upper_fj", "energy_rel_err", "area_rel_err",
                    "power_uw", "fmax_hz", "fmax_rel_err"}},
     [DB_COMPONENT] = {"component", 3, DB_OF_PRICE,

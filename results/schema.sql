@@ -60,6 +60,7 @@ CREATE TABLE price(
   key BLOB NOT NULL,
   tech_hash BLOB NOT NULL,
   tech TEXT NOT NULL,
+  voltage REAL,
   area_um2 INTEGER NOT NULL,
   energy_fj INTEGER NOT NULL,
   energy_onchip_fj INTEGER NOT NULL,

@@ -187,6 +187,7 @@ static bool put_price(struct rs_db *db, const struct ident *id, const rs_result 
     row_hash(&row, id->key);
     row_hash(&row, id->tech);
     row_text(&row, id->tech_name);
+    row_real(&row, s->voltage);
     row_u64(&row, s->area_um2);
     row_u64(&row, s->energy_fj);
     row_u64(&row, s->energy_onchip_fj);

@@ -12,7 +12,7 @@ SELECT lower(hex(p.key)) AS id, p.arch, p.work, p.form, p.phase, p.seq, p.work_t
   x.energy_fj / 1e9 AS energy_uj, x.energy_fj / 1e6 / max(p.tokens, 1) AS nj_per_token,
   x.energy_upper_fj, x.energy_rel_err, x.power_uw, x.area_um2, x.area_um2 / 1e6 AS area_mm2,
   x.area_rel_err, p.soc_hz, x.fmax_hz, x.fmax_rel_err,
-  p.has_values, p.sqnr_db, p.method, p.model_version, p.is_hypothetical, p.hypothetical, x.tech,
+  p.has_values, p.sqnr_db, p.method, p.model_version, p.is_hypothetical, p.hypothetical, x.tech, x.voltage,
   p.key, p.arch_hash, p.work_hash, x.tech_hash
 FROM point p JOIN price x ON x.key = p.key;
 
@@ -27,14 +27,14 @@ SELECT a.* FROM v_points a WHERE NOT EXISTS (
   SELECT 1 FROM v_points b
   WHERE b.work = a.work AND b.phase IS a.phase AND b.seq IS a.seq
     AND b.work_tokens IS a.work_tokens AND b.batch IS a.batch AND b.method = a.method
-    AND b.model_version = a.model_version AND b.tech_hash = a.tech_hash
+    AND b.model_version = a.model_version AND b.tech = a.tech
     AND b.cycles <= a.cycles AND b.energy_fj <= a.energy_fj AND b.area_um2 <= a.area_um2
     AND (b.cycles < a.cycles OR b.energy_fj < a.energy_fj OR b.area_um2 < a.area_um2));
 
 CREATE VIEW v_best_per_seq AS
 SELECT * FROM (
   SELECT *, row_number() OVER (
-    PARTITION BY work, phase, seq, work_tokens, batch, method, model_version, tech_hash
+    PARTITION BY work, phase, seq, work_tokens, batch, method, model_version, tech
     ORDER BY cycles, energy_fj, area_um2, key) AS place
   FROM v_points) WHERE place = 1;
 

@@ -24,6 +24,7 @@ static void add_summary(struct json *j, const rs_summary *s)
     json_real(j, "utilization", s->utilization);
     json_u64(j, "soc_hz", s->soc_hz);
     json_u64(j, "fmax_hz", s->fmax_hz);
+    json_real(j, "voltage", s->voltage);
     json_real(j, "fmax_rel_err", s->fmax_rel_err);
     json_real(j, "energy_rel_err", s->energy_rel_err);
     json_real(j, "area_rel_err", s->area_rel_err);

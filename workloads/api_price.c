@@ -216,6 +216,7 @@ static void set_errors(struct bill *b)
     rs_summary *s = &b->r->summary;
     s->energy_rel_err = relative(total_sigma(b, SIZE_MAX, false), s->energy_fj);
     s->area_rel_err = relative(total_sigma(b, SIZE_MAX, true), s->area_um2);
+    s->voltage = tech_voltage(b->tech);
     s->energy_level_err = tech_energy_level_err(b->tech);
     s->area_level_err = tech_area_level_err(b->tech);
     for (size_t i = 0; i < b->r->n_components; i++) {
