@@ -72,6 +72,7 @@ static bool book(struct cost_line *l, uint64_t count, double attojoules)
         return false;
     fj = ((u128)count * (uint64_t)llround(attojoules) + 500) / 1000;
     l->count = count;
+    l->each = (uint64_t)llround(attojoules);
     l->energy_fj = (uint64_t)fj;
     return fj >> 63 == 0;
 }
@@ -101,6 +102,7 @@ static bool price_actions(const struct tech *t, const struct tech_class *c, cons
 {
     double v = t->voltage / t->fixed[TECH_V_NOM];
     double onchip = v * v * t->fixed[TECH_CAL_ENERGY];
+    const struct tech_table *table = tech_find_table(t, item);
 
     for (unsigned i = 0; i < item->n_actions; i++) {
         const struct tech_action *a = NULL;
@@ -114,9 +116,11 @@ static bool price_actions(const struct tech *t, const struct tech_class *c, cons
         *l = (struct cost_line){.kind = a->kind, .action = a->name, .unit = a->unit,
                                 .rel_err = a->energy.rel_err, .upper = a->energy.upper};
         /* Off-chip parts have their own supply. */
-        if (!book(l, item->actions[i].count,
-                  expr_eval(a->energy.expr, slots) * a->energy.scale * 1000 *
-                      (a->kind == COST_ONCHIP ? onchip : 1)))
+        double aj = expr_eval(a->energy.expr, slots) * a->energy.scale * 1000 *
+                    (a->kind == COST_ONCHIP ? onchip : 1);
+        if (!tech_table_energy(t, table, a->name, &aj, &l->rel_err, err))
+            return false;
+        if (!book(l, item->actions[i].count, aj))
             return too_big(item, a->name, err);
     }
     return true;
@@ -142,6 +146,7 @@ static bool book_leak(struct cost_line *l, const struct cost_item *item, double 
         return false;
     x *= item->total_cycles;
     l->count = item->total_cycles;
+    l->each = (uint64_t)llround(pw);
     if (x / soc_hz >> 53)
         return false;
     l->energy_fj = (uint64_t)(x / soc_hz) * 1000 + (uint64_t)(x % soc_hz * 1000 / soc_hz);
@@ -158,10 +163,15 @@ static bool price_background(const struct tech *t, const struct tech_class *c, c
                                 .rel_err = c->idle.rel_err, .upper = c->idle.upper};
     *leak = (struct cost_line){.kind = COST_IDLE, .action = "leak", .unit = "cycle",
                                .rel_err = c->leak.rel_err, .upper = c->leak.upper};
-    if (!book(clock, item->clocked_cycles,
-              expr_eval(c->idle.expr, slots) * c->idle.scale * 1000 * v * v * t->fixed[TECH_CAL_ENERGY]))
+    const struct tech_table *table = tech_find_table(t, item);
+    double aj = expr_eval(c->idle.expr, slots) * c->idle.scale * 1000 * v * v * t->fixed[TECH_CAL_ENERGY];
+    double pw = expr_eval(c->leak.expr, slots) * leak_factor(t) * 1000;
+    if (!tech_table_energy(t, table, "clock", &aj, &clock->rel_err, err) ||
+        !tech_table_leak(t, table, &pw, &leak->rel_err, err))
+        return false;
+    if (!book(clock, item->clocked_cycles, aj))
         return too_big(item, "clock", err);
-    if (!book_leak(leak, item, expr_eval(c->leak.expr, slots) * leak_factor(t) * 1000, soc_hz))
+    if (!book_leak(leak, item, pw, soc_hz))
         return too_big(item, "leak", err);
     return true;
 }
@@ -263,6 +273,7 @@ bool tech_price(const struct tech *t, const struct cost_item *item, uint64_t soc
     out->area_ge = slots[tech_slot_area(t, c)] * (double)item->instances;
     out->area_um2 = out->area_ge * ge_um2 * t->fixed[TECH_CAL_AREA];
     out->area_rel_err = c->area_rel_err;
+    tech_table_area(t, item, out);
     if (item->path && c->n_stages && !price_path(t, c, item, slots, out, err))
         return false;
     return price_actions(t, c, item, slots, out, err) &&

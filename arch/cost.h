@@ -25,6 +25,7 @@ struct cost_action {
 struct cost_item {
     const char *component; /* instance the cost is booked on, e.g. "engine" */
     const char *cls;       /* technology class, e.g. "dot_product", "sram" */
+    unsigned ordinal;      /* among the items of this component and class, from 0 */
     uint64_t instances;
     unsigned n_params, n_actions;
     struct cost_param params[COST_MAX_PARAMS];
@@ -35,6 +36,10 @@ struct cost_item {
     const char *path;        /* what the longest register-to-register path is, for fmax; NULL = no path */
     unsigned pipeline;       /* ranks that the path is divided into; 0 counts as 1 */
 };
+
+/* "engine.dot_product", "streamer.fifo_2": what an item is called in tables of
+ * Accelergy. */
+void cost_table_name(const struct cost_item *item, char *out, size_t size);
 
 struct tech; /* a loaded technology file, immutable */
 
@@ -51,6 +56,7 @@ double tech_voltage(const struct tech *t);
 
 struct cost_line { /* price of one (item, action) */
     uint64_t energy_fj;
+    uint64_t each; /* attojoules of one count; picowatts of one instance for "leak" */
     enum cost_kind kind;
     const char *action, *unit;
     uint64_t count;

@@ -16,6 +16,8 @@ struct cost_item *cost_add(struct cost_sink *s, const char *component, const cha
     it->cls = cls;
     it->instances = instances;
     it->total_cycles = s->total_cycles;
+    for (const struct cost_item *o = s->items; o < it; o++)
+        it->ordinal += strcmp(o->component, component) == 0 && strcmp(o->cls, cls) == 0;
     return it;
 }
 

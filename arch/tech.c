@@ -150,4 +150,5 @@ void tech_emit(const struct tech *t, struct text *out)
     emit(t->root, "tech", out);
     if (t->sram)
         emit_table(t->sram, out);
+    tech_emit_tables(t, out);
 }

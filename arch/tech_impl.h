@@ -55,6 +55,18 @@ struct tech_class {
     struct tech_price_rule idle, leak;
     struct tech_action *actions;
 };
+/* What an imported ERT and ART say of one instance. */
+struct tech_table {
+    const char *name; /* component.class */
+    struct place at;
+    double area_um2;  /* below 0: not there */
+    unsigned n_actions;
+    struct tech_table_action {
+        const char *name;
+        double pj;
+        unsigned n; /* combinations of arguments that it is the mean of */
+    } actions[COST_MAX_ACTIONS + 2];
+};
 struct tech {
     const char *name;
     const struct ynode *root; /* merged with its base */
@@ -69,6 +81,9 @@ struct tech {
     double fixed[TECH_N_FIXED];
     size_t fixed_at[TECH_N_FIXED]; /* which coefficient it is */
     struct sram_table *sram; /* NULL: none */
+    size_t n_tables; /* imported ones (arch/accelergy.c) */
+    struct tech_table *tables;
+    double table_cycle_ns, table_rel_err;
     size_t n_classes;
     struct tech_class *classes;
 };
@@ -100,8 +115,20 @@ const struct tech_class *tech_find_class(const struct tech *t, const char *name)
 void tech_fill_locals(const struct tech *t, const struct tech_class *c, double *slots);
 bool tech_fill(const struct tech *t, const struct tech_class *c, double *slots, char *why, size_t size);
 
+/* NULL when nothing was imported for it. */
+const struct tech_table *tech_find_table(const struct tech *t, const struct cost_item *item);
+/* Puts what the table says in the place of what the formulas said. A table
+ * without the action is an error; no table changes nothing. */
+bool tech_table_energy(const struct tech *t, const struct tech_table *table, const char *action,
+                       double *attojoules, double *rel_err, struct err *err);
+bool tech_table_leak(const struct tech *t, const struct tech_table *table, double *picowatts,
+                     double *rel_err, struct err *err);
+void tech_table_area(const struct tech *t, const struct cost_item *item, struct cost_price *out);
+void tech_emit_tables(const struct tech *t, struct text *out);
+
 /* Loader pieces. Each returns false (or NULL) after reporting. */
 struct ynode *tech_merge_base(struct arena *a, const struct ynode *root, struct err *err);
+bool tech_load_tables(struct arena *a, struct tech *t, const struct ynode *root, struct err *err);
 bool tech_load_class(struct arena *a, struct tech *t, const char *name, const struct ynode *node,
                      const struct place *key_at, const struct ynode *root, struct err *err);
 /* Reports keys of `map` that are not in `keys` (NULL-terminated). */

@@ -79,14 +79,15 @@ static rs_design *technology(rs_db *db, const char *path, rs_err *err)
 
 static char *ask(rs_db *db, const char *what, const struct options *o, rs_err *err)
 {
-    bool sensitivity = !strcmp(what, "sensitivity");
-    rs_design *tech = NULL;
-    if (sensitivity || o->tech)
-        tech = technology(db, o->tech, err);
-    if ((sensitivity || o->tech) && !tech)
+    bool sensitivity = !strcmp(what, "sensitivity"), art = !strcmp(what, "art");
+    bool tables = art || !strcmp(what, "ert"), needs = sensitivity || tables || o->tech;
+    rs_design *tech = needs ? technology(db, o->tech, err) : NULL;
+    if (needs && !tech)
         return NULL;
     char *text = NULL;
-    if (sensitivity)
+    if (tables)
+        text = rs_db_accelergy(db, tech, art, err);
+    else if (sensitivity)
         text = rs_db_sensitivity(db, tech, o->format, err);
     else if (!tech || rs_db_reprice(db, tech, err))
         text = rs_db_query(db, what, o->format, o->objectives, err);

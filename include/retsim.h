@@ -169,6 +169,11 @@ rs_design *rs_tech_load(const char *path, const char *const *sets, size_t n_sets
 const char *rs_tech_coefficient(const rs_design *tech, size_t i, double *value, double *rel_err);
 /* The same technology with the value of one coefficient multiplied. */
 rs_design *rs_tech_scaled(const rs_design *tech, const char *coefficient, double factor, rs_err *err);
+double rs_tech_voltage(const rs_design *tech);
+/* Entries of Accelergy's ERT, or of its ART, for the structure in `counts`; names
+ * begin with `prefix`. Heap string. */
+char *rs_accelergy_tables(const char *counts, uint64_t soc_hz, const rs_design *tech, const char *prefix,
+                          bool area, rs_err *err);
 /* Prices of an earlier run by another technology: components, actions, energy,
  * area and fmax of the result are filled, with a note when the clock is above
  * fmax. `cycles` and `soc_hz` are the run's. Errors: 65 (text is not ours), 78. */
@@ -244,6 +249,8 @@ char *rs_db_query(rs_db *db, const char *name_or_sql, const char *format, const 
 /* From now on all points of this connection show prices by `tech`, computed
  * from stored counts; nothing is written to the file. Errors: 65, 74, 78. */
 bool rs_db_reprice(rs_db *db, const rs_design *tech, rs_err *err);
+/* Tables of Accelergy (YAML) of all architectures in the database: ERT, or ART. */
+char *rs_db_accelergy(rs_db *db, const rs_design *tech, bool area, rs_err *err);
 /* How far the summed energy and area of all points move when one coefficient of
  * `tech` is changed by 20 % either way, largest first. Text as rs_db_query. */
 char *rs_db_sensitivity(rs_db *db, const rs_design *tech, const char *format, rs_err *err);

@@ -48,6 +48,8 @@ const struct canned canned_queries[] = {
      " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, tech_hash, key, ord"},
     {"sensitivity", "how far energy, area and fmax move when one coefficient changes by 20 % (--tech FILE)",
      NULL},
+    {"ert", "energy reference table of Accelergy, YAML (--tech FILE)", NULL},
+    {"art", "area reference table of Accelergy, YAML (--tech FILE)", NULL},
     {"area", "area of each component, once per architecture",
      "SELECT arch, array, component, class, max(area_um2) AS area_um2, max(area_rel_err) AS rel_err,"
      " max(area_percent) AS percent, tech"

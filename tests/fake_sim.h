@@ -428,6 +428,22 @@ rs_result *rs_reprice(const char *counts, uint64_t cycles, uint64_t soc_hz, cons
     rs_err_add(err, 70, "no prices in the fake simulator");
     return NULL;
 }
+double rs_tech_voltage(const rs_design *tech)
+{
+    (void)tech;
+    return 1;
+}
+char *rs_accelergy_tables(const char *counts, uint64_t soc_hz, const rs_design *tech, const char *prefix,
+                          bool area, rs_err *err)
+{
+    (void)counts;
+    (void)soc_hz;
+    (void)tech;
+    (void)prefix;
+    (void)area;
+    rs_err_add(err, 70, "no prices in the fake simulator");
+    return NULL;
+}
 rs_design *rs_tech_scaled(const rs_design *tech, const char *coefficient, double factor, rs_err *err)
 {
     (void)tech;

@@ -76,6 +76,13 @@ struct account {
 };
 /* One line an item or counter, tabs between fields (api_reprice.c). */
 const char *account_text(struct arena *a, const struct account *acc);
+/* Back from text; what it points to lives in `a`. The caller finishes acc.sink. */
+struct parsed_account {
+    struct account acc;
+    struct counter_info *info;
+    uint64_t *counter;
+};
+bool account_parse(struct arena *a, const char *counts, struct parsed_account *p);
 /* Components, actions, energy, area, fmax of r by the technology (api_price.c). */
 bool account_price(struct rs_result *r, const struct account *acc, const struct tech *tech, struct err *err);
 

@@ -83,13 +83,7 @@ static bool parse_item(struct account *acc, char *const *f, unsigned n)
     return true;
 }
 
-struct parsed {
-    struct account acc;
-    struct counter_info *info;
-    uint64_t *counter;
-};
-
-static bool parse_counter(struct parsed *p, char *const *f, unsigned n)
+static bool parse_counter(struct parsed_account *p, char *const *f, unsigned n)
 {
     if (n != 5 || p->acc.n_counters == MAX_COUNTERS || !number(f[4], &p->counter[p->acc.n_counters]))
         return false;
@@ -97,7 +91,7 @@ static bool parse_counter(struct parsed *p, char *const *f, unsigned n)
     return true;
 }
 
-static bool parse(struct arena *a, const char *counts, struct parsed *p)
+bool account_parse(struct arena *a, const char *counts, struct parsed_account *p)
 {
     p->info = ARENA_NEW(a, struct counter_info, MAX_COUNTERS);
     p->counter = ARENA_NEW(a, uint64_t, MAX_COUNTERS);
@@ -122,13 +116,13 @@ rs_result *rs_reprice(const char *counts, uint64_t cycles, uint64_t soc_hz, cons
                       rs_err *err)
 {
     struct err *e = rs_err_inner(err);
-    struct parsed p = {0};
+    struct parsed_account p = {0};
     struct rs_result *r = xrealloc(NULL, 1, sizeof *r);
     memset(r, 0, sizeof *r);
     r->summary.cycles = cycles;
     r->summary.soc_hz = soc_hz;
     r->tech_name = arena_strdup(&r->arena, tech_name(tech->tech));
-    bool ok = parse(&r->arena, counts, &p) && soc_hz;
+    bool ok = account_parse(&r->arena, counts, &p) && soc_hz;
     if (!ok)
         err_add(e, ERR_DATA, NULL, "the stored counts of a point cannot be read");
     ok = ok && account_price(r, &p.acc, tech->tech, e);
