@@ -312,3 +312,76 @@ bool expr_uses(const struct expr *e, unsigned slot)
             return true;
     return false;
 }
+
+/* Pure numbers go with anything: a constant has the unit of what it is added to. */
+static bool add_dims(struct dim *a, struct dim b, const char **why)
+{
+    *why = "adds or compares quantities of different kinds";
+    if (dim_pure(*a))
+        *a = b;
+    return dim_pure(b) || dim_same(*a, b);
+}
+
+static bool root_dim(struct dim *a, const char **why)
+{
+    *why = "takes the root of a quantity that has none";
+    if (a->energy % 2 || a->time % 2 || a->length % 2)
+        return false;
+    *a = (struct dim){a->energy / 2, a->time / 2, a->length / 2};
+    return true;
+}
+
+static bool power_dim(struct dim *a, const struct expr_op *exponent, const char **why)
+{
+    int n = exponent->op == OP_NUM && fabs(exponent->number) <= 4 ? (int)exponent->number : 0;
+
+    *why = "raises a quantity with a unit to a power that is no small whole number";
+    if (dim_pure(*a))
+        return true;
+    if (exponent->op != OP_NUM || n != exponent->number)
+        return false;
+    *a = (struct dim){(signed char)(a->energy * n), (signed char)(a->time * n), (signed char)(a->length * n)};
+    return true;
+}
+
+static struct dim times(struct dim a, struct dim b, int sign)
+{
+    return (struct dim){(signed char)(a.energy + sign * b.energy), (signed char)(a.time + sign * b.time),
+                        (signed char)(a.length + sign * b.length)};
+}
+
+static bool binary_dim(const struct expr_op *o, struct dim *a, struct dim b, const char **why)
+{
+    switch (o->op) {
+    case OP_MUL: *a = times(*a, b, 1); return true;
+    case OP_DIV: *a = times(*a, b, -1); return true;
+    case OP_POW: return power_dim(a, o - 1, why);
+    default: return add_dims(a, b, why);
+    }
+}
+
+bool expr_dim(const struct expr *e, const struct dim *slots, struct dim *out, const char **why)
+{
+    struct dim stack[4 * EXPR_MAX_DEPTH];
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < e->n_ops; i++) {
+        const struct expr_op *o = &e->ops[i];
+
+        if (o->op == OP_NUM || o->op == OP_SLOT) {
+            stack[n++] = o->op == OP_SLOT ? slots[o->slot] : (struct dim){0, 0, 0};
+        } else if (is_binary(o->op)) {
+            n--;
+            if (!binary_dim(o, &stack[n - 1], stack[n], why))
+                return false;
+        } else if (o->op == OP_SQRT) {
+            if (!root_dim(&stack[n - 1], why))
+                return false;
+        } else if (o->op != OP_NEG && !dim_pure(stack[n - 1])) {
+            *why = "takes a logarithm or an exponential of a quantity with a unit";
+            return false;
+        }
+    }
+    *out = stack[0];
+    return true;
+}

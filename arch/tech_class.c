@@ -18,6 +18,7 @@ struct ctx {
     struct tech_class *c;
     const struct place *at;
     const char *names[TECH_MAX_NAMES]; /* the scope; NULL where not yet legal */
+    struct dim dims[TECH_MAX_NAMES];
     size_t n_names;
     struct err *err;
 };
@@ -38,6 +39,7 @@ static bool push_name(struct ctx *x, const struct place *at, const char *name)
         return false;
     if (x->n_names == TECH_MAX_NAMES)
         return err_add(x->err, ERR_CONFIG, at, "too many names in this class; %d are legal", TECH_MAX_NAMES);
+    x->dims[x->n_names] = (struct dim){0, 0, 0};
     x->names[x->n_names++] = name;
     return true;
 }
@@ -62,12 +64,31 @@ static bool load_params(struct ctx *x, const struct ynode *node)
     return ok;
 }
 
+static const struct expr *checked(struct ctx *x, const struct ynode *n, const char *unit)
+{
+    const struct expr *e = expr_parse(x->a, n, x->names, x->n_names, x->err);
+    struct dim dim;
+
+    return e && tech_check_dim(e, n, x->dims, unit, &dim, x->err) ? e : NULL;
+}
+
+/* Numbers without a unit are expected where the key does not say one. */
+static const char *unit_of_key(const char *key)
+{
+    return strcmp(key, "energy_fj") == 0   ? "fJ"
+           : strcmp(key, "energy_pj") == 0 ? "pJ"
+           : strcmp(key, "power_nw") == 0  ? "nW"
+           : strcmp(key, "area_um2") == 0  ? "um2"
+           : strcmp(key, "fo4") == 0       ? "FO4"
+                                           : "1";
+}
+
 static const struct expr *formula(struct ctx *x, const struct ynode *map, const char *key)
 {
     const struct ynode *n = yaml_get(map, key);
 
     if (n)
-        return expr_parse(x->a, n, x->names, x->n_names, x->err);
+        return checked(x, n, unit_of_key(key));
     err_add(x->err, ERR_CONFIG, &map->at, "the key `%s` is missing", key);
     return NULL;
 }
@@ -102,6 +123,8 @@ static bool load_macro(struct ctx *x, const struct ynode *node)
     for (unsigned q = 0; q < SRAM_N; q++)
         if (!push_name(x, &node->at, m ? macro_names[q] : NULL))
             return false;
+        else
+            x->dims[x->n_names - 1] = tech_dim_of_name(macro_names[q]);
     return true;
 }
 
@@ -125,8 +148,14 @@ static bool load_locals(struct ctx *x, const struct ynode *node)
         x->c->local_exprs[i] = expr_parse(x->a, m->items[i], x->names, x->n_names, x->err);
         ok = x->c->local_exprs[i] != NULL;
     }
-    return ok && tech_order(x->c->local_exprs, m->keys, (const struct ynode *const *)m->items, m->n, first,
-                            x->c->local_order, x->err);
+    ok = ok && tech_order(x->c->local_exprs, m->keys, (const struct ynode *const *)m->items, m->n, first,
+                          x->c->local_order, x->err);
+    for (size_t i = 0; ok && i < m->n; i++) {
+        size_t l = x->c->local_order[i];
+
+        ok = tech_check_dim(x->c->local_exprs[l], m->items[l], x->dims, NULL, &x->dims[first + l], x->err);
+    }
+    return ok;
 }
 
 static bool load_area(struct ctx *x, const struct ynode *node)
@@ -246,7 +275,7 @@ static bool load_stage(struct ctx *x, const char *name, const struct ynode *n, c
 
     out->name = name;
     if (n->kind == YNODE_SCALAR) {
-        out->expr = expr_parse(x->a, n, x->names, x->n_names, x->err);
+        out->expr = checked(x, n, "FO4");
         return out->expr != NULL;
     }
     if (n->kind != YNODE_MAP)
@@ -324,9 +353,14 @@ static void find_path_coefs(struct ctx *x)
     }
 }
 
+static const struct ynode *area_node(const struct ynode *node)
+{
+    return yaml_get(node, yaml_get(node, "area_ge") ? "area_ge" : "area_um2");
+}
+
 /* Formulas are tried once with every parameter at 64, so that a sign error is
  * found when the file is read and not in the middle of a sweep. */
-static bool probe(struct ctx *x)
+static bool probe(struct ctx *x, const struct ynode *node)
 {
     double slots[TECH_MAX_NAMES];
     char why[160];
@@ -336,13 +370,13 @@ static bool probe(struct ctx *x)
         slots[tech_slot_param(x->t) + i] = 64;
     slots[tech_slot_pipeline(x->t, x->c)] = 1;
     if (!tech_fill(x->t, x->c, slots, why, sizeof(why)))
-        return err_add(x->err, ERR_CONFIG, x->at, "class `%s` with every parameter at 64: %s", x->c->name,
-                       why);
+        return err_add(x->err, ERR_CONFIG, &area_node(node)->at,
+                       "class `%s` with every parameter at 64: %s", x->c->name, why);
     for (size_t i = 0; i < x->c->n_actions; i++) {
         double e = expr_eval(x->c->actions[i].energy.expr, slots);
 
         if (!isfinite(e) || e < 0)
-            return err_add(x->err, ERR_CONFIG, x->at,
+            return err_add(x->err, ERR_CONFIG, &yaml_get(node, "actions")->items[i]->at,
                            "class `%s` with every parameter at 64: the energy of `%s` is %g", x->c->name,
                            x->c->actions[i].name, e);
     }
@@ -363,6 +397,7 @@ bool tech_load_class(struct arena *a, struct tech *t, const char *name, const st
     c->name = name;
     c->at = *key_at;
     memcpy(x.names, t->coef_names, t->n_coefs * sizeof(x.names[0]));
+    memcpy(x.dims, t->coef_dims, t->n_coefs * sizeof(x.dims[0]));
     ok = tech_known_keys(node, "a class", keys, err);
     if (!load_params(&x, node) || !push_name(&x, key_at, "pipeline") || !load_macro(&x, node) || !load_locals(&x, node) || !load_area(&x, node))
         return false;
@@ -370,7 +405,8 @@ bool tech_load_class(struct arena *a, struct tech *t, const char *name, const st
     ok = load_background(&x, node, root) && ok;
     ok = load_path(&x, node) && ok;
     ok = load_area_err(&x, node, root) && ok;
-    if (!ok || !probe(&x))
+    ok = ok && tech_check_needs(c, yaml_get(node, "params"), err);
+    if (!ok || !probe(&x, node))
         return false;
     find_path_coefs(&x);
     t->n_classes++;

@@ -23,6 +23,8 @@ static const struct doc_key {
     {"coefficients", DOC_MAP, NULL, "numbers that formulas name"},
     {"coefficients.*", DOC_MAP, NULL, "one number with its backing"},
     {"coefficients.*.value", DOC_FORMULA, NULL, "number, or formula over other coefficients"},
+    {"coefficients.*.unit", DOC_TEXT, NULL,
+     "fJ, pJ, nW, uW, mW, ps, ns, um, mm, um2, mm2, fJ/mm, pJ/bit, nW/GE, ..; default: the end of the name"},
     {"coefficients.*.rel_err", DOC_NUMBER, NULL, "relative error, 0 to 10; required"},
     {"coefficients.*.source", DOC_TEXT, NULL, "where the number comes from; required"},
     {"coefficients.*.doc", DOC_TEXT, NULL, "free text"},

@@ -75,6 +75,7 @@ struct tech {
     const char **coef_names;
     double *coefs; /* evaluated */
     double *coef_err; /* relative errors */
+    struct dim *coef_dims;
     double *coefs_up; /* row i: all of them when number i is larger by its error */
     const struct expr **coef_exprs;
     size_t *coef_order;
@@ -128,6 +129,14 @@ void tech_emit_tables(const struct tech *t, struct text *out);
 
 /* Loader pieces. Each returns false (or NULL) after reporting. */
 struct ynode *tech_merge_base(struct arena *a, const struct ynode *root, struct err *err);
+/* Dimensions (arch/tech_units.c): of a name by its end, of a `unit`, and of a
+ * formula, which must be that of the unit `expected` (NULL: any) or a number. */
+struct dim tech_dim_of_name(const char *name);
+bool tech_dim_of_unit(const struct ynode *unit, struct dim *out, struct err *err);
+bool tech_check_dim(const struct expr *e, const struct ynode *node, const struct dim *slots,
+                    const char *expected, struct dim *out, struct err *err);
+/* Parameters and actions of a class that the simulator's components rely on. */
+bool tech_check_needs(const struct tech_class *c, const struct ynode *params, struct err *err);
 bool tech_load_tables(struct arena *a, struct tech *t, const struct ynode *root, struct err *err);
 bool tech_load_class(struct arena *a, struct tech *t, const char *name, const struct ynode *node,
                      const struct place *key_at, const struct ynode *root, struct err *err);

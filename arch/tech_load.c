@@ -175,7 +175,7 @@ struct ynode *tech_merge_base(struct arena *a, const struct ynode *root, struct 
     return m;
 }
 
-static const char *const coef_keys[] = {"value", "rel_err", "source", "doc", NULL};
+static const char *const coef_keys[] = {"value", "unit", "rel_err", "source", "doc", NULL};
 
 static bool load_coef(struct arena *a, struct tech *t, const struct ynode *map, size_t i,
                       const struct expr **exprs, const struct ynode **nodes, struct err *err)
@@ -188,6 +188,9 @@ static bool load_coef(struct arena *a, struct tech *t, const struct ynode *map, 
         return err_add(err, ERR_CONFIG, &c->at, "a coefficient is a map: {value, rel_err, source}");
     ok = tech_known_keys(c, "a coefficient", coef_keys, err);
     ok = tech_backing(c, at, &t->coef_err[i], err) && ok;
+    t->coef_dims[i] = tech_dim_of_name(map->keys[i]);
+    if (yaml_get(c, "unit"))
+        ok = tech_dim_of_unit(yaml_get(c, "unit"), &t->coef_dims[i], err) && ok;
     nodes[i] = yaml_get(c, "value");
     if (!nodes[i])
         return err_add(err, ERR_CONFIG, at, "the key `value` is missing");
@@ -249,6 +252,7 @@ static bool load_coefs(struct arena *a, struct tech *t, const struct ynode *root
     t->coef_names = map->keys;
     t->coefs = ARENA_NEW(a, double, map->n + 1);
     t->coef_err = ARENA_NEW(a, double, map->n + 1);
+    t->coef_dims = ARENA_NEW(a, struct dim, map->n + 1);
     nodes = ARENA_NEW(a, const struct ynode *, map->n + 1);
     t->coef_exprs = exprs = ARENA_NEW(a, const struct expr *, map->n + 1);
     t->coef_order = order = ARENA_NEW(a, size_t, map->n + 1);
