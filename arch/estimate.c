@@ -265,7 +265,7 @@ static bool reference_unit(const struct tech *t, const struct ref_unit *u, enum 
     out->gates = count(u, style, v);
     out->has_gates = true;
     out->area_ge = out->gates.comb_ge + out->gates.seq_ge;
-    out->rel_err = style == GATES_RTL && (u == &units[U_MUL] || u == &units[U_DOT]) ? 0.3 : u->rel_err;
+    out->rel_err = style == GATES_RTL && (u == &units[U_MUL] || u == &units[U_DOT]) ? 0.15 : u->rel_err;
     for (unsigned k = 0; k < n_params(u); k++)
         if (u->params[k].param)
             item.params[item.n_params++] = (struct cost_param){u->params[k].param, v[k]};

@@ -1,4 +1,5 @@
 #include "arch/expr.h"
+#include "arch/scaling.h"
 #include "base/text.h"
 
 #include <ctype.h>
@@ -9,7 +10,8 @@
 #include <string.h>
 
 enum op { OP_NUM, OP_SLOT, OP_NEG, OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_POW,
-          OP_MIN, OP_MAX, OP_CLOG2, OP_LOG2, OP_SQRT, OP_LN, OP_EXP, OP_DADDA };
+          OP_MIN, OP_MAX, OP_CLOG2, OP_LOG2, OP_SQRT, OP_LN, OP_EXP, OP_DADDA,
+          OP_NODE_ENERGY, OP_NODE_AREA };
 
 struct expr_op {
     enum op op;
@@ -28,7 +30,7 @@ static const struct function {
 } functions[] = {
     {"min", OP_MIN, 2},   {"max", OP_MAX, 2},   {"pow", OP_POW, 2}, {"clog2", OP_CLOG2, 1},
     {"log2", OP_LOG2, 1}, {"sqrt", OP_SQRT, 1}, {"ln", OP_LN, 1},   {"exp", OP_EXP, 1},
-    {"dadda", OP_DADDA, 1},
+    {"dadda", OP_DADDA, 1}, {"node_energy", OP_NODE_ENERGY, 2}, {"node_area", OP_NODE_AREA, 1},
 };
 enum { N_FUNCTIONS = sizeof(functions) / sizeof(functions[0]), MAX_NAME = 64 };
 
@@ -124,7 +126,7 @@ static bool unknown(struct parser *ps, const char *where, const char *name, bool
             list[n++] = ps->names[i];
     near = text_nearest(name, list, n);
     snprintf(what, sizeof(what), "unknown %s `%s`%s%s%s%s", call ? "function" : "name", name,
-             call ? "; min, max, pow, clog2, log2, sqrt, ln, exp and dadda are legal" : "",
+             call ? "; min, max, pow, clog2, log2, sqrt, ln, exp, dadda, node_energy and node_area are legal" : "",
              near ? " (did you mean `" : "", near ? near : "", near ? "`?)" : "");
     return fail(ps, where, what);
 }
@@ -260,6 +262,7 @@ static double unary(enum op op, double x)
     case OP_SQRT: return sqrt(x);
     case OP_LN: return log(x);
     case OP_DADDA: return dadda_levels(x);
+    case OP_NODE_AREA: return scaling_area(x);
     default: return exp(x);
     }
 }
@@ -273,13 +276,14 @@ static double binary(enum op op, double x, double y)
     case OP_DIV: return x / y;
     case OP_POW: return pow(x, y);
     case OP_MIN: return x < y ? x : y;
+    case OP_NODE_ENERGY: return scaling_energy(x, y);
     default: return x > y ? x : y;
     }
 }
 
 static bool is_binary(enum op op)
 {
-    return op >= OP_ADD && op <= OP_MAX;
+    return (op >= OP_ADD && op <= OP_MAX) || op == OP_NODE_ENERGY;
 }
 
 /* Each level of nesting can hold at most three values (sum, product, power). */

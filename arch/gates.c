@@ -90,7 +90,7 @@ struct gates gates_mul(unsigned w, unsigned a, enum gate_style style)
     double c;
 
     if (style == GATES_RTL)
-        return (struct gates){max_of(9.11 * w * a - 6.295 * (w + a) + 1.65, products(w, a)), 0};
+        return (struct gates){gates_mul_rtl(w, a), 0};
     /* Final adder: fit over 107 multipliers, mean error 0.9 %. Two rows need no
      * tree, and the adder merges with the products. */
     c = d.carry_bits;
@@ -104,7 +104,7 @@ struct gates gates_dot(unsigned w, unsigned a, unsigned length, unsigned acc_bit
     double l = length, seq = ge_dff_reset * acc_bits;
 
     if (style == GATES_RTL)
-        return (struct gates){9.757 * l * w * a + 7.887 * l * (w + a) + 16.12 * acc_bits - seq, seq};
+        return (struct gates){gates_dot_rtl(w, a, length, acc_bits), seq};
     /* Final adder, clear and enable per accumulator bit: fit to the 100
      * published rows, mean error 0.26 %. */
     return (struct gates){l * products(w, a) + ge_full * (double)d.full + ge_half * (double)d.half +

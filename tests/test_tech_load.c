@@ -145,7 +145,7 @@ Test(tech_load, errors_have_a_place)
          "comes to um2; fJ is expected"},
         {"      write", "      write: {energy_fj: 1, unit: write, bound: lower, rel_err: 0, source: t}", 27, 49,
          "`bound` must be upper"},
-        {"    area_ge", "    area_ge: 5\n    path: {a: 1, b: {fo4: 2, kind: slow}}", 26, 34,
+        {"    area_ge", "    area_ge: 5\n    path: {a: 1, b: {fo4: 2, kind: slow}}", 26, 36,
          "logic, loop or register"},
         {"    area_ge", "    area_ge: 5\n    path: {a: \"ge_um2\"}", 26, 15, "a number is expected"},
         {"    area_ge", "    area_ge: 5\n    path: {a: \"bit\"}", 26, 16, "did you mean `bits`"},
