@@ -126,7 +126,7 @@ struct mode_cfg {
 struct engine_cfg {
     int style, dataflow; /* enum engine_style, enum dataflow */
     uint64_t units, length, rows, cols, weight_sets, acc_bits, latency_cycles, requant_lanes, os_depth,
-        output_credits;
+        output_credits, pipeline;
     bool weights_preloaded;
     int fill_drain; /* enum fill_drain */
     struct list modes; /* struct mode_cfg */
@@ -136,13 +136,14 @@ enum dataflow { FLOW_OS, FLOW_WS, FLOW_IS };
 enum fill_drain { FILL_OVERLAPPED, FILL_SERIAL };
 struct retention_cfg {
     int state; /* enum state_place */
-    uint64_t state_bits, lanes, read_bits, latency_cycles, decay_block;
+    uint64_t state_bits, lanes, read_bits, latency_cycles, decay_block, pipeline;
     int update, decay, rounding; /* token|chunk; shift|multiply|per_token; half_up|truncate|stochastic */
     bool fused_readout;
 };
 enum state_place { STATE_BUFFER, STATE_ENGINE, STATE_L2 };
 struct vector_cfg {
-    uint64_t lanes, isqrt_units, isqrt_cycles, div_units, div_cycles, lut_ports, latency_cycles;
+    uint64_t lanes, isqrt_units, isqrt_cycles, div_units, div_cycles, lut_ports, latency_cycles,
+        pipeline;
 };
 
 struct beat_cfg {

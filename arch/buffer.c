@@ -182,6 +182,7 @@ static void cost(const struct machine *m, struct cost_sink *sink)
         cost_count(it, "read", n[0]);
         cost_count(it, "write", n[1]);
         it->path = "access";
+        cost_idle(m, it, 0, n[0] + n[1]);
     }
 }
 

@@ -61,6 +61,9 @@ static const struct field fields[] = {
      .source = "ITA RTL: 12 for a latency of 11 (facts/ita.md section 1)"},
     {F("weights_preloaded", FIELD_BOOL, weights_preloaded, "false"),
      .doc = "the sets are full when a run begins, for an engine fed by streams"},
+    {F("pipeline", FIELD_U64, pipeline, "1"), .min = 1, .max = 16, .unit = "ranks",
+     .doc = "ranks the array's and the requantiser's logic is divided into; each beyond the first adds "
+            "registers and a cycle to latency_cycles"},
     {F("requant_lanes", FIELD_U64, requant_lanes, "auto"), .min = 1, .max = 1024, .allow_auto = true,
      .doc = "requantisers at the output; auto: one an output"},
     {F("fill_drain", FIELD_ENUM, fill_drain, "overlapped"), .names = fill_names,
@@ -273,18 +276,23 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     cost_count(it, "mac", n[C_MAC]);
     cost_count(it, dot ? "acc_write" : "shift", dot ? n[C_ACC_WRITE] + n[C_REQUANT] : n[C_MAC]);
     it->path = "array";
-    cost_idle(m, it, n[C_BUSY], pes);
+    it->pipeline = (unsigned)e->pipeline;
+    cost_idle(m, it, n[C_BUSY], dot ? n[C_MAC] / e->length : n[C_MAC]);
     it = cost_add(sink, "engine", "requant",
                   e->requant_lanes == FIELD_AUTO ? m->geom.n_tile : e->requant_lanes);
     cost_param(it, "acc_bits", (double)e->acc_bits);
     cost_param(it, "mul_bits", 15);
     cost_count(it, "requant", n[C_REQUANT]);
     it->path = "requantiser";
+    it->pipeline = (unsigned)e->pipeline;
+    cost_idle(m, it, n[C_BUSY], n[C_REQUANT]);
     if (m->buffers->ideal)
         return;
     it = cost_add(sink, "engine", "regs", div_up(sets * 8, 32)); /* weight sets, in words */
     cost_param(it, "bits", 32);
     cost_count(it, "write", m->counter[m->cb.streamer + 1]);
+    it->path = "weight set";
+    cost_idle(m, it, 0, m->counter[m->cb.streamer + 1]);
 }
 
 const struct arch_class engine_class = {.name = "engine", .section = &section, .check = check,

@@ -269,6 +269,7 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     const uint64_t *n = &m->counter[m->cb.host];
     struct cost_item *it = cost_add(sink, "host", "core", 1);
     uint64_t active = n[C_ACTIVE] < sink->total_cycles ? n[C_ACTIVE] : sink->total_cycles;
+    it->path = "stage";
     cost_param(it, "kge", (double)m->host_cfg->kge);
     cost_count(it, "active_cycle", active);
     cost_count(it, "sleep_cycle", sink->total_cycles - active);

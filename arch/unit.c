@@ -244,9 +244,9 @@ static uint64_t latency(const struct machine *m, enum unit_id id)
 {
     const struct hw_unit *u = &m->unit[id];
     switch (id) {
-    case UNIT_ENGINE: return m->engine->latency_cycles * m->soc_ticks;
-    case UNIT_RETENTION: return m->retention->latency_cycles * m->soc_ticks;
-    case UNIT_VECTOR: return m->vector->latency_cycles * m->soc_ticks;
+    case UNIT_ENGINE: return (m->engine->latency_cycles + m->engine->pipeline - 1) * m->soc_ticks;
+    case UNIT_RETENTION: return (m->retention->latency_cycles + m->retention->pipeline - 1) * m->soc_ticks;
+    case UNIT_VECTOR: return (m->vector->latency_cycles + m->vector->pipeline - 1) * m->soc_ticks;
     case UNIT_LOAD: case UNIT_WEIGHT:
         return u->q[u->head].c->from_state ? 0 : m->streamer_cfg->latency_cycles * m->soc_ticks;
     default: return 0;

@@ -74,7 +74,9 @@ static const char *expected(const struct field *f)
 
 static const char *or_auto(const struct field *f)
 {
-    return f->allow_auto ? " or auto" : "";
+    if (!f->allow_auto)
+        return "";
+    return f->auto_word ? " or max" : " or auto";
 }
 
 static const char *show(const struct field *f, uint64_t v, char *buf, size_t size)
@@ -112,7 +114,7 @@ static bool decode_integer(struct decode *d, const struct key *k, const struct y
 
     if (n->quoted)
         return fail(d, k, &n->at, "is the quoted text '%s'; write it without quotes", n->text);
-    if (k->f->allow_auto && strcmp(n->text, "auto") == 0) {
+    if (k->f->allow_auto && strcmp(n->text, schema_auto(k->f)) == 0) {
         *out = FIELD_AUTO;
         return true;
     }
