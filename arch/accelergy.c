@@ -77,7 +77,8 @@ static bool add_action(struct tech_table *table, const struct ynode *node, struc
         a++;
     if (a == table->actions + table->n_actions) {
         if (table->n_actions == COST_MAX_ACTIONS + 2)
-            return err_add(err, ERR_CONFIG, &node->at, "too many actions; %d are legal", COST_MAX_ACTIONS + 2);
+            return err_add(err, ERR_CONFIG, &node->at, "too many actions; %d are legal",
+                           COST_MAX_ACTIONS + 2);
         table->n_actions++;
         *a = (struct tech_table_action){.name = name};
     }
@@ -117,8 +118,8 @@ static const struct ynode *load_file(struct arena *a, const struct ynode *map, c
     root = yaml_load(a, tech_sibling(a, &file->at, file->text), err);
     list = root ? yaml_get(yaml_get(root, top), "tables") : NULL;
     if (root && (!list || list->kind != YNODE_LIST)) {
-        err_add(err, ERR_CONFIG, &root->at, "not a table of Accelergy: `%s: {version, tables: [..]}` is legal",
-                top);
+        err_add(err, ERR_CONFIG, &root->at, "not a table of Accelergy: `%s: {version, tables: [..]}` is "
+                "legal", top);
         return NULL;
     }
     return list;

@@ -9,7 +9,8 @@
 static const struct field fields[] = {
     {F("soc", FIELD_HZ, soc_hz, NULL), .min = 1000, .max = 10000000000ull, .unit = "Hz",
      .allow_auto = true, .auto_word = "max",
-     .doc = "max: what the longest path allows at the technology's voltage, in whole MHz; FC, L2, interconnect, accelerator, uDMA core"},
+     .doc = "max: what the longest path allows at the technology's voltage, in whole MHz; FC, L2, "
+            "interconnect, accelerator, uDMA core"},
     {F("periph", FIELD_HZ, periph_hz, NULL), .min = 1000, .max = 10000000000ull, .unit = "Hz",
      .doc = "peripherals: the HyperBus PHY runs from it"},
     {0},

@@ -126,7 +126,8 @@ static bool unknown(struct parser *ps, const char *where, const char *name, bool
             list[n++] = ps->names[i];
     near = text_nearest(name, list, n);
     snprintf(what, sizeof(what), "unknown %s `%s`%s%s%s%s", call ? "function" : "name", name,
-             call ? "; min, max, pow, clog2, log2, sqrt, ln, exp, dadda, node_energy and node_area are legal" : "",
+             call ? "; min, max, pow, clog2, log2, sqrt, ln, exp, dadda, node_energy and "
+                    "node_area are legal" : "",
              near ? " (did you mean `" : "", near ? near : "", near ? "`?)" : "");
     return fail(ps, where, what);
 }

@@ -399,7 +399,8 @@ bool tech_load_class(struct arena *a, struct tech *t, const char *name, const st
     memcpy(x.names, t->coef_names, t->n_coefs * sizeof(x.names[0]));
     memcpy(x.dims, t->coef_dims, t->n_coefs * sizeof(x.dims[0]));
     ok = tech_known_keys(node, "a class", keys, err);
-    if (!load_params(&x, node) || !push_name(&x, key_at, "pipeline") || !load_macro(&x, node) || !load_locals(&x, node) || !load_area(&x, node))
+    if (!load_params(&x, node) || !push_name(&x, key_at, "pipeline") || !load_macro(&x, node) ||
+        !load_locals(&x, node) || !load_area(&x, node))
         return false;
     ok = load_actions(&x, node) && ok;
     ok = load_background(&x, node, root) && ok;

@@ -316,7 +316,8 @@ static bool load_classes(struct arena *a, struct tech *t, const struct ynode *ro
 struct tech *tech_decode(struct arena *a, const struct ynode *root, struct err *err)
 {
     static const char *const keys[] = {"name", "doc", "base", "voltage", "temp_k", "coefficients",
-                                       "sram_table", "idle", "leak", "area_err", "accelergy", "classes", NULL};
+                                       "sram_table", "idle", "leak", "area_err", "accelergy", "classes",
+                                       NULL};
     struct tech *t = ARENA_NEW(a, struct tech, 1);
     struct ynode *merged = tech_merge_base(a, root, err);
     bool ok;

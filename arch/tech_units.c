@@ -46,9 +46,9 @@ bool tech_dim_of_unit(const struct ynode *unit, struct dim *out, struct err *err
             return true;
     }
     near = text_nearest(text, names, N_UNITS);
-    return err_add(err, ERR_CONFIG, &unit->at, "unknown unit `%s`; fJ, pJ, nW, uW, mW, ps, ns, um, mm, um2, mm2, "
-                   "fJ/mm, pJ/mm, pJ/bit, nW/GE, GE, FO4, V, K, bit, byte, clocks and 1 are legal%s%s%s", text,
-                   near ? " (did you mean `" : "", near ? near : "", near ? "`?)" : "");
+    return err_add(err, ERR_CONFIG, &unit->at, "unknown unit `%s`; fJ, pJ, nW, uW, mW, ps, ns, um, mm, um2, "
+                   "mm2, fJ/mm, pJ/mm, pJ/bit, nW/GE, GE, FO4, V, K, bit, byte, clocks and 1 are legal%s%s%s",
+                   text, near ? " (did you mean `" : "", near ? near : "", near ? "`?)" : "");
 }
 
 static const char *word(struct dim d)

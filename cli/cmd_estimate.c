@@ -161,8 +161,9 @@ static void print_lines(const struct estimate *e)
     for (unsigned i = 0; i + 2 < e->n_lines; i++) {
         const struct cost_line *l = &e->lines[i];
 
-        printf("  %-12s %10.4g fJ   +-%.0f %%  one %s%s%s\n", l->action, (double)l->energy_fj, 100 * l->rel_err,
-               l->unit, l->kind == COST_OFFCHIP ? ", off chip" : "", l->upper ? ", an upper bound" : "");
+        printf("  %-12s %10.4g fJ   +-%.0f %%  one %s%s%s\n", l->action, (double)l->energy_fj,
+               100 * l->rel_err, l->unit, l->kind == COST_OFFCHIP ? ", off chip" : "",
+               l->upper ? ", an upper bound" : "");
     }
     printf("  %-12s %10.4g fJ   +-%.0f %%  a clocked cycle without work\n", "idle",
            (double)e->lines[e->n_lines - 2].energy_fj, 100 * e->lines[e->n_lines - 2].rel_err);

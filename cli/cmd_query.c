@@ -36,8 +36,8 @@ static bool is_stored(rs_db *db, const rs_design *tech, const char *name, rs_err
     char *n = ask_one(db, sql, err);
     bool same = n && strcmp(n, "0");
     free(n);
-    return same || rs_err_add(err, 66, "the technology `%s` that the points were priced by is not the shipped "
-                              "file of this name; pass --tech FILE", name);
+    return same || rs_err_add(err, 66, "the technology `%s` that the points were priced by is not the "
+                              "shipped file of this name; pass --tech FILE", name);
 }
 
 /* The technology to price by: the file given, else the shipped one that the

@@ -44,7 +44,8 @@ const struct canned canned_queries[] = {
      " FROM v_energy GROUP BY key, tech_hash, component, kind"
      " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, tech_hash, key, min(ord)"},
     {"actions", "counts and energy of each action of each component",
-     "SELECT " JOB ", component, action, kind, bound, count, unit, priced, energy_fj, rel_err, tech FROM v_energy"
+     "SELECT " JOB ", component, action, kind, bound, count, unit, priced, energy_fj, rel_err, tech"
+     " FROM v_energy"
      " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, tech_hash, key, ord"},
     {"sensitivity", "how far energy, area and fmax move when one coefficient changes by 20 % (--tech FILE)",
      NULL},

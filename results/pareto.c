@@ -89,8 +89,8 @@ static void add_order(struct text *sql, int n)
  * errors, then what is shown. */
 static void front_sql(struct text *sql, const struct objective *obj, int n)
 {
-    text_add(sql, "WITH ranked AS (SELECT dense_rank() OVER (ORDER BY work, phase, seq, work_tokens, batch, method,"
-                  " model_version, tech) AS job");
+    text_add(sql, "WITH ranked AS (SELECT dense_rank() OVER (ORDER BY work, phase, seq, work_tokens, batch,"
+                  " method, model_version, tech) AS job");
     for (int i = 0; i < n; i++)
         text_printf(sql, ", %s%s AS o%d", obj[i].maximise ? "-" : "", obj[i].column, i);
     for (int i = 0; i < n; i++)

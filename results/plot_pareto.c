@@ -16,7 +16,8 @@ static const char sql[] =
     "  FROM p GROUP BY job),"
     " shown AS (SELECT * FROM jobs WHERE place = 1 AND n > 1 ORDER BY n DESC, phase DESC, job LIMIT 6)"
     " SELECT p.job, coalesce(p.form, '') AS form, us_per_token / 1e3 AS ms_per_token,"
-    " nj_per_token / 1e3 AS uj_per_token, coalesce(energy_rel_err, 0) AS energy_rel_err, array, dataflow, chunk,"
+    " nj_per_token / 1e3 AS uj_per_token, coalesce(energy_rel_err, 0) AS energy_rel_err, array, dataflow,"
+    " chunk,"
     " area_mm2 FROM p JOIN shown s ON s.job = p.job"
     " ORDER BY s.phase DESC, s.net_size, p.job, us_per_token, nj_per_token, key";
 
@@ -74,6 +75,8 @@ static int error_block(struct figure *fig, const struct plot_rows *r, const char
     return (int)fig->n_blocks++;
 }
 
+static const char tie_colour[] = "#AA3377";
+
 static void draw_key(struct figure *fig, const struct plot_names *forms)
 {
     struct plot_key keys[PLOT_MAX_LINES];
@@ -84,7 +87,8 @@ static void draw_key(struct figure *fig, const struct plot_names *forms)
         keys[n++] = (struct plot_key){name, s.colour, KEY_POINT, s.point, 0, 0};
     }
     keys[n++] = (struct plot_key){"Pareto front", "#000000", KEY_LINE, 6, 1, 1.2};
-    keys[n++] = (struct plot_key){"tie: less energy only inside the error bars", "#AA3377", KEY_POINT, 4, 0, 0};
+    keys[n++] = (struct plot_key){"tie: less energy only inside the error bars", tie_colour, KEY_POINT, 4, 0,
+                                  0};
     plot_key_draw(fig, keys, n);
 }
 
@@ -110,7 +114,7 @@ static void draw_panel(struct figure *fig, const struct plot_rows *r, const stru
     text_printf(&plot, ", $d%d using 1:2 with points lc rgb '#000000' pt 6 ps 1.5%s", front,
                 fig->is_text ? " notitle" : "");
     if (ties >= 0)
-        text_printf(&plot, ", $d%d using 1:2 with points lc rgb '#AA3377' pt 4 ps 2.2%s", ties,
+        text_printf(&plot, ", $d%d using 1:2 with points lc rgb '%s' pt 4 ps 2.2%s", ties, tie_colour,
                     fig->is_text ? " title 'tie'" : "");
     text_add(s, "set title ");
     plot_quote(s, job);
@@ -139,7 +143,8 @@ bool plot_pareto(struct rs_db *db, struct figure *fig, rs_err *err)
                              .left = 80, .right = 25, .top = 75, .bottom = 95, .gap_x = 85, .gap_y = 95,
                              .title = "Energy over latency"};
     plot_grid_begin(fig, &grid);
-    text_add(&fig->script, "set xlabel 'latency per token (ms)'\nset ylabel 'energy per token, on-chip + off-chip + idle (" MU "J)'\n");
+    text_add(&fig->script, "set xlabel 'latency per token (ms)'\n"
+             "set ylabel 'energy per token, on-chip + off-chip + idle (" MU "J)'\n");
     for (size_t j = 0; j < jobs.n; j++)
         draw_panel(fig, &r, &forms, jobs.v[j], j == 0);
     return true;

@@ -46,7 +46,8 @@ FROM point p JOIN breakdown b ON b.key = p.key;
 
 CREATE VIEW v_energy AS
 SELECT p.work, p.arch, p.array, p.phase, p.form, p.chunk, p.seq, a.ord, a.component, a.action,
-  a.unit, a.kind, a.bound, a.priced, a.count, a.energy_fj, a.rel_err, 100.0 * a.energy_fj / max(p.energy_fj, 1) AS percent,
+  a.unit, a.kind, a.bound, a.priced, a.count, a.energy_fj, a.rel_err,
+  100.0 * a.energy_fj / max(p.energy_fj, 1) AS percent,
   p.tech, p.key, p.arch_hash, p.tech_hash
 FROM v_points p JOIN action a ON a.key = p.key AND a.tech_hash = p.tech_hash;
 

@@ -323,7 +323,9 @@ static void fake_price(struct rs_result *r, const struct rs_design *d, const str
         uint64_t area = i == 0 ? peak * (r->systolic ? 520 : 410) : i == 6 ? 0 : 9000 + 7000 * (uint64_t)i;
         r->components[i] = (rs_component){.name = names[i], .class_name = names[i], .area_um2 = area,
                                             .energy_fj = e + idle, .area_rel_err = 0.1,
-                                            .energy_rel_err = 0.3};
+                                            .energy_rel_err = 0.3, .path = i ? NULL : "array",
+                                            .path_fo4 = 50, .path_rel_err = 0.1,
+                                            .fmax_hz = 350000000 - peak * 1000, .fmax_rel_err = 0.3};
         r->s.area_um2 += area;
         r->s.energy_fj += e + idle;
         r->s.energy_idle_fj += idle;

@@ -45,7 +45,8 @@ static bool add_item(const struct cost_item *it, const struct tech *tech, uint64
         text_printf(out, "[0..%" PRIu64 "]", it->instances - 1);
     text_add(out, "\n");
     if (area)
-        text_printf(out, "      area: %s\n", text_real(price.area_um2 / (double)it->instances, buf, sizeof buf));
+        text_printf(out, "      area: %s\n",
+                    text_real(price.area_um2 / (double)it->instances, buf, sizeof buf));
     else
         add_energies(&price, soc_hz, out);
     return true;

@@ -46,8 +46,8 @@ static uint64_t limit_hz(const struct arch *arch, const struct tech *tech, struc
     machine_destroy(m);
     program_finish(&p);
     if (ok && !(hz >= 1e6 && hz <= 1e10))
-        err_add(err, ERR_CONFIG, NULL, "arch.clocks.soc: the technology gives no clock of 1 MHz to 10 GHz for "
-                "`max`; write a frequency");
+        err_add(err, ERR_CONFIG, NULL, "arch.clocks.soc: the technology gives no clock of 1 MHz to 10 GHz "
+                "for `max`; write a frequency");
     return err_any(err) ? 0 : (uint64_t)hz;
 }
 

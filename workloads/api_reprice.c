@@ -9,8 +9,8 @@
  * counter component action unit count */
 static void item_text(const struct cost_item *it, struct text *out)
 {
-    text_printf(out, "item\t%s\t%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%s\t%u\t%u", it->component, it->cls,
-                it->instances, it->clocked_cycles, it->total_cycles, it->path ? it->path : "-",
+    text_printf(out, "item\t%s\t%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%s\t%u\t%u", it->component,
+                it->cls, it->instances, it->clocked_cycles, it->total_cycles, it->path ? it->path : "-",
                 it->pipeline, it->n_params);
     for (unsigned i = 0; i < it->n_params; i++)
         text_printf(out, "\t%s\t%.17g", it->params[i].name, it->params[i].value);
