@@ -6,6 +6,7 @@
 #include "arch/scaling.h"
 
 #include <math.h>
+#include <stddef.h>
 
 static const struct node {
     double nm, a, b, c, area;
