@@ -363,6 +363,17 @@ Test(streams, narrow_beats)
     cr_expect_eq(cycles_of(&d, RS_FULL), 64 + 11 + 2 * 256);
 }
 
+/* A switch is true or false, or 1 or 0. */
+Test(streams, preloaded)
+{
+    static const char *const sets[] = {"true", "1", "false", "0"};
+    for (unsigned i = 0; i < 4; i++) {
+        struct design d = {.arch = ARCH("ita_core"), .work = KERNEL("linear")};
+        set(&d, "arch.engine.weights_preloaded=%s", sets[i]);
+        cr_expect_eq(cycles_of(&d, RS_FULL), (i < 2 ? 1 : 64) + 256 + 11, "%s", sets[i]);
+    }
+}
+
 Test(streams, padded_tiles)
 {
     struct design d = {.arch = ARCH("ita_core"), .work = KERNEL("linear")};

@@ -405,7 +405,8 @@ struct work *work_decode(struct arena *a, const struct ynode *root, struct err *
     struct check c = {w, root, yaml_get(root, "shape"), err};
     if (!schema_decode(a, &section, root, "work", w, err))
         return NULL;
-    bool ok = check_foreign(&c) & check_tiled(&c);
+    bool ok = check_foreign(&c);
+    ok &= check_tiled(&c);
     if (w->kind != WORK_GEMM && !work_is_tiled(w)) {
         ok &= check_shape(&c);
         ok &= check_phase(&c);
