@@ -23,6 +23,7 @@ static void cost(const struct machine *m, struct cost_sink *sink)
 {
     struct cost_item *it = cost_add(sink, "apb", "apb", 1);
     cost_param(it, "slaves", (double)m->apb_cfg->slaves);
+    it->path = "decode";
     cost_count(it, "access", m->counter[m->cb.host + 2]);
 }
 

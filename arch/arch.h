@@ -4,6 +4,7 @@
 #ifndef ARCH_ARCH_H
 #define ARCH_ARCH_H
 
+#include "arch/stall.h"
 #include "base/schema.h"
 
 struct machine;
@@ -24,6 +25,7 @@ struct arch_class {
     void (*state)(const struct machine *m, struct text *out);
     /* Describes structure and counted actions. NULL ok. */
     void (*cost)(const struct machine *m, struct cost_sink *sink);
+    bool streamed; /* also a part of a machine whose engine is fed by streams */
 };
 extern const struct arch_class *const arch_classes[]; /* sorted by name, NULL at the end */
 enum { ARCH_MAX_CLASSES = 24, ARCH_MAX_NOTES = 24 };
@@ -73,9 +75,11 @@ struct apb_cfg {
     uint64_t store_cycles, load_cycles, hwpe_load_cycles, slaves;
 };
 struct host_cfg {
-    int core;
+    int core, dispatch; /* dispatch: enum dispatch */
     uint64_t irq_path_cycles, irq_entry_cycles, isr_cycles, acquire_cycles, kge;
 };
+/* When the next of several jobs is triggered: once the one before is seen to be over, or ahead. */
+enum dispatch { DISPATCH_PREPROG, DISPATCH_QUEUED };
 struct regfile_cfg {
     uint64_t contexts, job_registers, trigger_to_start_cycles, restart_cycles;
 };
@@ -121,7 +125,9 @@ struct mode_cfg {
 };
 struct engine_cfg {
     int style, dataflow; /* enum engine_style, enum dataflow */
-    uint64_t units, length, rows, cols, weight_sets, acc_bits, latency_cycles, requant_lanes, os_depth;
+    uint64_t units, length, rows, cols, weight_sets, acc_bits, latency_cycles, requant_lanes, os_depth,
+        output_credits, pipeline;
+    bool weights_preloaded;
     int fill_drain; /* enum fill_drain */
     struct list modes; /* struct mode_cfg */
 };
@@ -130,18 +136,37 @@ enum dataflow { FLOW_OS, FLOW_WS, FLOW_IS };
 enum fill_drain { FILL_OVERLAPPED, FILL_SERIAL };
 struct retention_cfg {
     int state; /* enum state_place */
-    uint64_t state_bits, lanes, read_bits, latency_cycles, decay_block;
+    uint64_t state_bits, lanes, read_bits, latency_cycles, decay_block, pipeline;
     int update, decay, rounding; /* token|chunk; shift|multiply|per_token; half_up|truncate|stochastic */
     bool fused_readout;
 };
 enum state_place { STATE_BUFFER, STATE_ENGINE, STATE_L2 };
 struct vector_cfg {
-    uint64_t lanes, isqrt_units, isqrt_cycles, div_units, div_cycles, lut_ports, latency_cycles;
+    uint64_t lanes, isqrt_units, isqrt_cycles, div_units, div_cycles, lut_ports, latency_cycles,
+        pipeline;
+};
+
+struct beat_cfg {
+    uint64_t beat_bytes;
+    const char *stall;
+    struct stall pattern; /* as parsed */
+};
+struct streams_cfg {
+    int feed; /* enum feed */
+    struct beat_cfg input, weight, output;
+    uint64_t bias_bits, address_fifo, request_fifo, data_fifo;
+};
+/* Who feeds the engine: buffers and commands, streams of their own, or streams that share a port. */
+enum feed { FEED_BUFFERS, FEED_DRIVER, FEED_PORT };
+struct memory_cfg {
+    uint64_t port_bytes;
+    const char *stall;
+    struct stall pattern;
 };
 
 extern const struct arch_class apb_class, buffers_class, clocks_class, engine_class, host_class,
-    hyperram_class, private_l2_class, regfile_class, retention_class, sequencer_class, streamer_class,
-    tcdm_class, traffic_class, udma_class, vector_class;
+    hyperram_class, memory_class, private_l2_class, regfile_class, retention_class, sequencer_class,
+    streamer_class, streams_class, tcdm_class, traffic_class, udma_class, vector_class;
 
 /* For a class's check, which puts values in the place of `auto`. */
 void *arch_cfg_mutable(struct arch *a, const struct arch_class *cls);

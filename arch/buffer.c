@@ -171,7 +171,10 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     const struct buffers_cfg *c = m->buffers;
     const struct buffer_cfg *all[] = {&c->activation, &c->operand, &c->accumulator,
                                        &c->score, &c->state, &c->output};
+    bool streams = m->streams_cfg->feed != FEED_BUFFERS;
     for (unsigned i = 0; i < 6 && !c->ideal; i++) {
+        if (streams && all[i] != &c->accumulator)
+            continue;
         const uint64_t *n = &m->counter[m->cb.buffers + 2 * i];
         struct cost_item *it = cost_add(sink, names[i], "sram", all[i]->banks);
         cost_param(it, "capacity_bytes", (double)(all[i]->bytes / all[i]->banks));
@@ -179,8 +182,9 @@ static void cost(const struct machine *m, struct cost_sink *sink)
         cost_count(it, "read", n[0]);
         cost_count(it, "write", n[1]);
         it->path = "access";
+        cost_idle(m, it, 0, n[0] + n[1]);
     }
 }
 
 const struct arch_class buffers_class = {.name = "buffers", .section = &section, .check = check,
-                                         .init = init, .cost = cost};
+                                         .init = init, .cost = cost, .streamed = true};

@@ -11,6 +11,15 @@ static bool not_legal(double v)
     return !isfinite(v) || v < 0;
 }
 
+void tech_fill_locals(const struct tech *t, const struct tech_class *c, double *slots)
+{
+    for (size_t i = 0; i < c->n_locals; i++) {
+        size_t l = c->local_order[i];
+
+        slots[tech_slot_local(t, c) + l] = expr_eval(c->local_exprs[l], slots);
+    }
+}
+
 bool tech_fill(const struct tech *t, const struct tech_class *c, double *slots, char *why, size_t size)
 {
     double *macro = slots + tech_slot_macro(t, c), *area = slots + tech_slot_area(t, c);
@@ -24,11 +33,7 @@ bool tech_fill(const struct tech *t, const struct tech_class *c, double *slots, 
             return false;
         }
     }
-    for (size_t i = 0; i < c->n_locals; i++) {
-        size_t l = c->local_order[i];
-
-        slots[tech_slot_local(t, c) + l] = expr_eval(c->local_exprs[l], slots);
-    }
+    tech_fill_locals(t, c, slots);
     *area = expr_eval(c->area, slots);
     if (not_legal(*area)) {
         snprintf(why, size, "the area is %g", *area);
@@ -42,6 +47,7 @@ bool tech_fill(const struct tech *t, const struct tech_class *c, double *slots, 
 static bool set_params(const struct tech *t, const struct tech_class *c, const struct cost_item *item,
                        double *slots, struct err *err)
 {
+    slots[tech_slot_pipeline(t, c)] = item->pipeline > 1 ? item->pipeline : 1;
     for (size_t i = 0; i < c->n_params; i++) {
         unsigned k = 0;
 
@@ -66,6 +72,7 @@ static bool book(struct cost_line *l, uint64_t count, double attojoules)
         return false;
     fj = ((u128)count * (uint64_t)llround(attojoules) + 500) / 1000;
     l->count = count;
+    l->each = (uint64_t)llround(attojoules);
     l->energy_fj = (uint64_t)fj;
     return fj >> 63 == 0;
 }
@@ -95,6 +102,7 @@ static bool price_actions(const struct tech *t, const struct tech_class *c, cons
 {
     double v = t->voltage / t->fixed[TECH_V_NOM];
     double onchip = v * v * t->fixed[TECH_CAL_ENERGY];
+    const struct tech_table *table = tech_find_table(t, item);
 
     for (unsigned i = 0; i < item->n_actions; i++) {
         const struct tech_action *a = NULL;
@@ -106,11 +114,13 @@ static bool price_actions(const struct tech *t, const struct tech_class *c, cons
         if (!a)
             return unknown_action(c, item, item->actions[i].name, err);
         *l = (struct cost_line){.kind = a->kind, .action = a->name, .unit = a->unit,
-                                .rel_err = a->energy.rel_err};
+                                .rel_err = a->energy.rel_err, .upper = a->energy.upper};
         /* Off-chip parts have their own supply. */
-        if (!book(l, item->actions[i].count,
-                  expr_eval(a->energy.expr, slots) * a->energy.scale * 1000 *
-                      (a->kind == COST_ONCHIP ? onchip : 1)))
+        double aj = expr_eval(a->energy.expr, slots) * a->energy.scale * 1000 *
+                    (a->kind == COST_ONCHIP ? onchip : 1);
+        if (!tech_table_energy(t, table, a->name, &aj, &l->rel_err, err))
+            return false;
+        if (!book(l, item->actions[i].count, aj))
             return too_big(item, a->name, err);
     }
     return true;
@@ -136,6 +146,7 @@ static bool book_leak(struct cost_line *l, const struct cost_item *item, double 
         return false;
     x *= item->total_cycles;
     l->count = item->total_cycles;
+    l->each = (uint64_t)llround(pw);
     if (x / soc_hz >> 53)
         return false;
     l->energy_fj = (uint64_t)(x / soc_hz) * 1000 + (uint64_t)(x % soc_hz * 1000 / soc_hz);
@@ -149,13 +160,18 @@ static bool price_background(const struct tech *t, const struct tech_class *c, c
     struct cost_line *clock = &out->lines[out->n_lines++], *leak = &out->lines[out->n_lines++];
 
     *clock = (struct cost_line){.kind = COST_IDLE, .action = "clock", .unit = "cycle",
-                                .rel_err = c->idle.rel_err};
+                                .rel_err = c->idle.rel_err, .upper = c->idle.upper};
     *leak = (struct cost_line){.kind = COST_IDLE, .action = "leak", .unit = "cycle",
-                               .rel_err = c->leak.rel_err};
-    if (!book(clock, item->clocked_cycles,
-              expr_eval(c->idle.expr, slots) * c->idle.scale * 1000 * v * v * t->fixed[TECH_CAL_ENERGY]))
+                               .rel_err = c->leak.rel_err, .upper = c->leak.upper};
+    const struct tech_table *table = tech_find_table(t, item);
+    double aj = expr_eval(c->idle.expr, slots) * c->idle.scale * 1000 * v * v * t->fixed[TECH_CAL_ENERGY];
+    double pw = expr_eval(c->leak.expr, slots) * leak_factor(t) * 1000;
+    if (!tech_table_energy(t, table, "clock", &aj, &clock->rel_err, err) ||
+        !tech_table_leak(t, table, &pw, &leak->rel_err, err))
+        return false;
+    if (!book(clock, item->clocked_cycles, aj))
         return too_big(item, "clock", err);
-    if (!book_leak(leak, item, expr_eval(c->leak.expr, slots) * leak_factor(t) * 1000, soc_hz))
+    if (!book_leak(leak, item, pw, soc_hz))
         return too_big(item, "leak", err);
     return true;
 }
@@ -181,6 +197,63 @@ static bool unknown_class(const struct tech *t, const struct cost_item *item, st
                    near ? "`?)" : "");
 }
 
+/* Balanced ranks: logic is divided, a loop stays whole, and each rank pays for
+ * its register. */
+static double slowest_rank(const struct cost_stage *stages, unsigned n, unsigned ranks)
+{
+    double sum[3] = {0};
+
+    for (unsigned i = 0; i < n; i++)
+        sum[stages[i].kind] += stages[i].fo4;
+    return sum[COST_REGISTER] + fmax(sum[COST_LOOP], (sum[COST_LOGIC] + sum[COST_LOOP]) / ranks);
+}
+
+static double path_fo4(const struct tech_class *c, const double *slots, unsigned ranks,
+                       struct cost_stage *stages)
+{
+    for (size_t i = 0; i < c->n_stages; i++)
+        stages[i] = (struct cost_stage){c->stages[i].name, c->stages[i].kind,
+                                        expr_eval(c->stages[i].expr, slots)};
+    return slowest_rank(stages, (unsigned)c->n_stages, ranks);
+}
+
+/* First-order error of the path: each coefficient behind it moves alone by its
+ * error, and what follows from it moves along. */
+static double path_error(const struct tech *t, const struct tech_class *c, double *slots, unsigned ranks,
+                         double nominal)
+{
+    struct cost_stage scratch[COST_MAX_STAGES];
+    double variance = 0;
+
+    for (size_t k = 0; k < c->n_path_coefs; k++) {
+        double d;
+
+        memcpy(slots, t->coefs_up + c->path_coefs[k] * t->n_coefs, t->n_coefs * sizeof(slots[0]));
+        tech_fill_locals(t, c, slots);
+        d = path_fo4(c, slots, ranks, scratch) / nominal - 1;
+        variance += d * d;
+    }
+    memcpy(slots, t->coefs, t->n_coefs * sizeof(slots[0]));
+    tech_fill_locals(t, c, slots);
+    return sqrt(variance);
+}
+
+static bool price_path(const struct tech *t, const struct tech_class *c, const struct cost_item *item,
+                       double *slots, struct cost_price *out, struct err *err)
+{
+    unsigned ranks = item->pipeline > 1 ? item->pipeline : 1;
+
+    out->n_stages = (unsigned)c->n_stages;
+    out->path_fo4 = path_fo4(c, slots, ranks, out->stages);
+    for (unsigned i = 0; i < out->n_stages; i++)
+        if (not_legal(out->stages[i].fo4))
+            return err_add(err, ERR_CONFIG, &c->at, "%s: class `%s`: the stage `%s` of the path is %g FO4",
+                           item->component, c->name, out->stages[i].name, out->stages[i].fo4);
+    if (out->path_fo4 > 0)
+        out->path_rel_err = path_error(t, c, slots, ranks, out->path_fo4);
+    return true;
+}
+
 bool tech_price(const struct tech *t, const struct cost_item *item, uint64_t soc_hz,
                 struct cost_price *out, struct err *err)
 {
@@ -199,21 +272,10 @@ bool tech_price(const struct tech *t, const struct cost_item *item, uint64_t soc
         return err_add(err, ERR_CONFIG, &c->at, "%s: class `%s`: %s", item->component, c->name, why);
     out->area_ge = slots[tech_slot_area(t, c)] * (double)item->instances;
     out->area_um2 = out->area_ge * ge_um2 * t->fixed[TECH_CAL_AREA];
-    out->path_fo4 = item->path && c->path ? expr_eval(c->path, slots) : 0;
-    if (not_legal(out->path_fo4))
-        return err_add(err, ERR_CONFIG, &c->at, "%s: class `%s`: the path is %g FO4", item->component,
-                       c->name,
-                       out->path_fo4);
+    out->area_rel_err = c->area_rel_err;
+    tech_table_area(t, item, out);
+    if (item->path && c->n_stages && !price_path(t, c, item, slots, out, err))
+        return false;
     return price_actions(t, c, item, slots, out, err) &&
            price_background(t, c, item, slots, soc_hz, out, err);
-}
-
-const struct ynode *tech_root(const struct tech *t)
-{
-    return t->root;
-}
-
-const char *tech_coefficient(const struct tech *t, size_t i)
-{
-    return i < t->n_coefs ? t->coef_names[i] : NULL;
 }

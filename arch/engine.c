@@ -11,6 +11,7 @@
  * as present ones (SCALE-Sim's rule, facts/peers.md section 3); overlapped:
  * consecutive tiles hide them, the pipeline latency remains. */
 #include "arch/result.h"
+#include "arch/row_pipe.h"
 
 #include "base/num.h"
 
@@ -53,6 +54,16 @@ static const struct field fields[] = {
     {F("latency_cycles", FIELD_U64, latency_cycles, "11"), .max = 64, .unit = "cycles",
      .doc = "row accepted to requantised output", .prov = PROV_MEASURED,
      .source = "ITA RTL: accept to output handshake 11 cycles (facts/ita.md section 1)"},
+    {F("output_credits", FIELD_U64, output_credits, "auto"), .min = 1, .max = ROW_PIPE_MAX,
+     .allow_auto = true, .unit = "rows",
+     .doc = "finished rows under way (depth of the output FIFO), for an engine fed by streams; "
+            "auto: latency_cycles + 1, the fewest that never wait", .prov = PROV_MEASURED,
+     .source = "ITA RTL: 12 for a latency of 11 (facts/ita.md section 1)"},
+    {F("weights_preloaded", FIELD_BOOL, weights_preloaded, "false"),
+     .doc = "the sets are full when a run begins, for an engine fed by streams"},
+    {F("pipeline", FIELD_U64, pipeline, "1"), .min = 1, .max = 16, .unit = "ranks",
+     .doc = "ranks the array's and the requantiser's logic is divided into; each beyond the first adds "
+            "registers and a cycle to latency_cycles"},
     {F("requant_lanes", FIELD_U64, requant_lanes, "auto"), .min = 1, .max = 1024, .allow_auto = true,
      .doc = "requantisers at the output; auto: one an output"},
     {F("fill_drain", FIELD_ENUM, fill_drain, "overlapped"), .names = fill_names,
@@ -145,6 +156,8 @@ static uint64_t operand_factor(const struct machine *m, const struct cmd *c)
 uint64_t engine_cycles(const struct machine *m, const struct cmd *c, uint32_t rows)
 {
     const struct engine_cfg *e = m->engine;
+    if (m->streams_cfg->feed != FEED_BUFFERS)
+        return row_pipe_unstalled(rows, 1);
     uint64_t per_row = c->passes, lanes = e->requant_lanes == FIELD_AUTO ? m->geom.n_tile : e->requant_lanes;
     uint64_t acc = accumulate_factor(m, c), operand = operand_factor(m, c);
     per_row = per_row > acc ? per_row : acc;
@@ -159,7 +172,7 @@ uint64_t engine_cycles(const struct machine *m, const struct cmd *c, uint32_t ro
         return tiles * max64(k, lines * max64(operand, acc));
     }
     per_row = per_row > operand ? per_row : operand;
-    uint64_t cycles = (uint64_t)rows * per_row;
+    uint64_t cycles = row_pipe_unstalled(rows, per_row);
     if (e->style == ENGINE_SYSTOLIC && e->fill_drain == FILL_SERIAL)
         cycles += 2 * e->rows + e->cols - 2;
     return cycles;
@@ -199,6 +212,9 @@ void engine_count(struct machine *m, const struct issued *is, uint64_t cycles)
     n[C_ACC_READ] += c->first ? 0 : values;
     n[C_ACC_WRITE] += c->last && c->mm_dst != MM_ACC ? 0 : values;
     n[C_REQUANT] += c->last && c->mm_dst != MM_ACC ? values : 0;
+    if (m->streams) /* else the streamer counts the words of the sets it fills */
+        m->counter[m->cb.streamer + 1] +=
+            div_up(is->rows, m->geom.k_tile) * m->geom.n_tile * m->geom.k_tile / 4;
     m->macs += is->useful_macs;
     m->macs_issued += macs * c->k_scale;
 }
@@ -233,6 +249,11 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
                        "every network needs it");
     if (!check_modes(e, node, err))
         return false;
+    uint64_t credits = e->output_credits == FIELD_AUTO ? e->latency_cycles + 1 : e->output_credits;
+    if (ARCH_CFG(a, streams)->feed == FEED_BUFFERS && (credits <= e->latency_cycles || e->weights_preloaded))
+        return err_add(err, ERR_CONFIG, &node->at, "arch.engine.output_credits and weights_preloaded are "
+                       "for an engine fed by streams; legal: auto and false, or arch.streams.feed driver "
+                       "or port");
     if (g.n_tile * (uint64_t)g.k_tile > 1 << 20 && !ARCH_CFG(a, buffers)->ideal)
         return err_add(err, ERR_CONFIG, &node->at, "arch.engine: a weight set of %u x %u is too large; "
                        "legal: up to 1048576 weights", g.n_tile, g.k_tile);
@@ -255,19 +276,24 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     cost_count(it, "mac", n[C_MAC]);
     cost_count(it, dot ? "acc_write" : "shift", dot ? n[C_ACC_WRITE] + n[C_REQUANT] : n[C_MAC]);
     it->path = "array";
-    cost_idle(m, it, n[C_BUSY], pes);
+    it->pipeline = (unsigned)e->pipeline;
+    cost_idle(m, it, n[C_BUSY], dot ? n[C_MAC] / e->length : n[C_MAC]);
     it = cost_add(sink, "engine", "requant",
                   e->requant_lanes == FIELD_AUTO ? m->geom.n_tile : e->requant_lanes);
     cost_param(it, "acc_bits", (double)e->acc_bits);
     cost_param(it, "mul_bits", 15);
     cost_count(it, "requant", n[C_REQUANT]);
     it->path = "requantiser";
+    it->pipeline = (unsigned)e->pipeline;
+    cost_idle(m, it, n[C_BUSY], n[C_REQUANT]);
     if (m->buffers->ideal)
         return;
     it = cost_add(sink, "engine", "regs", div_up(sets * 8, 32)); /* weight sets, in words */
     cost_param(it, "bits", 32);
     cost_count(it, "write", m->counter[m->cb.streamer + 1]);
+    it->path = "weight set";
+    cost_idle(m, it, 0, m->counter[m->cb.streamer + 1]);
 }
 
 const struct arch_class engine_class = {.name = "engine", .section = &section, .check = check,
-                                        .init = init, .cost = cost};
+                                        .init = init, .cost = cost, .streamed = true};

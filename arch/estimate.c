@@ -20,9 +20,9 @@ static const struct ref_unit {
     double rel_err; /* of the gate count: the larger error on rows that were not fitted */
     struct ref_param params[MAX_UNIT_PARAMS + 1];
 } units[N_UNITS] = {
-    [U_MUL] = {"mul", NULL, 0.10,
-               {{"w_bits", NULL, NULL, 2, 32, NULL},
-                {"a_bits", NULL, NULL, 2, 32, NULL},
+    [U_MUL] = {"mul", "mul", 0.05,
+               {{"w_bits", NULL, "w_bits", 2, 32, NULL},
+                {"a_bits", NULL, "a_bits", 2, 32, NULL},
                 {"length", NULL, NULL, 1, 1, "1"}}},
     [U_DOT] = {"dot", "dot_product", 0.02,
                {{"w_bits", NULL, "w_bits", 2, 32, NULL},
@@ -40,13 +40,13 @@ static const struct ref_unit {
     [U_FIFO] = {"fifo", "fifo", 0.05,
                 {{"p1", "depth", "depth", 1, 65536, NULL}, {"p2", "width_bits", "width_bits", 1, 65536,
                                                             NULL}}},
-    [U_REGFILE] = {"regfile", "regfile", 0.06,
+    [U_REGFILE] = {"regfile", "regfile", 0.08,
                    {{"p1", "depth", "depth", 2, 65536, NULL},
                     {"p2", "width_bits", "width_bits", 1, 65536, NULL},
                     {"p3", "read_ports", "read_ports", 1, 64, "1"}}},
-    [U_BARREL] = {"barrel", NULL, 0.06, {{"p1", "bits", NULL, 2, 4096, NULL}}},
-    [U_ADD] = {"add", NULL, 0.02, {{"p1", "bits", NULL, 1, 4096, NULL}}},
-    [U_MAX] = {"max", NULL, 0.10, {{"p1", "bits", NULL, 6, 4096, NULL}}},
+    [U_BARREL] = {"barrel", "barrel", 0.03, {{"p1", "bits", "bits", 2, 4096, NULL}}},
+    [U_ADD] = {"add", "add", 0.02, {{"p1", "bits", "bits", 1, 4096, NULL}}},
+    [U_MAX] = {"max", "max", 0.03, {{"p1", "bits", "bits", 1, 4096, NULL}}},
     [U_ISQRT] = {"isqrt", "isqrt", 0.05, {{"p1", "bits", "bits", 4, 256, NULL}}},
     [U_DIV] = {"div", "div", 0.02, {{"p1", "bits", "bits", 4, 256, NULL}}},
 };
@@ -154,6 +154,28 @@ static bool read_params(const struct ref_unit *u, const struct estimate_arg *arg
     return ok;
 }
 
+/* `pipeline=p` of any class; takes it out of the arguments. */
+static bool take_pipeline(struct estimate_arg *args, size_t *n_args, unsigned *pipeline, struct err *err)
+{
+    size_t n = 0;
+    bool ok = true;
+
+    *pipeline = 1;
+    for (size_t i = 0; i < *n_args; i++) {
+        uint64_t v = 0;
+
+        if (strcmp(args[i].key, "pipeline") != 0) {
+            args[n++] = args[i];
+            continue;
+        }
+        if (!text_parse_u64(args[i].value, UNIT_NONE, &v, NULL, 0, &(const char *){NULL}) || v < 1 || v > 64)
+            ok = err_add(err, ERR_USAGE, NULL, "`pipeline` must be an integer from 1 to 64");
+        *pipeline = (unsigned)v;
+    }
+    *n_args = n;
+    return ok;
+}
+
 static struct gates count(const struct ref_unit *u, enum gate_style style, const unsigned *v)
 {
     switch (u - units) {
@@ -169,23 +191,6 @@ static struct gates count(const struct ref_unit *u, enum gate_style style, const
     case U_ISQRT: return gates_isqrt(v[0]);
     default: return gates_div(v[0]);
     }
-}
-
-/* Units without a class: flip-flop to flip-flop through the block, in the
- * terms of the technology files (4 FO4 of flip-flop, 3.5 a full adder, 2 log2
- * + 2 a prefix adder). Estimates. */
-static double plain_path_fo4(const struct ref_unit *u, const unsigned *v)
-{
-    double bits = v[0];
-
-    if (u == &units[U_MUL]) {
-        double rows = v[0] < v[1] ? v[0] : v[1];
-
-        return 4 + 2 + 3.5 * fmax(0, log(rows / 2)) / log(1.5) + 2 * log2((double)v[0] + v[1]) + 2;
-    }
-    if (u == &units[U_BARREL])
-        return 4 + 2 * ceil(log2(bits));
-    return 4 + 2 * log2(bits) + 2 + (u == &units[U_MAX] ? 3 : 0);
 }
 
 /* One count of each action of the class, and its leakage. */
@@ -209,6 +214,9 @@ static bool price_class(const struct tech *t, struct cost_item *item, struct est
     memcpy(out->lines, price->lines, sizeof(out->lines));
     out->leak_nw = (double)price->lines[price->n_lines - 1].energy_fj / 1000;
     out->path_fo4 = price->path_fo4;
+    out->path_rel_err = price->path_rel_err;
+    out->n_stages = price->n_stages;
+    memcpy(out->stages, price->stages, sizeof(out->stages));
     return true;
 }
 
@@ -218,13 +226,30 @@ static void finish_area(const struct tech *t, struct estimate *out)
 
     out->area_um2 = out->area_ge * um2;
     out->fmax_hz = tech_fmax_hz(t, out->path_fo4);
+    out->fmax_rel_err = tech_fmax_rel_err(t, out->path_rel_err);
+    out->level_err = tech_area_level_err(t);
+}
+
+/* Registers that more ranks add to a unit: what its class says. */
+static bool add_ranks(const struct tech *t, struct cost_item *item, struct estimate *out, double with,
+                      struct err *err)
+{
+    struct cost_item one = *item;
+    struct cost_price price;
+
+    one.pipeline = 1;
+    if (!tech_price(t, &one, 1000000000, &price, err))
+        return false;
+    out->gates.seq_ge += with - price.area_ge;
+    out->area_ge += with - price.area_ge;
+    return true;
 }
 
 static bool reference_unit(const struct tech *t, const struct ref_unit *u, enum gate_style style,
-                           const struct estimate_arg *args, size_t n_args, struct estimate *out,
-                           struct err *err)
+                           const struct estimate_arg *args, size_t n_args, unsigned pipeline,
+                           struct estimate *out, struct err *err)
 {
-    struct cost_item item = {.cls = u->cls};
+    struct cost_item item = {.cls = u->cls, .pipeline = pipeline};
     struct cost_price price;
     unsigned v[MAX_UNIT_PARAMS] = {0};
 
@@ -240,12 +265,12 @@ static bool reference_unit(const struct tech *t, const struct ref_unit *u, enum 
     out->gates = count(u, style, v);
     out->has_gates = true;
     out->area_ge = out->gates.comb_ge + out->gates.seq_ge;
-    out->rel_err = style == GATES_RTL && (u == &units[U_MUL] || u == &units[U_DOT]) ? 0.3 : u->rel_err;
-    out->path_fo4 = u->cls ? 0 : plain_path_fo4(u, v);
+    out->rel_err = style == GATES_RTL && (u == &units[U_MUL] || u == &units[U_DOT]) ? 0.15 : u->rel_err;
     for (unsigned k = 0; k < n_params(u); k++)
         if (u->params[k].param)
             item.params[item.n_params++] = (struct cost_param){u->params[k].param, v[k]};
-    if (u->cls && tech_find_class(t, u->cls) && !price_class(t, &item, out, &price, err))
+    if (tech_find_class(t, u->cls) && (!price_class(t, &item, out, &price, err) ||
+                                       !add_ranks(t, &item, out, price.area_ge, err)))
         return false;
     finish_area(t, out);
     return true;
@@ -258,6 +283,26 @@ static bool number(const char *unit, const char *key, const char *text, double *
     if (text_parse_real(text, out) && *out >= 0)
         return true;
     return err_add(err, ERR_USAGE, NULL, "%s: `%s` must be a number of at least 0", unit, key);
+}
+
+/* The macro as the technology's class prices it, when it is of that cell and
+ * node; the path of any other is its access time. */
+static bool price_macro(const struct tech *t, double bytes, double bits, struct estimate *out,
+                        struct err *err)
+{
+    const struct tech_class *c = tech_find_class(t, "sram");
+    struct cost_item item = {.cls = "sram", .n_params = 2,
+                             .params = {{"capacity_bytes", bytes}, {"width_bits", bits}}};
+    struct cost_price price;
+
+    if (c && c->cell && strcmp(c->cell, out->cell) == 0 && c->node_nm == out->node_nm) {
+        if (!price_class(t, &item, out, &price, err))
+            return false;
+        out->area_ge = price.area_ge;
+        finish_area(t, out);
+    }
+    out->area_um2 = out->sram[SRAM_AREA_MM2] * 1e6;
+    return true;
 }
 
 static bool sram_unit(const struct tech *t, const struct estimate_arg *args, size_t n_args,
@@ -287,14 +332,13 @@ static bool sram_unit(const struct tech *t, const struct estimate_arg *args, siz
         return err_add(err, ERR_USAGE, NULL, "sram: this size is not possible");
     /* Mean leave-one-out error is 4 to 7 %; between CACTI and a real macro there is more. */
     out->rel_err = 0.10;
-    out->area_um2 = out->sram[SRAM_AREA_MM2] * 1e6;
-    return true;
+    return price_macro(t, bytes, bits, out, err);
 }
 
 static bool class_unit(const struct tech *t, const struct tech_class *c, const struct estimate_arg *args,
-                       size_t n_args, struct estimate *out, struct err *err)
+                       size_t n_args, unsigned pipeline, struct estimate *out, struct err *err)
 {
-    struct cost_item item = {.cls = c->name};
+    struct cost_item item = {.cls = c->name, .pipeline = pipeline};
     struct cost_price price;
     bool ok = known_args(c->name, args, n_args, c->params, c->n_params, err);
 
@@ -307,26 +351,29 @@ static bool class_unit(const struct tech *t, const struct tech_class *c, const s
     if (!ok || !price_class(t, &item, out, &price, err))
         return false;
     out->area_ge = price.area_ge;
-    out->rel_err = 0.2;
+    out->rel_err = price.area_rel_err;
     finish_area(t, out);
     return true;
 }
 
 bool estimate_unit(const struct tech *t, const char *unit, enum gate_style style,
-                   const struct estimate_arg *args, size_t n_args, struct estimate *out, struct err *err)
+                   struct estimate_arg *args, size_t n_args, struct estimate *out, struct err *err)
 {
     const struct tech_class *c = tech_find_class(t, unit);
     const char *names[N_UNITS + 129], *near;
+    unsigned pipeline;
     size_t n = 0;
 
     memset(out, 0, sizeof(*out));
-    if (strcmp(unit, "sram") == 0)
+    if (!take_pipeline(args, &n_args, &pipeline, err))
+        return false;
+    if (strcmp(unit, "sram") == 0 && pipeline == 1)
         return sram_unit(t, args, n_args, out, err);
     for (size_t i = 0; i < N_UNITS; i++)
         if (strcmp(units[i].name, unit) == 0)
-            return reference_unit(t, &units[i], style, args, n_args, out, err);
+            return reference_unit(t, &units[i], style, args, n_args, pipeline, out, err);
     if (c)
-        return class_unit(t, c, args, n_args, out, err);
+        return class_unit(t, c, args, n_args, pipeline, out, err);
     for (; estimate_units[n]; n++)
         names[n] = estimate_units[n];
     for (size_t i = 0; i < t->n_classes && i < 100; i++)

@@ -16,8 +16,12 @@ struct estimate {
     double sram[6];      /* read_pj, write_pj, leak_mw, area_mm2, access_ns, cycle_ns; uncalibrated */
     const char *cell;    /* as given or the default */
     unsigned node_nm;
-    double area_ge, area_um2, rel_err; /* of the area */
+    double area_ge, area_um2, rel_err; /* of the gates */
+    double level_err;                  /* of what turns gates into area */
     double path_fo4, fmax_hz;          /* 0: not known */
+    double path_rel_err, fmax_rel_err;
+    unsigned n_stages;
+    struct cost_stage stages[COST_MAX_STAGES];
     const char *cls;                   /* class of the technology whose lines follow, or NULL */
     unsigned n_lines;                  /* per action, one count each; "clock" and "leak" last */
     struct cost_line lines[COST_MAX_ACTIONS + 2];
@@ -30,8 +34,9 @@ extern const char *const estimate_units[];
 /* `unit parameters` lines for help. */
 void estimate_list(const struct tech *t, struct text *out);
 /* Parameters are those of tests/reference/area (p1.. or their meaning) and
- * tests/reference/sram; of a class, its own. 64 for unknown or missing ones. */
+ * tests/reference/sram; of a class, its own; of all, `pipeline`. The order of
+ * `args` may change. 64 for unknown or missing ones. */
 bool estimate_unit(const struct tech *t, const char *unit, enum gate_style style,
-                   const struct estimate_arg *args, size_t n_args, struct estimate *out, struct err *err);
+                   struct estimate_arg *args, size_t n_args, struct estimate *out, struct err *err);
 
 #endif

@@ -1,4 +1,5 @@
 #include "arch/expr.h"
+#include "arch/scaling.h"
 #include "base/text.h"
 
 #include <ctype.h>
@@ -9,7 +10,8 @@
 #include <string.h>
 
 enum op { OP_NUM, OP_SLOT, OP_NEG, OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_POW,
-          OP_MIN, OP_MAX, OP_CLOG2, OP_LOG2, OP_SQRT, OP_LN, OP_EXP };
+          OP_MIN, OP_MAX, OP_CLOG2, OP_LOG2, OP_SQRT, OP_LN, OP_EXP, OP_DADDA,
+          OP_NODE_ENERGY, OP_NODE_AREA };
 
 struct expr_op {
     enum op op;
@@ -28,6 +30,7 @@ static const struct function {
 } functions[] = {
     {"min", OP_MIN, 2},   {"max", OP_MAX, 2},   {"pow", OP_POW, 2}, {"clog2", OP_CLOG2, 1},
     {"log2", OP_LOG2, 1}, {"sqrt", OP_SQRT, 1}, {"ln", OP_LN, 1},   {"exp", OP_EXP, 1},
+    {"dadda", OP_DADDA, 1}, {"node_energy", OP_NODE_ENERGY, 2}, {"node_area", OP_NODE_AREA, 1},
 };
 enum { N_FUNCTIONS = sizeof(functions) / sizeof(functions[0]), MAX_NAME = 64 };
 
@@ -123,7 +126,8 @@ static bool unknown(struct parser *ps, const char *where, const char *name, bool
             list[n++] = ps->names[i];
     near = text_nearest(name, list, n);
     snprintf(what, sizeof(what), "unknown %s `%s`%s%s%s%s", call ? "function" : "name", name,
-             call ? "; min, max, pow, clog2, log2, sqrt, ln and exp are legal" : "",
+             call ? "; min, max, pow, clog2, log2, sqrt, ln, exp, dadda, node_energy and "
+                    "node_area are legal" : "",
              near ? " (did you mean `" : "", near ? near : "", near ? "`?)" : "");
     return fail(ps, where, what);
 }
@@ -239,6 +243,17 @@ const struct expr *expr_parse(struct arena *a, const struct ynode *node, const c
     return e;
 }
 
+/* Levels of full adders that bring a column of `height` bits down to two:
+ * Dadda's sequence 2, 3, 4, 6, 9, 13, ... */
+static double dadda_levels(double height)
+{
+    double limit = 2, levels = 0;
+
+    for (; limit < height && levels < 200; levels++)
+        limit = floor(limit * 1.5);
+    return levels;
+}
+
 static double unary(enum op op, double x)
 {
     switch (op) {
@@ -247,6 +262,8 @@ static double unary(enum op op, double x)
     case OP_LOG2: return log2(x);
     case OP_SQRT: return sqrt(x);
     case OP_LN: return log(x);
+    case OP_DADDA: return dadda_levels(x);
+    case OP_NODE_AREA: return scaling_area(x);
     default: return exp(x);
     }
 }
@@ -260,13 +277,14 @@ static double binary(enum op op, double x, double y)
     case OP_DIV: return x / y;
     case OP_POW: return pow(x, y);
     case OP_MIN: return x < y ? x : y;
+    case OP_NODE_ENERGY: return scaling_energy(x, y);
     default: return x > y ? x : y;
     }
 }
 
 static bool is_binary(enum op op)
 {
-    return op >= OP_ADD && op <= OP_MAX;
+    return (op >= OP_ADD && op <= OP_MAX) || op == OP_NODE_ENERGY;
 }
 
 /* Each level of nesting can hold at most three values (sum, product, power). */
@@ -298,4 +316,77 @@ bool expr_uses(const struct expr *e, unsigned slot)
         if (e->ops[i].op == OP_SLOT && e->ops[i].slot == slot)
             return true;
     return false;
+}
+
+/* Pure numbers go with anything: a constant has the unit of what it is added to. */
+static bool add_dims(struct dim *a, struct dim b, const char **why)
+{
+    *why = "adds or compares quantities of different kinds";
+    if (dim_pure(*a))
+        *a = b;
+    return dim_pure(b) || dim_same(*a, b);
+}
+
+static bool root_dim(struct dim *a, const char **why)
+{
+    *why = "takes the root of a quantity that has none";
+    if (a->energy % 2 || a->time % 2 || a->length % 2)
+        return false;
+    *a = (struct dim){a->energy / 2, a->time / 2, a->length / 2};
+    return true;
+}
+
+static bool power_dim(struct dim *a, const struct expr_op *exponent, const char **why)
+{
+    int n = exponent->op == OP_NUM && fabs(exponent->number) <= 4 ? (int)exponent->number : 0;
+
+    *why = "raises a quantity with a unit to a power that is no small whole number";
+    if (dim_pure(*a))
+        return true;
+    if (exponent->op != OP_NUM || n != exponent->number)
+        return false;
+    *a = (struct dim){(signed char)(a->energy * n), (signed char)(a->time * n), (signed char)(a->length * n)};
+    return true;
+}
+
+static struct dim times(struct dim a, struct dim b, int sign)
+{
+    return (struct dim){(signed char)(a.energy + sign * b.energy), (signed char)(a.time + sign * b.time),
+                        (signed char)(a.length + sign * b.length)};
+}
+
+static bool binary_dim(const struct expr_op *o, struct dim *a, struct dim b, const char **why)
+{
+    switch (o->op) {
+    case OP_MUL: *a = times(*a, b, 1); return true;
+    case OP_DIV: *a = times(*a, b, -1); return true;
+    case OP_POW: return power_dim(a, o - 1, why);
+    default: return add_dims(a, b, why);
+    }
+}
+
+bool expr_dim(const struct expr *e, const struct dim *slots, struct dim *out, const char **why)
+{
+    struct dim stack[4 * EXPR_MAX_DEPTH];
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < e->n_ops; i++) {
+        const struct expr_op *o = &e->ops[i];
+
+        if (o->op == OP_NUM || o->op == OP_SLOT) {
+            stack[n++] = o->op == OP_SLOT ? slots[o->slot] : (struct dim){0, 0, 0};
+        } else if (is_binary(o->op)) {
+            n--;
+            if (!binary_dim(o, &stack[n - 1], stack[n], why))
+                return false;
+        } else if (o->op == OP_SQRT) {
+            if (!root_dim(&stack[n - 1], why))
+                return false;
+        } else if (o->op != OP_NEG && !dim_pure(stack[n - 1])) {
+            *why = "takes a logarithm or an exponential of a quantity with a unit";
+            return false;
+        }
+    }
+    *out = stack[0];
+    return true;
 }

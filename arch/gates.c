@@ -90,7 +90,7 @@ struct gates gates_mul(unsigned w, unsigned a, enum gate_style style)
     double c;
 
     if (style == GATES_RTL)
-        return (struct gates){max_of(9.11 * w * a - 6.295 * (w + a) + 1.65, products(w, a)), 0};
+        return (struct gates){gates_mul_rtl(w, a), 0};
     /* Final adder: fit over 107 multipliers, mean error 0.9 %. Two rows need no
      * tree, and the adder merges with the products. */
     c = d.carry_bits;
@@ -104,7 +104,7 @@ struct gates gates_dot(unsigned w, unsigned a, unsigned length, unsigned acc_bit
     double l = length, seq = ge_dff_reset * acc_bits;
 
     if (style == GATES_RTL)
-        return (struct gates){9.757 * l * w * a + 7.887 * l * (w + a) + 16.12 * acc_bits - seq, seq};
+        return (struct gates){gates_dot_rtl(w, a, length, acc_bits), seq};
     /* Final adder, clear and enable per accumulator bit: fit to the 100
      * published rows, mean error 0.26 %. */
     return (struct gates){l * products(w, a) + ge_full * (double)d.full + ge_half * (double)d.half +
@@ -146,21 +146,54 @@ struct gates gates_regfile(unsigned words, unsigned width, unsigned read_ports)
                           ge_dff * d * w};
 }
 
+/* A measured block: widths that were synthesised as the reference was, and
+ * their gates; between them straight lines, beyond them the last slope. */
+struct sample {
+    double width, ge;
+};
+
+static double measured(const struct sample *s, unsigned n, double width)
+{
+    unsigned i = 1;
+
+    while (i + 1 < n && s[i].width < width)
+        i++;
+    return s[i - 1].ge +
+           (s[i].ge - s[i - 1].ge) * (width - s[i - 1].width) / (s[i].width - s[i - 1].width);
+}
+#define MEASURED(s, width) measured(s, sizeof(s) / sizeof((s)[0]), width)
+
+/* The mapper has its good and bad widths, up to a tenth from any line. */
 struct gates gates_barrel(unsigned width)
 {
+    static const struct sample s[] = {
+        {2, 2.33}, {4, 13.98}, {6, 32.64}, {8, 48.93}, {12, 97.54}, {16, 139.81}, {20, 203.11},
+        {24, 245.41}, {32, 350.52}, {40, 497.74}, {48, 595.60}, {64, 841.18}};
     double w = width, levels = (log2(w) + ceil(log2(w))) / 2;
 
-    return (struct gates){max_of(ge_mux, 2.3164 * w * levels - 0.7325 * w), 0};
+    if (width > 64)
+        return (struct gates){2.3164 * w * levels - 0.7325 * w, 0};
+    return (struct gates){MEASURED(s, w), 0};
 }
 
 struct gates gates_add(unsigned width)
 {
-    return (struct gates){max_of(ge_half, 7.782 * width - 6.356), 0};
+    static const struct sample s[] = {
+        {1, 3.33}, {2, 10.33}, {3, 18.65}, {4, 25.65}, {6, 40.97}, {8, 56.29}, {12, 86.93},
+        {16, 117.57}, {20, 147.21}, {24, 178.85}, {28, 209.49}, {32, 245.85}, {36, 274.49}, {40, 307.13},
+        {44, 332.05}, {48, 366.08}, {56, 429.69}, {64, 494.61}};
+
+    return (struct gates){MEASURED(s, width), 0};
 }
 
 struct gates gates_max(unsigned width)
 {
-    return (struct gates){max_of(4, 7.688 * width + 7.588 - 218.98 / width), 0};
+    static const struct sample s[] = {
+        {1, 1.33}, {2, 6.00}, {3, 12.99}, {4, 20.34}, {6, 30.00}, {8, 41.33}, {10, 69.36}, {12, 85.33},
+        {14, 107.99}, {16, 118.32}, {18, 137.99}, {20, 142.68}, {22, 169.40}, {24, 181.33}, {28, 213.62},
+        {32, 245.29}, {36, 271.67}, {40, 307.96}, {44, 339.64}, {48, 382.62}, {56, 445.18}, {64, 499.57}};
+
+    return (struct gates){MEASURED(s, width), 0};
 }
 
 struct gates gates_isqrt(unsigned width)

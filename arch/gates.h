@@ -22,6 +22,10 @@ struct dadda {
  * most 64, all of w, a, length at least 1. */
 struct dadda gates_dadda(unsigned w, unsigned a, unsigned length, unsigned acc_bits);
 
+/* Logic of the two as plain RTL (arch/gates_rtl.c). */
+double gates_mul_rtl(unsigned w, unsigned a);
+double gates_dot_rtl(unsigned w, unsigned a, unsigned length, unsigned acc_bits);
+
 struct gates gates_mul(unsigned w, unsigned a, enum gate_style style);
 struct gates gates_dot(unsigned w, unsigned a, unsigned length, unsigned acc_bits, enum gate_style style);
 struct gates gates_requant(unsigned acc_bits, unsigned mul_bits, unsigned out_bits);

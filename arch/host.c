@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 static const char *const core_names[] = {"cv32e40p", "ibex", NULL};
+static const char *const dispatch_names[] = {"preprog", "queued", NULL};
 
 #define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct host_cfg, m), .def = d
 static const struct field fields[] = {
@@ -26,6 +27,9 @@ static const struct field fields[] = {
     {F("acquire_cycles", FIELD_U64, acquire_cycles, "6"), .max = 64, .unit = "cycles",
      .doc = "ACQUIRE read of the register file", .prov = PROV_MEASURED,
      .source = "HWPE register read: one per 6 cycles (interconnect.md section 5)"},
+    {F("dispatch", FIELD_ENUM, dispatch, "preprog"), .names = dispatch_names,
+     .doc = "jobs of streams that share a port: preprog: the next is triggered when the one before is seen "
+            "to be over, queued: ahead, as contexts allow"},
     {0},
 };
 #undef F
@@ -110,6 +114,11 @@ void host_count(struct machine *m, const struct cmd *c, uint64_t cycles, bool in
         n[C_APB] += c->words + 2;
     else
         n[C_APB] += c->op == OP_WAIT || c->op == OP_POST;
+}
+
+void host_job(struct machine *m)
+{
+    m->counter[m->cb.host + C_JOBS]++;
 }
 
 /* Loops cost the core a cycle or two; that is within the cost of what they hold. */
@@ -260,6 +269,7 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     const uint64_t *n = &m->counter[m->cb.host];
     struct cost_item *it = cost_add(sink, "host", "core", 1);
     uint64_t active = n[C_ACTIVE] < sink->total_cycles ? n[C_ACTIVE] : sink->total_cycles;
+    it->path = "stage";
     cost_param(it, "kge", (double)m->host_cfg->kge);
     cost_count(it, "active_cycle", active);
     cost_count(it, "sleep_cycle", sink->total_cycles - active);

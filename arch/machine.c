@@ -51,14 +51,17 @@ static void kick(void *self, uint64_t now)
     m->now = now;
     acct_sync(m);
     m->kicking = true;
-    do {
+    bool again = true;
+    while (again) {
         bool moved = true;
         while (moved) {
             moved = false;
             for (unsigned u = 0; u < N_UNITS; u++)
                 moved |= unit_try(m, u);
         }
-    } while (host_try(m) | sequencer_retry(m));
+        again = host_try(m);
+        again |= sequencer_retry(m);
+    }
     m->kicking = false;
     acct_update(m);
 }
@@ -80,7 +83,8 @@ static void resolve(struct machine *m)
     m->host_cfg = ARCH_CFG(a, host);
     m->apb_cfg = ARCH_CFG(a, apb);
     m->regfile_cfg = ARCH_CFG(a, regfile);
-    m->regfile_cfg = ARCH_CFG(a, regfile);
+    m->streams_cfg = ARCH_CFG(a, streams);
+    m->memory_cfg = ARCH_CFG(a, memory);
     m->geom = engine_geometry(m->engine);
 }
 

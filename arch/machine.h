@@ -81,6 +81,14 @@ struct traffic;
 struct udma;
 struct host;
 struct fold;
+struct streams;
+
+/* A phase or a job of an engine fed by streams; cycles count from the start of the run. */
+struct stream_layer {
+    const char *name;
+    uint64_t cycles, first_row, last_row, first_output, last_output;
+    uint64_t rows, outputs;
+};
 
 struct machine {
     const struct arch *arch;
@@ -105,6 +113,8 @@ struct machine {
     const struct host_cfg *host_cfg;
     const struct apb_cfg *apb_cfg;
     const struct regfile_cfg *regfile_cfg;
+    const struct streams_cfg *streams_cfg;
+    const struct memory_cfg *memory_cfg;
     struct engine_geom geom;
     /* sequencer and units */
     struct thread thread[N_THREADS];
@@ -121,6 +131,8 @@ struct machine {
     struct udma *udma;
     struct host *host;
     struct fold *fold;
+    struct streams *streams; /* NULL: the engine is fed by buffers */
+    uint64_t origin;         /* tick at which the run's cycles begin to count */
     /* counters: totals, additive */
     uint64_t counter[MAX_COUNTERS];
     struct counter_info info[MAX_COUNTERS];
@@ -232,7 +244,23 @@ bool host_try(struct machine *m);
 /* The accelerator has finished the oldest job. */
 void host_job_done(struct machine *m);
 bool host_working(const struct machine *m);
+/* Counts a job that nobody spends the core's cycles on: they are before the run, or beside it. */
+void host_job(struct machine *m);
 uint64_t host_cmd_cycles(const struct machine *m, const struct cmd *c);
+
+/* ---- streams.c: an engine fed by streams ---- */
+/* The engine takes a command: rows of one tile step. */
+void streams_begin(struct machine *m, const struct issued *is);
+/* What a command moves over the port, `n` times. */
+void streams_traffic(const struct machine *m, const struct cmd *c, uint64_t n,
+                     uint64_t traffic[N_TENSOR_KINDS][4]);
+/* A phase (or a job) ends. */
+void streams_mark(struct machine *m, const struct cmd *c);
+/* Phases or jobs so far. */
+const struct stream_layer *streams_layers(const struct machine *m, size_t *n);
+/* The one that is open, and its share of `k` skipped repetitions of what happened since `old`. */
+struct stream_layer streams_open(const struct machine *m);
+void streams_repeat(struct machine *m, const struct stream_layer *old, uint64_t k, uint64_t ticks);
 
 /* ---- fold.c ---- */
 bool fold_init(struct machine *m, struct err *err);

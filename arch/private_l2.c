@@ -19,9 +19,11 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     struct cost_item *it = cost_add(sink, "private_l2", "sram", 2);
     cost_param(it, "capacity_bytes", (double)(c->bytes / 2));
     cost_param(it, "width_bits", 32);
+    it->path = "access";
     cost_count(it, "read", m->counter[m->cb.host]); /* one instruction fetch an active host cycle */
     it = cost_add(sink, "private_l2", "rom", 1);
     cost_param(it, "capacity_bytes", (double)c->rom_bytes);
+    it->path = "access";
 }
 
 const struct arch_class private_l2_class = {.name = "private_l2", .section = &section, .cost = cost};

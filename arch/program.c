@@ -209,9 +209,9 @@ static void print_body(const struct program *p, const struct cmd *c, struct text
             print_affine(&c->rows_aff, out);
         else
             text_printf(out, "%u", c->rows);
-        text_printf(out, " n %u k %u w%u a%u passes %u -> %s%s%s%s", c->cols, c->k, c->w_bits, c->a_bits,
+        text_printf(out, " n %u k %u w%u a%u passes %u -> %s%s%s%s%s", c->cols, c->k, c->w_bits, c->a_bits,
                     c->passes, dst_names[c->mm_dst], c->first ? " first" : "", c->last ? " last" : "",
-                    c->causal ? " causal" : "");
+                    c->causal ? " causal" : "", c->bias ? " bias" : "");
         text_printf(out, " acc@%u", c->acc_offset);
         break;
     case OP_RET_STEP: case OP_RET_DECAY:

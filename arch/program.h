@@ -118,6 +118,7 @@ struct cmd {
     uint8_t mm_dst;
     bool first, last;    /* mm: overwrite / finish the accumulator */
     bool causal;         /* mm: triangular mask on the result or operand */
+    bool bias;           /* mm of an engine fed by streams: bias travels with the rows */
     uint32_t acc_offset; /* values into the accumulator buffer */
     struct affine useful; /* useful MACs */
     int16_t decay;       /* decay table index, -1 none */

@@ -72,6 +72,9 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     struct cost_item *it = cost_add(sink, "regfile", "regs", c->contexts * c->job_registers);
     cost_param(it, "bits", 32);
     cost_count(it, "write", m->counter[m->cb.host + 3] * c->job_registers);
+    it->path = "register";
+    cost_idle(m, it, 0, m->counter[m->cb.host + 3] * c->job_registers);
 }
 
-const struct arch_class regfile_class = {.name = "regfile", .section = &section, .cost = cost};
+const struct arch_class regfile_class = {.name = "regfile", .section = &section, .cost = cost,
+                                         .streamed = true};

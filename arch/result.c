@@ -16,6 +16,8 @@ struct cost_item *cost_add(struct cost_sink *s, const char *component, const cha
     it->cls = cls;
     it->instances = instances;
     it->total_cycles = s->total_cycles;
+    for (const struct cost_item *o = s->items; o < it; o++)
+        it->ordinal += strcmp(o->component, component) == 0 && strcmp(o->cls, cls) == 0;
     return it;
 }
 
@@ -31,10 +33,12 @@ void cost_count(struct cost_item *it, const char *action, uint64_t count)
     it->actions[it->n_actions++] = (struct cost_action){action, count};
 }
 
-void cost_idle(const struct machine *m, struct cost_item *it, uint64_t busy, uint64_t instances)
+void cost_idle(const struct machine *m, struct cost_item *it, uint64_t busy_cycles, uint64_t active)
 {
-    if (m->sequencer->clock_gating == GATE_NONE && it->total_cycles > busy)
-        it->clocked_cycles = (it->total_cycles - busy) * instances;
+    int gating = m->sequencer->clock_gating;
+    uint64_t cycles = gating == GATE_NONE ? it->total_cycles : gating == GATE_UNIT ? busy_cycles : 0;
+    /* A bound may be shorter than the work that it overlaps. */
+    it->clocked_cycles = cycles * it->instances > active ? cycles * it->instances - active : 0;
 }
 
 void cost_sink_finish(struct cost_sink *s)
@@ -46,6 +50,6 @@ void cost_sink_finish(struct cost_sink *s)
 void machine_cost(const struct machine *m, struct cost_sink *s)
 {
     for (unsigned i = 0; arch_classes[i]; i++)
-        if (arch_classes[i]->cost)
+        if (arch_classes[i]->cost && (!m->streams || arch_classes[i]->streamed))
             arch_classes[i]->cost(m, s);
 }

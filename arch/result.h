@@ -15,9 +15,11 @@ struct cost_sink { /* zero-initialise */
 struct cost_item *cost_add(struct cost_sink *s, const char *component, const char *cls, uint64_t instances);
 void cost_param(struct cost_item *it, const char *name, double value);
 void cost_count(struct cost_item *it, const char *action, uint64_t count);
-/* Books idle clocked cycles of a unit that was busy for `busy` cycles, as the
- * configured clock gating has it. */
-void cost_idle(const struct machine *m, struct cost_item *it, uint64_t busy, uint64_t instances);
+/* Books clocked cycles without work, as the configured clock gating has it:
+ * `none` clocks all instances for the whole run, `unit` those of a unit while it
+ * is busy, `lane` only those that work. `busy_cycles` are the unit's, `active`
+ * the sum over instances of cycles with work. */
+void cost_idle(const struct machine *m, struct cost_item *it, uint64_t busy_cycles, uint64_t active);
 void cost_sink_finish(struct cost_sink *s);
 
 /* All cost items of a finished machine. */

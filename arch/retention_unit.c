@@ -34,6 +34,9 @@ static const struct field fields[] = {
     {F("latency_cycles", FIELD_U64, latency_cycles, "6"), .max = 64, .unit = "cycles",
      .doc = "last state element read to result row complete", .prov = PROV_ASSUMPTION,
      .source = "read 1, decay 1, multiply-add 2, reduction 1, write 1"},
+    {F("pipeline", FIELD_U64, pipeline, "1"), .min = 1, .max = 16, .unit = "ranks",
+     .doc = "ranks a lane's logic is divided into; each beyond the first adds registers and a cycle to "
+            "latency_cycles"},
     {F("decay_block", FIELD_U64, decay_block, "64"), .min = 16, .max = 256, .unit = "tokens",
      .doc = "distances covered by one decay table"},
     {0},
@@ -114,7 +117,8 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     cost_count(it, "update", n[C_UPDATE]);
     cost_count(it, "readout", n[C_READOUT]);
     it->path = "state update";
-    cost_idle(m, it, n[C_BUSY], r->lanes);
+    it->pipeline = (unsigned)r->pipeline;
+    cost_idle(m, it, n[C_BUSY], n[C_UPDATE] + (r->fused_readout ? 0 : n[C_READOUT]));
 }
 
 const struct arch_class retention_class = {.name = "retention", .section = &section, .check = check,

@@ -175,6 +175,7 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     cost_param(it, "contexts", (double)m->regfile_cfg->contexts);
     cost_count(it, "command", m->counter[m->cb.sequencer]);
     it->path = "dispatch";
+    cost_idle(m, it, 0, m->counter[m->cb.sequencer] * 8); /* a command is eight fetched words */
 }
 
 const struct arch_class sequencer_class = {.name = "sequencer", .section = &section, .init = init,

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,6 +123,14 @@ static bool read_rows(struct arena *a, FILE *f, struct sram_table *t, struct pla
     return t->n_rows > 0 || err_add(err, ERR_CONFIG, &at, "the table has no rows");
 }
 
+/* A design has a few macros and a sweep asks for them again and again. What is
+ * remembered is what would be computed, so that results do not depend on it. */
+struct sram_memo {
+    pthread_mutex_t lock;
+    unsigned n;
+    struct sram_row rows[64];
+};
+
 struct sram_table *sram_load(struct arena *a, const char *path, const struct place *at, struct err *err)
 {
     struct sram_table *t = ARENA_NEW(a, struct sram_table, 1);
@@ -135,6 +144,8 @@ struct sram_table *sram_load(struct arena *a, const char *path, const struct pla
     }
     ok = read_rows(a, f, t, (struct place){.file = path}, err);
     fclose(f);
+    t->memo = ARENA_NEW(a, struct sram_memo, 1);
+    pthread_mutex_init(&t->memo->lock, NULL);
     grown = t->rows;
     t->rows = ARENA_NEW(a, struct sram_row, t->n_rows + 1);
     if (t->n_rows)
@@ -251,6 +262,55 @@ static const double slope_bytes[SRAM_N] = {0.57, 0.45, 0.90, 0.98, 0.26, 0.26};
 static const double slope_wide[SRAM_N] = {0.90, 1.00, 0.0, 0.20, 0.0, 0.0};
 static const double slope_narrow[SRAM_N] = {0.30, 0.60, 0.0, 0.0, 0.0, 0.0};
 
+static bool same_macro(const struct sram_row *a, const struct sram_row *b)
+{
+    return a->node_nm == b->node_nm && a->capacity_bytes == b->capacity_bytes &&
+           a->width_bits == b->width_bits && strcmp(a->cell, b->cell) == 0;
+}
+
+static bool look_up(const struct sram_table *t, const struct sram_row *p, size_t skip, double out[SRAM_N])
+{
+    for (size_t i = 0; i < t->n_rows; i++)
+        if (i != skip && same_macro(&t->rows[i], p)) {
+            memcpy(out, t->rows[i].value, sizeof(t->rows[i].value));
+            return true;
+        }
+    return false;
+}
+
+static bool recall(const struct sram_table *t, const struct sram_row *p, size_t skip, double out[SRAM_N])
+{
+    bool found = false;
+
+    if (skip < t->n_rows)
+        return false;
+    pthread_mutex_lock(&t->memo->lock);
+    for (unsigned i = 0; i < t->memo->n && !found; i++)
+        if ((found = same_macro(&t->memo->rows[i], p)))
+            memcpy(out, t->memo->rows[i].value, sizeof(t->memo->rows[i].value));
+    pthread_mutex_unlock(&t->memo->lock);
+    return found;
+}
+
+static void remember(const struct sram_table *t, const struct sram_row *p, size_t skip,
+                     const double out[SRAM_N])
+{
+    struct sram_memo *memo = t->memo;
+    size_t row = 0;
+
+    while (row < t->n_rows && strcmp(t->rows[row].cell, p->cell) != 0)
+        row++; /* the caller's text may not live as long */
+    if (skip < t->n_rows || row == t->n_rows)
+        return;
+    pthread_mutex_lock(&memo->lock);
+    if (memo->n < sizeof(memo->rows) / sizeof(memo->rows[0])) {
+        memo->rows[memo->n] = *p;
+        memo->rows[memo->n].cell = t->rows[row].cell;
+        memcpy(memo->rows[memo->n++].value, out, sizeof(memo->rows[0].value));
+    }
+    pthread_mutex_unlock(&memo->lock);
+}
+
 bool sram_query(const struct sram_table *t, const char *cell, unsigned node_nm, double capacity_bytes,
                 double width_bits, size_t skip, double out[SRAM_N])
 {
@@ -263,13 +323,9 @@ bool sram_query(const struct sram_table *t, const char *cell, unsigned node_nm, 
     p.width_bits = fmin(fmax(width_bits, t->min_bits), t->max_bits);
     p.x = log2(p.capacity_bytes / 32768);
     p.y = log2(p.width_bits / 64);
-    interpolate(t, &p, skip, out);
-    for (size_t i = 0; i < t->n_rows; i++) {
-        const struct sram_row *r = &t->rows[i];
-
-        if (i != skip && r->node_nm == node_nm && r->capacity_bytes == p.capacity_bytes &&
-            r->width_bits == p.width_bits && strcmp(r->cell, cell) == 0)
-            memcpy(out, r->value, sizeof(r->value));
+    if (!look_up(t, &p, skip, out) && !recall(t, &p, skip, out)) {
+        interpolate(t, &p, skip, out);
+        remember(t, &p, skip, out);
     }
     c = capacity_bytes / p.capacity_bytes;
     w = width_bits / p.width_bits;

@@ -22,6 +22,7 @@ struct sram_table {
     size_t n_rows;
     struct sram_row *rows;
     double min_bytes, max_bytes, min_bits, max_bits; /* of the whole table */
+    struct sram_memo *memo;
 };
 
 /* Reads a CSV with at least the columns cell, node_nm, capacity_bytes,

@@ -507,6 +507,8 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     cost_param(it, "dims", 3);
     cost_param(it, "bits", 32);
     cost_count(it, "packet", div_up(words, ports));
+    it->path = "address";
+    cost_idle(m, it, 0, div_up(words, ports));
     const struct stream_cfg *cfg[N_STREAMS];
     stream_cfgs(m->streamer_cfg, cfg);
     for (unsigned i = 0; i < N_STREAMS; i++) {
@@ -514,11 +516,15 @@ static void cost(const struct machine *m, struct cost_sink *sink)
         cost_param(it, "depth", (double)cfg[i]->fifo);
         cost_param(it, "width_bits", 32);
         cost_count(it, "push", n[C_LOAD_WORDS + i]);
+        it->path = "pointer";
+        cost_idle(m, it, 0, n[C_LOAD_WORDS + i]);
     }
     if (m->streamer_cfg->transpose == TRANSPOSE_BUFFER) {
         it = cost_add(sink, "streamer", "transposer", 1);
         cost_param(it, "bytes", 256);
         cost_count(it, "byte", n[C_LOAD_WORDS] * 4);
+        it->path = "selection";
+        cost_idle(m, it, 0, n[C_LOAD_WORDS]);
     }
 }
 

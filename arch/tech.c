@@ -29,6 +29,51 @@ double tech_fmax_hz(const struct tech *t, double fo4)
     return fo4 > 0 ? 1e12 / (fo4 * t->fixed[TECH_FO4_PS] * slower) : 0;
 }
 
+double tech_fmax_rel_err(const struct tech *t, double path_rel_err)
+{
+    return hypot(path_rel_err, t->coef_err[t->fixed_at[TECH_FO4_PS]]);
+}
+
+double tech_energy_level_err(const struct tech *t)
+{
+    return t->coef_err[t->fixed_at[TECH_CAL_ENERGY]];
+}
+
+double tech_area_level_err(const struct tech *t)
+{
+    return t->coef_err[t->fixed_at[TECH_CAL_AREA]];
+}
+
+const char *tech_coefficient(const struct tech *t, size_t i, double *value, double *rel_err)
+{
+    if (i >= t->n_coefs)
+        return NULL;
+    *value = t->coefs[i];
+    *rel_err = t->coef_err[i];
+    return t->coef_names[i];
+}
+
+void tech_eval_coefs(const struct tech *t, size_t coef, double factor, double *out)
+{
+    for (size_t k = 0; k < t->n_coefs; k++) {
+        size_t i = t->coef_order[k];
+
+        out[i] = expr_eval(t->coef_exprs[i], out) * (i == coef ? factor : 1);
+    }
+}
+
+const struct tech *tech_scaled(struct arena *a, const struct tech *t, size_t coef, double factor)
+{
+    struct tech *s = ARENA_NEW(a, struct tech, 1);
+
+    *s = *t;
+    s->coefs = ARENA_NEW(a, double, t->n_coefs + 1);
+    tech_eval_coefs(t, coef, factor, s->coefs);
+    for (unsigned f = 0; f < TECH_N_FIXED; f++)
+        s->fixed[f] = s->coefs[t->fixed_at[f]];
+    return s;
+}
+
 struct entry {
     const char *key;
     const struct ynode *node;
@@ -105,4 +150,5 @@ void tech_emit(const struct tech *t, struct text *out)
     emit(t->root, "tech", out);
     if (t->sram)
         emit_table(t->sram, out);
+    tech_emit_tables(t, out);
 }

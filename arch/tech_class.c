@@ -18,6 +18,7 @@ struct ctx {
     struct tech_class *c;
     const struct place *at;
     const char *names[TECH_MAX_NAMES]; /* the scope; NULL where not yet legal */
+    struct dim dims[TECH_MAX_NAMES];
     size_t n_names;
     struct err *err;
 };
@@ -38,6 +39,7 @@ static bool push_name(struct ctx *x, const struct place *at, const char *name)
         return false;
     if (x->n_names == TECH_MAX_NAMES)
         return err_add(x->err, ERR_CONFIG, at, "too many names in this class; %d are legal", TECH_MAX_NAMES);
+    x->dims[x->n_names] = (struct dim){0, 0, 0};
     x->names[x->n_names++] = name;
     return true;
 }
@@ -62,12 +64,31 @@ static bool load_params(struct ctx *x, const struct ynode *node)
     return ok;
 }
 
+static const struct expr *checked(struct ctx *x, const struct ynode *n, const char *unit)
+{
+    const struct expr *e = expr_parse(x->a, n, x->names, x->n_names, x->err);
+    struct dim dim;
+
+    return e && tech_check_dim(e, n, x->dims, unit, &dim, x->err) ? e : NULL;
+}
+
+/* Numbers without a unit are expected where the key does not say one. */
+static const char *unit_of_key(const char *key)
+{
+    return strcmp(key, "energy_fj") == 0   ? "fJ"
+           : strcmp(key, "energy_pj") == 0 ? "pJ"
+           : strcmp(key, "power_nw") == 0  ? "nW"
+           : strcmp(key, "area_um2") == 0  ? "um2"
+           : strcmp(key, "fo4") == 0       ? "FO4"
+                                           : "1";
+}
+
 static const struct expr *formula(struct ctx *x, const struct ynode *map, const char *key)
 {
     const struct ynode *n = yaml_get(map, key);
 
     if (n)
-        return expr_parse(x->a, n, x->names, x->n_names, x->err);
+        return checked(x, n, unit_of_key(key));
     err_add(x->err, ERR_CONFIG, &map->at, "the key `%s` is missing", key);
     return NULL;
 }
@@ -102,6 +123,8 @@ static bool load_macro(struct ctx *x, const struct ynode *node)
     for (unsigned q = 0; q < SRAM_N; q++)
         if (!push_name(x, &node->at, m ? macro_names[q] : NULL))
             return false;
+        else
+            x->dims[x->n_names - 1] = tech_dim_of_name(macro_names[q]);
     return true;
 }
 
@@ -125,8 +148,14 @@ static bool load_locals(struct ctx *x, const struct ynode *node)
         x->c->local_exprs[i] = expr_parse(x->a, m->items[i], x->names, x->n_names, x->err);
         ok = x->c->local_exprs[i] != NULL;
     }
-    return ok && tech_order(x->c->local_exprs, m->keys, (const struct ynode *const *)m->items, m->n, first,
-                            x->c->local_order, x->err);
+    ok = ok && tech_order(x->c->local_exprs, m->keys, (const struct ynode *const *)m->items, m->n, first,
+                          x->c->local_order, x->err);
+    for (size_t i = 0; ok && i < m->n; i++) {
+        size_t l = x->c->local_order[i];
+
+        ok = tech_check_dim(x->c->local_exprs[l], m->items[l], x->dims, NULL, &x->dims[first + l], x->err);
+    }
+    return ok;
 }
 
 static bool load_area(struct ctx *x, const struct ynode *node)
@@ -141,6 +170,16 @@ static bool load_area(struct ctx *x, const struct ynode *node)
     return x->c->area && push_name(x, &node->at, "area_ge");
 }
 
+/* `bound: upper` marks a number that is no estimate. */
+static bool load_bound(struct ctx *x, const struct ynode *m, struct tech_price_rule *r)
+{
+    const struct ynode *b = yaml_get(m, "bound");
+
+    r->upper = b != NULL;
+    return !b || (b->kind == YNODE_SCALAR && strcmp(b->text, "upper") == 0) ||
+           err_add(x->err, ERR_CONFIG, &b->at, "`bound` must be upper");
+}
+
 /* An energy is `energy_fj` or `energy_pj`. */
 static bool load_energy(struct ctx *x, const struct ynode *m, const struct place *at,
                         struct tech_price_rule *r)
@@ -151,6 +190,8 @@ static bool load_energy(struct ctx *x, const struct ynode *m, const struct place
         return err_add(x->err, ERR_CONFIG, pj ? &pj->at : at,
                        "exactly one of `energy_fj` and `energy_pj` is required");
     r->scale = pj ? 1000 : 1;
+    if (!load_bound(x, m, r))
+        return false;
     r->expr = formula(x, m, pj ? "energy_pj" : "energy_fj");
     return tech_backing(m, at, &r->rel_err, x->err) && r->expr;
 }
@@ -158,8 +199,8 @@ static bool load_energy(struct ctx *x, const struct ynode *m, const struct place
 static bool load_action(struct ctx *x, const struct ynode *m, const char *name, const struct place *at,
                         struct tech_action *out)
 {
-    static const char *const keys[] = {"energy_fj", "energy_pj", "unit", "kind", "rel_err", "source", "doc",
-                                       NULL};
+    static const char *const keys[] = {"energy_fj", "energy_pj", "unit", "kind", "bound", "rel_err", "source",
+                                       "doc", NULL};
     const struct ynode *kind = yaml_get(m, "kind");
     const char *near;
     size_t u = 0;
@@ -206,8 +247,9 @@ static bool load_actions(struct ctx *x, const struct ynode *node)
 /* `idle` and `leak`: the class's own, else the file's default. */
 static bool load_background(struct ctx *x, const struct ynode *node, const struct ynode *root)
 {
-    static const char *const idle_keys[] = {"energy_fj", "energy_pj", "rel_err", "source", "doc", NULL};
-    static const char *const leak_keys[] = {"power_nw", "rel_err", "source", "doc", NULL};
+    static const char *const idle_keys[] = {"energy_fj", "energy_pj", "bound", "rel_err", "source", "doc",
+                                            NULL};
+    static const char *const leak_keys[] = {"power_nw", "bound", "rel_err", "source", "doc", NULL};
     const struct ynode *idle = yaml_get(node, "idle") ? yaml_get(node, "idle") : yaml_get(root, "idle");
     const struct ynode *leak = yaml_get(node, "leak") ? yaml_get(node, "leak") : yaml_get(root, "leak");
     bool ok;
@@ -218,13 +260,107 @@ static bool load_background(struct ctx *x, const struct ynode *node, const struc
     ok = tech_known_keys(idle, "idle", idle_keys, x->err) && tech_known_keys(leak, "leak", leak_keys, x->err);
     ok = load_energy(x, idle, &idle->at, &x->c->idle) && ok;
     x->c->leak.scale = 1;
+    ok = load_bound(x, leak, &x->c->leak) && ok;
     x->c->leak.expr = formula(x, leak, "power_nw");
     return tech_backing(leak, &leak->at, &x->c->leak.rel_err, x->err) && x->c->leak.expr && ok;
 }
 
+static bool load_stage(struct ctx *x, const char *name, const struct ynode *n, const struct place *at,
+                       struct tech_stage *out)
+{
+    static const char *const keys[] = {"fo4", "kind", "doc", NULL};
+    static const char *const kinds[] = {"logic", "loop", "register"};
+    const struct ynode *kind = yaml_get(n, "kind");
+    unsigned k = 0;
+
+    out->name = name;
+    if (n->kind == YNODE_SCALAR) {
+        out->expr = checked(x, n, "FO4");
+        return out->expr != NULL;
+    }
+    if (n->kind != YNODE_MAP)
+        return err_add(x->err, ERR_CONFIG, at, "a stage is a formula or a map: {fo4, kind}");
+    while (kind && k < 3 && (kind->kind != YNODE_SCALAR || strcmp(kinds[k], kind->text) != 0))
+        k++;
+    if (k == 3)
+        return err_add(x->err, ERR_CONFIG, &kind->at, "`kind` must be logic, loop or register");
+    out->kind = (enum cost_stage_kind)k;
+    out->expr = formula(x, n, "fo4");
+    return tech_known_keys(n, "a stage", keys, x->err) && out->expr;
+}
+
+/* `path` is a map of stages, `path_fo4` one formula for all. */
+static bool load_path(struct ctx *x, const struct ynode *node)
+{
+    const struct ynode *one = yaml_get(node, "path_fo4"), *map = yaml_get(node, "path");
+    bool ok = true;
+
+    if (one && map)
+        return err_add(x->err, ERR_CONFIG, &one->at, "only one of `path` and `path_fo4` is legal");
+    if (map && (map->kind != YNODE_MAP || map->n > COST_MAX_STAGES))
+        return err_add(x->err, ERR_CONFIG, &map->at, "`path` must be a map of at most %d stages",
+                       COST_MAX_STAGES);
+    x->c->n_stages = one ? 1 : map ? map->n : 0;
+    x->c->stages = ARENA_NEW(x->a, struct tech_stage, x->c->n_stages + 1);
+    if (one)
+        return load_stage(x, "path", one, &one->at, &x->c->stages[0]);
+    for (size_t i = 0; i < x->c->n_stages; i++)
+        ok = load_stage(x, map->keys[i], map->items[i], &map->key_at[i], &x->c->stages[i]) && ok;
+    return ok;
+}
+
+/* The error of the area: the class's own, else the file's default. */
+static bool load_area_err(struct ctx *x, const struct ynode *node, const struct ynode *root)
+{
+    static const char *const keys[] = {"rel_err", "source", "doc", NULL};
+    const struct ynode *e = yaml_get(node, "area_err") ? yaml_get(node, "area_err") :
+                                                         yaml_get(root, "area_err");
+
+    if (!e)
+        return true;
+    if (e->kind != YNODE_MAP)
+        return err_add(x->err, ERR_CONFIG, &e->at, "`area_err` must be a map: {rel_err, source}");
+    return tech_known_keys(e, "area_err", keys, x->err) &&
+           tech_backing(e, &e->at, &x->c->area_rel_err, x->err);
+}
+
+static bool in_path(const struct tech_class *c, unsigned slot)
+{
+    for (size_t i = 0; i < c->n_stages; i++)
+        if (expr_uses(c->stages[i].expr, slot))
+            return true;
+    for (size_t i = 0; i < c->n_locals; i++)
+        if (expr_uses(c->local_exprs[i], slot))
+            return true;
+    return false;
+}
+
+/* Coefficients with an error that the path names, itself or through others. */
+static void find_path_coefs(struct ctx *x)
+{
+    const struct tech *t = x->t;
+    struct tech_class *c = x->c;
+
+    c->path_coefs = ARENA_NEW(x->a, size_t, t->n_coefs + 1);
+    for (size_t j = 0; j < t->n_coefs && c->n_stages; j++) {
+        const double *up = t->coefs_up + j * t->n_coefs;
+        bool moves = false;
+
+        for (size_t i = 0; i < t->n_coefs && !moves; i++)
+            moves = up[i] != t->coefs[i] && in_path(c, (unsigned)i);
+        if (moves && j != t->fixed_at[TECH_FO4_PS])
+            c->path_coefs[c->n_path_coefs++] = j;
+    }
+}
+
+static const struct ynode *area_node(const struct ynode *node)
+{
+    return yaml_get(node, yaml_get(node, "area_ge") ? "area_ge" : "area_um2");
+}
+
 /* Formulas are tried once with every parameter at 64, so that a sign error is
  * found when the file is read and not in the middle of a sweep. */
-static bool probe(struct ctx *x)
+static bool probe(struct ctx *x, const struct ynode *node)
 {
     double slots[TECH_MAX_NAMES];
     char why[160];
@@ -232,14 +368,15 @@ static bool probe(struct ctx *x)
     memcpy(slots, x->t->coefs, x->t->n_coefs * sizeof(slots[0]));
     for (size_t i = 0; i < x->c->n_params; i++)
         slots[tech_slot_param(x->t) + i] = 64;
+    slots[tech_slot_pipeline(x->t, x->c)] = 1;
     if (!tech_fill(x->t, x->c, slots, why, sizeof(why)))
-        return err_add(x->err, ERR_CONFIG, x->at, "class `%s` with every parameter at 64: %s", x->c->name,
-                       why);
+        return err_add(x->err, ERR_CONFIG, &area_node(node)->at,
+                       "class `%s` with every parameter at 64: %s", x->c->name, why);
     for (size_t i = 0; i < x->c->n_actions; i++) {
         double e = expr_eval(x->c->actions[i].energy.expr, slots);
 
         if (!isfinite(e) || e < 0)
-            return err_add(x->err, ERR_CONFIG, x->at,
+            return err_add(x->err, ERR_CONFIG, &yaml_get(node, "actions")->items[i]->at,
                            "class `%s` with every parameter at 64: the energy of `%s` is %g", x->c->name,
                            x->c->actions[i].name, e);
     }
@@ -249,9 +386,8 @@ static bool probe(struct ctx *x)
 bool tech_load_class(struct arena *a, struct tech *t, const char *name, const struct ynode *node,
                      const struct place *key_at, const struct ynode *root, struct err *err)
 {
-    static const char *const keys[] = {"params", "memory", "locals", "area_ge", "area_um2", "path_fo4",
-                                       "idle",
-                                       "leak", "actions", "doc", NULL};
+    static const char *const keys[] = {"params", "memory", "locals", "area_ge", "area_um2", "area_err",
+                                       "path_fo4", "path", "idle", "leak", "actions", "doc", NULL};
     struct tech_class *c = &t->classes[t->n_classes];
     struct ctx x = {.a = a, .t = t, .c = c, .at = key_at, .n_names = t->n_coefs, .err = err};
     bool ok;
@@ -261,17 +397,19 @@ bool tech_load_class(struct arena *a, struct tech *t, const char *name, const st
     c->name = name;
     c->at = *key_at;
     memcpy(x.names, t->coef_names, t->n_coefs * sizeof(x.names[0]));
+    memcpy(x.dims, t->coef_dims, t->n_coefs * sizeof(x.dims[0]));
     ok = tech_known_keys(node, "a class", keys, err);
-    if (!load_params(&x, node) || !load_macro(&x, node) || !load_locals(&x, node) || !load_area(&x, node))
+    if (!load_params(&x, node) || !push_name(&x, key_at, "pipeline") || !load_macro(&x, node) ||
+        !load_locals(&x, node) || !load_area(&x, node))
         return false;
     ok = load_actions(&x, node) && ok;
     ok = load_background(&x, node, root) && ok;
-    if (yaml_get(node, "path_fo4")) {
-        c->path = formula(&x, node, "path_fo4");
-        ok = c->path && ok;
-    }
-    if (!ok || !probe(&x))
+    ok = load_path(&x, node) && ok;
+    ok = load_area_err(&x, node, root) && ok;
+    ok = ok && tech_check_needs(c, yaml_get(node, "params"), err);
+    if (!ok || !probe(&x, node))
         return false;
+    find_path_coefs(&x);
     t->n_classes++;
     return true;
 }

@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum doc_type { DOC_MAP, DOC_TEXT, DOC_NUMBER, DOC_FORMULA, DOC_NAMES, DOC_KIND };
+enum doc_type { DOC_MAP, DOC_TEXT, DOC_NUMBER, DOC_FORMULA, DOC_NAMES, DOC_KIND, DOC_BOUND, DOC_STAGE,
+                DOC_STAGE_KIND };
 
 static const struct doc_key {
     const char *path;
@@ -22,6 +23,8 @@ static const struct doc_key {
     {"coefficients", DOC_MAP, NULL, "numbers that formulas name"},
     {"coefficients.*", DOC_MAP, NULL, "one number with its backing"},
     {"coefficients.*.value", DOC_FORMULA, NULL, "number, or formula over other coefficients"},
+    {"coefficients.*.unit", DOC_TEXT, NULL,
+     "fJ, pJ, nW, uW, mW, ps, ns, um, mm, um2, mm2, fJ/mm, pJ/bit, nW/GE, ..; default: the end of the name"},
     {"coefficients.*.rel_err", DOC_NUMBER, NULL, "relative error, 0 to 10; required"},
     {"coefficients.*.source", DOC_TEXT, NULL, "where the number comes from; required"},
     {"coefficients.*.doc", DOC_TEXT, NULL, "free text"},
@@ -32,14 +35,28 @@ static const struct doc_key {
     {"idle", DOC_MAP, NULL, "energy of one clocked cycle without work, for classes without their own"},
     {"idle.energy_fj", DOC_FORMULA, "fJ", "per instance and cycle; may name area_ge"},
     {"idle.energy_pj", DOC_FORMULA, "pJ", "the same in pJ"},
+    {"idle.bound", DOC_BOUND, NULL, "upper: an upper bound, no estimate; outputs say so"},
     {"idle.rel_err", DOC_NUMBER, NULL, "relative error, 0 to 10; required"},
     {"idle.source", DOC_TEXT, NULL, "where the number comes from; required"},
     {"idle.doc", DOC_TEXT, NULL, "free text"},
     {"leak", DOC_MAP, NULL, "leakage, for classes without their own"},
     {"leak.power_nw", DOC_FORMULA, "nW", "per instance at v_nom and temp_ref_k; may name area_ge"},
+    {"leak.bound", DOC_BOUND, NULL, "upper: an upper bound, no estimate; outputs say so"},
     {"leak.rel_err", DOC_NUMBER, NULL, "relative error, 0 to 10; required"},
     {"leak.source", DOC_TEXT, NULL, "where the number comes from; required"},
     {"leak.doc", DOC_TEXT, NULL, "free text"},
+    {"area_err", DOC_MAP, NULL, "error of areas, for classes without their own"},
+    {"area_err.rel_err", DOC_NUMBER, NULL, "relative error, 0 to 10; required"},
+    {"area_err.source", DOC_TEXT, NULL, "where the number comes from; required"},
+    {"area_err.doc", DOC_TEXT, NULL, "free text"},
+    {"accelergy", DOC_MAP, NULL, "tables of Accelergy that replace formulas, by component.class"},
+    {"accelergy.ert", DOC_TEXT, NULL, "energy reference table, relative to this file"},
+    {"accelergy.art", DOC_TEXT, NULL, "area reference table, relative to this file"},
+    {"accelergy.voltage", DOC_NUMBER, "V", "supply that the tables hold at; must be the operating supply"},
+    {"accelergy.cycle_ns", DOC_NUMBER, "ns", "cycle that the energy of `leak` is for"},
+    {"accelergy.rel_err", DOC_NUMBER, NULL, "relative error, 0 to 10; required"},
+    {"accelergy.source", DOC_TEXT, NULL, "where the tables come from; required"},
+    {"accelergy.doc", DOC_TEXT, NULL, "free text"},
     {"classes", DOC_MAP, NULL, "what can be priced"},
     {"classes.*", DOC_MAP, NULL, "one class of component"},
     {"classes.*.doc", DOC_TEXT, NULL, "free text"},
@@ -53,15 +70,27 @@ static const struct doc_key {
     {"classes.*.locals.*", DOC_FORMULA, NULL, "formula over parameters, coefficients and other locals"},
     {"classes.*.area_ge", DOC_FORMULA, "gate equivalents", "area of one instance (or area_um2)"},
     {"classes.*.area_um2", DOC_FORMULA, "um2", "area of one instance (or area_ge)"},
-    {"classes.*.path_fo4", DOC_FORMULA, "FO4", "longest register-to-register path"},
+    {"classes.*.area_err", DOC_MAP, NULL, "error of the area, without ge_um2, utilisation and cal_area"},
+    {"classes.*.area_err.rel_err", DOC_NUMBER, NULL, "relative error, 0 to 10; required"},
+    {"classes.*.area_err.source", DOC_TEXT, NULL, "where the number comes from; required"},
+    {"classes.*.area_err.doc", DOC_TEXT, NULL, "free text"},
+    {"classes.*.path_fo4", DOC_FORMULA, "FO4", "longest register-to-register path (or path)"},
+    {"classes.*.path", DOC_MAP, NULL, "the same as a sum of named stages"},
+    {"classes.*.path.*", DOC_STAGE, "FO4", "one stage"},
+    {"classes.*.path.*.fo4", DOC_FORMULA, "FO4", "formula over the scope"},
+    {"classes.*.path.*.kind", DOC_STAGE_KIND, NULL,
+     "logic (default; divided by a pipeline), loop (never divided) or register (paid in each rank)"},
+    {"classes.*.path.*.doc", DOC_TEXT, NULL, "free text"},
     {"classes.*.idle", DOC_MAP, NULL, "energy of one clocked cycle without work"},
     {"classes.*.idle.energy_fj", DOC_FORMULA, "fJ", "per instance and cycle"},
     {"classes.*.idle.energy_pj", DOC_FORMULA, "pJ", "the same in pJ"},
+    {"classes.*.idle.bound", DOC_BOUND, NULL, "upper: an upper bound, no estimate; outputs say so"},
     {"classes.*.idle.rel_err", DOC_NUMBER, NULL, "relative error, 0 to 10; required"},
     {"classes.*.idle.source", DOC_TEXT, NULL, "where the number comes from; required"},
     {"classes.*.idle.doc", DOC_TEXT, NULL, "free text"},
     {"classes.*.leak", DOC_MAP, NULL, "leakage of this class"},
     {"classes.*.leak.power_nw", DOC_FORMULA, "nW", "per instance at v_nom and temp_ref_k"},
+    {"classes.*.leak.bound", DOC_BOUND, NULL, "upper: an upper bound, no estimate; outputs say so"},
     {"classes.*.leak.rel_err", DOC_NUMBER, NULL, "relative error, 0 to 10; required"},
     {"classes.*.leak.source", DOC_TEXT, NULL, "where the number comes from; required"},
     {"classes.*.leak.doc", DOC_TEXT, NULL, "free text"},
@@ -72,6 +101,7 @@ static const struct doc_key {
     {"classes.*.actions.*.unit", DOC_TEXT, NULL, "what one count is: MAC, read, write, byte, ..."},
     {"classes.*.actions.*.kind", DOC_KIND, NULL,
      "onchip (default; scaled by supply and cal_energy) or offchip"},
+    {"classes.*.actions.*.bound", DOC_BOUND, NULL, "upper: an upper bound, no estimate; outputs say so"},
     {"classes.*.actions.*.rel_err", DOC_NUMBER, NULL, "relative error, 0 to 10; required"},
     {"classes.*.actions.*.source", DOC_TEXT, NULL, "where the number comes from; required"},
     {"classes.*.actions.*.doc", DOC_TEXT, NULL, "free text"},
@@ -79,7 +109,8 @@ static const struct doc_key {
 enum { N_KEYS = sizeof(keys) / sizeof(keys[0]) };
 
 static const char *const type_names[] = {"map", "text", "number", "formula or number", "list of names",
-                                         "onchip|offchip"};
+                                         "onchip|offchip", "upper", "formula, number or map",
+                                         "logic|loop|register"};
 
 /* Does `path` match the pattern, component by component? */
 static bool matches(const char *pattern, const char *path)
@@ -166,6 +197,14 @@ static void json_types(struct json *j, const char *a, const char *b)
     json_close(j, ']');
 }
 
+static void json_enum(struct json *j, const char *const *words)
+{
+    json_open(j, "enum", '[');
+    for (; *words; words++)
+        json_str(j, NULL, *words);
+    json_close(j, ']');
+}
+
 static void json_leaf(struct json *j, enum doc_type type)
 {
     switch (type) {
@@ -179,9 +218,19 @@ static void json_leaf(struct json *j, enum doc_type type)
         json_close(j, '}');
         break;
     case DOC_KIND:
-        json_open(j, "enum", '[');
-        json_str(j, NULL, "onchip");
-        json_str(j, NULL, "offchip");
+        json_enum(j, (const char *const[]){"onchip", "offchip", NULL});
+        break;
+    case DOC_BOUND:
+        json_enum(j, (const char *const[]){"upper", NULL});
+        break;
+    case DOC_STAGE_KIND:
+        json_enum(j, (const char *const[]){"logic", "loop", "register", NULL});
+        break;
+    case DOC_STAGE:
+        json_open(j, "type", '[');
+        json_str(j, NULL, "string");
+        json_str(j, NULL, "number");
+        json_str(j, NULL, "object");
         json_close(j, ']');
         break;
     default:

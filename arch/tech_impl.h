@@ -7,8 +7,8 @@
 #include "arch/expr.h"
 #include "arch/sram.h"
 
-/* Names of one scope: coefficients, then a class's parameters, macro results,
- * locals and area_ge. Bounds the slots of an evaluation. */
+/* Names of one scope: coefficients, then a class's parameters, `pipeline`,
+ * macro results, locals and area_ge. Bounds the slots of an evaluation. */
 enum { TECH_MAX_NAMES = 192 };
 
 /* Coefficients that the pricing itself needs; the loader insists on them. */
@@ -21,6 +21,13 @@ struct tech_price_rule { /* one formula with its error */
     const struct expr *expr;
     double scale; /* to femtojoules or nanowatts */
     double rel_err;
+    bool upper; /* the number is an upper bound */
+};
+/* One part of a register-to-register path. */
+struct tech_stage {
+    const char *name;
+    const struct expr *expr;
+    enum cost_stage_kind kind;
 };
 struct tech_action {
     const char *name, *unit;
@@ -40,9 +47,25 @@ struct tech_class {
     const struct expr *macro_bytes, *macro_bits;
     const struct expr *area;
     bool area_in_um2; /* else gate equivalents */
-    const struct expr *path; /* NULL: none */
+    double area_rel_err;
+    size_t n_stages; /* 0: no path */
+    struct tech_stage *stages;
+    size_t n_path_coefs; /* coefficients that move the path, fo4_ps apart */
+    size_t *path_coefs;
     struct tech_price_rule idle, leak;
     struct tech_action *actions;
+};
+/* What an imported ERT and ART say of one instance. */
+struct tech_table {
+    const char *name; /* component.class */
+    struct place at;
+    double area_um2;  /* below 0: not there */
+    unsigned n_actions;
+    struct tech_table_action {
+        const char *name;
+        double pj;
+        unsigned n; /* combinations of arguments that it is the mean of */
+    } actions[COST_MAX_ACTIONS + 2];
 };
 struct tech {
     const char *name;
@@ -51,17 +74,30 @@ struct tech {
     size_t n_coefs;
     const char **coef_names;
     double *coefs; /* evaluated */
+    double *coef_err; /* relative errors */
+    struct dim *coef_dims;
+    double *coefs_up; /* row i: all of them when number i is larger by its error */
+    const struct expr **coef_exprs;
+    size_t *coef_order;
     double fixed[TECH_N_FIXED];
+    size_t fixed_at[TECH_N_FIXED]; /* which coefficient it is */
     struct sram_table *sram; /* NULL: none */
+    size_t n_tables; /* imported ones (arch/accelergy.c) */
+    struct tech_table *tables;
+    double table_cycle_ns, table_rel_err;
     size_t n_classes;
     struct tech_class *classes;
 };
 
 /* Slot layout of a class scope. */
 static inline size_t tech_slot_param(const struct tech *t) { return t->n_coefs; }
-static inline size_t tech_slot_macro(const struct tech *t, const struct tech_class *c)
+static inline size_t tech_slot_pipeline(const struct tech *t, const struct tech_class *c)
 {
     return t->n_coefs + c->n_params;
+}
+static inline size_t tech_slot_macro(const struct tech *t, const struct tech_class *c)
+{
+    return t->n_coefs + c->n_params + 1;
 }
 static inline size_t tech_slot_local(const struct tech *t, const struct tech_class *c)
 {
@@ -72,13 +108,36 @@ static inline size_t tech_slot_area(const struct tech *t, const struct tech_clas
     return tech_slot_local(t, c) + c->n_locals;
 }
 
+/* All coefficients when number `coef` is multiplied by `factor`. */
+void tech_eval_coefs(const struct tech *t, size_t coef, double factor, double *out);
 const struct tech_class *tech_find_class(const struct tech *t, const char *name);
 /* Fills slots from parameters that are already in place: macro results,
  * locals, area. False with what is wrong in `why`. */
+void tech_fill_locals(const struct tech *t, const struct tech_class *c, double *slots);
 bool tech_fill(const struct tech *t, const struct tech_class *c, double *slots, char *why, size_t size);
+
+/* NULL when nothing was imported for it. */
+const struct tech_table *tech_find_table(const struct tech *t, const struct cost_item *item);
+/* Puts what the table says in the place of what the formulas said. A table
+ * without the action is an error; no table changes nothing. */
+bool tech_table_energy(const struct tech *t, const struct tech_table *table, const char *action,
+                       double *attojoules, double *rel_err, struct err *err);
+bool tech_table_leak(const struct tech *t, const struct tech_table *table, double *picowatts,
+                     double *rel_err, struct err *err);
+void tech_table_area(const struct tech *t, const struct cost_item *item, struct cost_price *out);
+void tech_emit_tables(const struct tech *t, struct text *out);
 
 /* Loader pieces. Each returns false (or NULL) after reporting. */
 struct ynode *tech_merge_base(struct arena *a, const struct ynode *root, struct err *err);
+/* Dimensions (arch/tech_units.c): of a name by its end, of a `unit`, and of a
+ * formula, which must be that of the unit `expected` (NULL: any) or a number. */
+struct dim tech_dim_of_name(const char *name);
+bool tech_dim_of_unit(const struct ynode *unit, struct dim *out, struct err *err);
+bool tech_check_dim(const struct expr *e, const struct ynode *node, const struct dim *slots,
+                    const char *expected, struct dim *out, struct err *err);
+/* Parameters and actions of a class that the simulator's components rely on. */
+bool tech_check_needs(const struct tech_class *c, const struct ynode *params, struct err *err);
+bool tech_load_tables(struct arena *a, struct tech *t, const struct ynode *root, struct err *err);
 bool tech_load_class(struct arena *a, struct tech *t, const char *name, const struct ynode *node,
                      const struct place *key_at, const struct ynode *root, struct err *err);
 /* Reports keys of `map` that are not in `keys` (NULL-terminated). */

@@ -175,20 +175,22 @@ struct ynode *tech_merge_base(struct arena *a, const struct ynode *root, struct 
     return m;
 }
 
-static const char *const coef_keys[] = {"value", "rel_err", "source", "doc", NULL};
+static const char *const coef_keys[] = {"value", "unit", "rel_err", "source", "doc", NULL};
 
 static bool load_coef(struct arena *a, struct tech *t, const struct ynode *map, size_t i,
                       const struct expr **exprs, const struct ynode **nodes, struct err *err)
 {
     const struct ynode *c = map->items[i];
     const struct place *at = &map->key_at[i];
-    double rel_err;
     bool ok;
 
     if (c->kind != YNODE_MAP)
         return err_add(err, ERR_CONFIG, &c->at, "a coefficient is a map: {value, rel_err, source}");
     ok = tech_known_keys(c, "a coefficient", coef_keys, err);
-    ok = tech_backing(c, at, &rel_err, err) && ok;
+    ok = tech_backing(c, at, &t->coef_err[i], err) && ok;
+    t->coef_dims[i] = tech_dim_of_name(map->keys[i]);
+    if (yaml_get(c, "unit"))
+        ok = tech_dim_of_unit(yaml_get(c, "unit"), &t->coef_dims[i], err) && ok;
     nodes[i] = yaml_get(c, "value");
     if (!nodes[i])
         return err_add(err, ERR_CONFIG, at, "the key `value` is missing");
@@ -226,6 +228,7 @@ static bool pick_fixed(struct tech *t, const struct place *at, const struct ynod
             continue;
         }
         t->fixed[f] = t->coefs[i];
+        t->fixed_at[f] = i;
         if (!(t->coefs[i] > 0))
             ok = err_add(err, ERR_CONFIG, &nodes[i]->at, "`%s` must be above 0", t->coef_names[i]);
     }
@@ -248,14 +251,19 @@ static bool load_coefs(struct arena *a, struct tech *t, const struct ynode *root
     t->n_coefs = map->n;
     t->coef_names = map->keys;
     t->coefs = ARENA_NEW(a, double, map->n + 1);
+    t->coef_err = ARENA_NEW(a, double, map->n + 1);
+    t->coef_dims = ARENA_NEW(a, struct dim, map->n + 1);
     nodes = ARENA_NEW(a, const struct ynode *, map->n + 1);
-    exprs = ARENA_NEW(a, const struct expr *, map->n + 1);
-    order = ARENA_NEW(a, size_t, map->n + 1);
+    t->coef_exprs = exprs = ARENA_NEW(a, const struct expr *, map->n + 1);
+    t->coef_order = order = ARENA_NEW(a, size_t, map->n + 1);
     for (size_t i = 0; i < map->n; i++)
         ok = load_coef(a, t, map, i, exprs, nodes, err) && ok;
     if (!ok || !tech_order(exprs, t->coef_names, nodes, map->n, 0, order, err))
         return false;
     ok = eval_coefs(t, exprs, nodes, order, err);
+    t->coefs_up = ARENA_NEW(a, double, map->n * map->n + 1);
+    for (size_t i = 0; i < map->n; i++)
+        tech_eval_coefs(t, i, 1 + t->coef_err[i], t->coefs_up + i * map->n);
     return pick_fixed(t, &map->at, nodes, err) && ok;
 }
 
@@ -308,8 +316,8 @@ static bool load_classes(struct arena *a, struct tech *t, const struct ynode *ro
 struct tech *tech_decode(struct arena *a, const struct ynode *root, struct err *err)
 {
     static const char *const keys[] = {"name", "doc", "base", "voltage", "temp_k", "coefficients",
-                                       "sram_table",
-                                       "idle", "leak", "classes", NULL};
+                                       "sram_table", "idle", "leak", "area_err", "accelergy", "classes",
+                                       NULL};
     struct tech *t = ARENA_NEW(a, struct tech, 1);
     struct ynode *merged = tech_merge_base(a, root, err);
     bool ok;
@@ -324,6 +332,7 @@ struct tech *tech_decode(struct arena *a, const struct ynode *root, struct err *
         return NULL;
     ok = load_voltage(t, merged, err);
     ok = load_table(a, t, merged, err) && ok;
+    ok = tech_load_tables(a, t, merged, err) && ok;
     ok = ok && load_classes(a, t, merged, err);
     return ok ? t : NULL;
 }

@@ -207,6 +207,7 @@ static void cost(const struct machine *m, struct cost_sink *sink)
 {
     struct cost_item *it = cost_add(sink, "udma", "udma", 1);
     cost_param(it, "channels", 13); /* 7 TX, 6 RX linear channels (facts/pulpissimo.md 4.1) */
+    it->path = "stage";
     cost_count(it, "word", m->counter[m->cb.udma + C_WORDS]);
 }
 

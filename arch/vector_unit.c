@@ -20,6 +20,9 @@ static const struct field fields[] = {
      .doc = "table look-ups a cycle"},
     {F("latency_cycles", FIELD_U64, latency_cycles, "4"), .max = 64, .unit = "cycles",
      .doc = "pipeline of a lane", .prov = PROV_ASSUMPTION, .source = "read, multiply, round, write"},
+    {F("pipeline", FIELD_U64, pipeline, "1"), .min = 1, .max = 16, .unit = "ranks",
+     .doc = "ranks a lane's logic is divided into; each beyond the first adds registers and a cycle to "
+            "latency_cycles"},
     {0},
 };
 #undef F
@@ -90,13 +93,18 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     cost_count(it, "op", n[C_OPS]);
     cost_count(it, "lut", n[C_LUT]);
     it->path = "lane";
-    cost_idle(m, it, n[C_BUSY], v->lanes);
+    it->pipeline = (unsigned)v->pipeline;
+    cost_idle(m, it, n[C_BUSY], n[C_OPS]);
     it = cost_add(sink, "vector", "isqrt", v->isqrt_units);
     cost_param(it, "bits", 32);
     cost_count(it, "isqrt", n[C_ISQRT]);
+    it->path = "square root";
+    cost_idle(m, it, n[C_BUSY], n[C_ISQRT] * v->isqrt_cycles);
     it = cost_add(sink, "vector", "div", v->div_units);
     cost_param(it, "bits", 32);
     cost_count(it, "div", n[C_DIV]);
+    it->path = "division";
+    cost_idle(m, it, n[C_BUSY], n[C_DIV] * v->div_cycles);
 }
 
 const struct arch_class vector_class = {.name = "vector", .section = &section, .init = init, .cost = cost};

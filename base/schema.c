@@ -74,7 +74,9 @@ static const char *expected(const struct field *f)
 
 static const char *or_auto(const struct field *f)
 {
-    return f->allow_auto ? " or auto" : "";
+    if (!f->allow_auto)
+        return "";
+    return f->auto_word ? " or max" : " or auto";
 }
 
 static const char *show(const struct field *f, uint64_t v, char *buf, size_t size)
@@ -112,7 +114,7 @@ static bool decode_integer(struct decode *d, const struct key *k, const struct y
 
     if (n->quoted)
         return fail(d, k, &n->at, "is the quoted text '%s'; write it without quotes", n->text);
-    if (k->f->allow_auto && strcmp(n->text, "auto") == 0) {
+    if (k->f->allow_auto && strcmp(n->text, schema_auto(k->f)) == 0) {
         *out = FIELD_AUTO;
         return true;
     }
@@ -125,10 +127,11 @@ static bool decode_integer(struct decode *d, const struct key *k, const struct y
 
 static bool decode_bool(struct decode *d, const struct key *k, const struct ynode *n, bool *out)
 {
-    *out = strcmp(n->text, "true") == 0;
+    /* 0 and 1 as well: scripts write them for every other switch. */
+    *out = strcmp(n->text, "true") == 0 || strcmp(n->text, "1") == 0;
     if (n->quoted)
         return fail(d, k, &n->at, "is the quoted text '%s'; write true or false without quotes", n->text);
-    if (!*out && strcmp(n->text, "false") != 0)
+    if (!*out && strcmp(n->text, "false") != 0 && strcmp(n->text, "0") != 0)
         return fail(d, k, &n->at, "is '%s'; legal: true, false", n->text);
     return true;
 }

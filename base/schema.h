@@ -46,6 +46,7 @@ struct field {
                                * always decoded, one with "none" stays zero unless it is written */
     uint64_t min, max;        /* inclusive, for the integer types; 0,0 = any */
     bool allow_auto;
+    const char *auto_word;    /* "max": what is written for it; NULL: `auto` */
     const char *const *names; /* FIELD_ENUM: NULL-terminated legal names */
     const struct section *sub;
     const char *unit;         /* shown by explain, e.g. "cycles"; NULL for none */
@@ -53,6 +54,10 @@ struct field {
     enum prov prov;
     const char *source;       /* where the default comes from; NULL for a free choice */
 };
+static inline const char *schema_auto(const struct field *f)
+{
+    return f->auto_word ? f->auto_word : "auto";
+}
 struct section {
     const char *name, *doc;
     size_t size;

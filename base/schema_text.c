@@ -62,7 +62,7 @@ static void add_text_value(struct text *t, const char *s)
 static void add_integer(struct text *t, const struct field *f, uint64_t v)
 {
     if (v == FIELD_AUTO)
-        text_add(t, "auto");
+        text_add(t, schema_auto(f));
     else
         text_printf(t, "%" PRIu64 "%s", v, f->type == FIELD_BYTES ? " B" : f->type == FIELD_HZ ? " Hz" : "");
 }
@@ -191,6 +191,12 @@ static void add_bound(struct text *t, const struct field *f, uint64_t v)
         text_printf(t, "%" PRIu64, v);
 }
 
+static void add_auto(struct text *t, const struct field *f)
+{
+    if (f->allow_auto)
+        text_printf(t, " or %s", schema_auto(f));
+}
+
 /* "integer 1..1024 or auto", "one of os, ws, is". */
 static void add_type(struct text *t, const struct field *f)
 {
@@ -198,7 +204,7 @@ static void add_type(struct text *t, const struct field *f)
     for (size_t i = 0; f->type == FIELD_ENUM && f->names[i]; i++)
         text_printf(t, "%s%s", i ? ", " : " ", f->names[i]);
     if (f->type == FIELD_FLAG) {
-        text_add(t, f->allow_auto ? " or auto" : "");
+        add_auto(t, f);
         return;
     }
     if (f->max != 0 && f->max != UINT64_MAX) {
@@ -210,7 +216,7 @@ static void add_type(struct text *t, const struct field *f)
         text_add(t, " at least ");
         add_bound(t, f, f->min);
     }
-    text_add(t, f->allow_auto ? " or auto" : "");
+    add_auto(t, f);
 }
 
 static const char *prov_name(enum prov prov)
@@ -286,7 +292,10 @@ static void json_with_unit(struct json *j, const struct field *f)
                                                  : "(0|[1-9][0-9]*)(\\.[0-9]+)? ?(Hz|kHz|MHz|GHz)";
     char buf[80];
 
-    snprintf(buf, sizeof(buf), f->allow_auto ? "^(auto|%s)$" : "^%s$", pattern);
+    if (f->allow_auto)
+        snprintf(buf, sizeof(buf), "^(%s|%s)$", schema_auto(f), pattern);
+    else
+        snprintf(buf, sizeof(buf), "^%s$", pattern);
     json_str(j, "type", "string");
     json_str(j, "pattern", buf);
 }
@@ -302,7 +311,7 @@ static void json_or_auto(struct json *j, const struct field *f)
     json_integer(j, f);
     json_close(j, '}');
     json_open(j, NULL, '{');
-    json_str(j, "const", "auto");
+    json_str(j, "const", schema_auto(f));
     json_close(j, '}');
     json_close(j, ']');
 }

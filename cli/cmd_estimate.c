@@ -5,6 +5,7 @@
 #include "base/json.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,14 +65,51 @@ static void json_actions(struct json *j, const struct estimate *e)
     for (unsigned i = 0; i + 2 < e->n_lines; i++) {
         json_open(j, e->lines[i].action, '{');
         json_u64(j, "energy_fj", e->lines[i].energy_fj);
+        json_real(j, "energy_pj", (double)e->lines[i].energy_fj / 1000);
         json_str(j, "unit", e->lines[i].unit);
         json_str(j, "kind", e->lines[i].kind == COST_OFFCHIP ? "offchip" : "onchip");
+        json_bool(j, "upper_bound", e->lines[i].upper);
         json_real(j, "rel_err", e->lines[i].rel_err);
         json_close(j, '}');
     }
     json_close(j, '}');
     json_u64(j, "idle_fj", e->lines[e->n_lines - 2].energy_fj);
     json_real(j, "leak_nw", e->leak_nw);
+    json_real(j, "leak_rel_err", e->lines[e->n_lines - 1].rel_err);
+}
+
+static void json_path(struct json *j, const struct estimate *e)
+{
+    static const char *const kinds[] = {"logic", "loop", "register"};
+
+    json_real(j, "path_fo4", e->path_fo4);
+    json_real(j, "path_rel_err", e->path_rel_err);
+    json_real(j, "fmax_hz", e->fmax_hz);
+    json_real(j, "fmax_rel_err", e->fmax_rel_err);
+    json_open(j, "stages", '[');
+    for (unsigned i = 0; i < e->n_stages; i++) {
+        json_open(j, NULL, '{');
+        json_str(j, "stage", e->stages[i].name);
+        json_real(j, "fo4", e->stages[i].fo4);
+        json_str(j, "kind", kinds[e->stages[i].kind]);
+        json_close(j, '}');
+    }
+    json_close(j, ']');
+}
+
+static void print_path(const struct estimate *e)
+{
+    static const char *const kinds[] = {"", "  feedback loop", "  in each rank"};
+
+    if (!(e->path_fo4 > 0)) {
+        printf("  %-12s %10s\n", "path", "unknown");
+        return;
+    }
+    printf("  %-12s %10.1f FO4  +-%.0f %%\n", "path", e->path_fo4, 100 * e->path_rel_err);
+    for (unsigned i = 0; i < e->n_stages; i++)
+        printf("    %-10s %10.1f FO4%s\n", e->stages[i].name, e->stages[i].fo4, kinds[e->stages[i].kind]);
+    printf("  %-12s %10.0f MHz  +-%.0f %%  a ranking, no timing closure\n", "clock", e->fmax_hz / 1e6,
+           100 * e->fmax_rel_err);
 }
 
 static void print_json(const struct estimate *e, const struct tech *t, const char *unit, bool path)
@@ -100,10 +138,8 @@ static void print_json(const struct estimate *e, const struct tech *t, const cha
     json_real(&j, "rel_err", e->rel_err);
     if (e->n_lines)
         json_actions(&j, e);
-    if (path) {
-        json_real(&j, "path_fo4", e->path_fo4);
-        json_real(&j, "fmax_hz", e->fmax_hz);
-    }
+    if (path)
+        json_path(&j, e);
     json_close(&j, '}');
     printf("%s\n", out.s);
     text_finish(&out);
@@ -125,8 +161,9 @@ static void print_lines(const struct estimate *e)
     for (unsigned i = 0; i + 2 < e->n_lines; i++) {
         const struct cost_line *l = &e->lines[i];
 
-        printf("  %-12s %10.4g fJ   +-%.0f %%  one %s%s\n", l->action, (double)l->energy_fj, 100 * l->rel_err,
-               l->unit, l->kind == COST_OFFCHIP ? ", off chip" : "");
+        printf("  %-12s %10.4g fJ   +-%.0f %%  one %s%s%s\n", l->action, (double)l->energy_fj,
+               100 * l->rel_err, l->unit, l->kind == COST_OFFCHIP ? ", off chip" : "",
+               l->upper ? ", an upper bound" : "");
     }
     printf("  %-12s %10.4g fJ   +-%.0f %%  a clocked cycle without work\n", "idle",
            (double)e->lines[e->n_lines - 2].energy_fj, 100 * e->lines[e->n_lines - 2].rel_err);
@@ -137,6 +174,12 @@ static void print_human(const struct estimate *e, const struct tech *t, const ch
 {
     if (e->is_sram) {
         print_sram(e);
+        if (e->n_lines) {
+            printf("as class sram of %s at %.3g V\n", tech_name(t), tech_voltage(t));
+            print_lines(e);
+        }
+        if (path)
+            print_path(e);
         return;
     }
     printf("%s in %s at %.3g V\n", unit, tech_name(t), tech_voltage(t));
@@ -144,14 +187,12 @@ static void print_human(const struct estimate *e, const struct tech *t, const ch
         printf("  %-12s %10.2f GE\n  %-12s %10.2f GE\n", "logic", e->gates.comb_ge, "flip-flops",
                e->gates.seq_ge);
     printf("  %-12s %10.2f GE   +-%.0f %%\n", "total", e->area_ge, 100 * e->rel_err);
-    printf("  %-12s %10.4g um2  placed, +-20 %%\n", "area", e->area_um2);
+    printf("  %-12s %10.4g um2  placed, +-%.0f %%\n", "area", e->area_um2,
+           100 * hypot(e->rel_err, e->level_err));
     if (e->n_lines)
         print_lines(e);
-    if (path && e->path_fo4 > 0)
-        printf("  %-12s %10.1f FO4  +-30 %%\n  %-12s %10.0f MHz  +-30 %%\n", "path", e->path_fo4, "clock",
-               e->fmax_hz / 1e6);
-    else if (path)
-        printf("  %-12s %10s\n", "path", "unknown");
+    if (path)
+        print_path(e);
 }
 
 /* Splits KEY=VALUE in place. */
@@ -168,7 +209,7 @@ static bool split(char **operands, size_t n, struct estimate_arg *args)
     return true;
 }
 
-static int estimate(const struct options *o, const char *unit, const struct estimate_arg *args, size_t n)
+static int estimate(const struct options *o, const char *unit, struct estimate_arg *args, size_t n)
 {
     enum gate_style style = o->style && strcmp(o->style, "rtl") == 0 ? GATES_RTL : GATES_CSA;
     struct arena a = {0};
@@ -209,7 +250,8 @@ int cmd_estimate(int argc, char **argv)
                  "  dot      w_bits a_bits length acc_bits  fifo      p1=depth p2=width_bits\n"
                  "  requant  acc_bits w_bits=mul_bits       regfile   p1=depth p2=width_bits p3=read_ports\n"
                  "  xbar     p1=masters p2=banks p3=data_bits\n"
-                 "  sram     capacity_bytes width_bits [cell=lstp] [node_nm=22]",
+                 "  sram     capacity_bytes width_bits [cell=lstp] [node_nm=22]\n"
+                 "All but sram take pipeline=RANKS. --path gives the stages of the longest path.",
         .examples = "  retsim estimate dot w_bits=8 a_bits=8 length=64 acc_bits=26 --path\n"
                     "  retsim estimate sram capacity_bytes=65536 width_bits=64 --json\n"
                     "  retsim estimate core kge=40 -s tech.voltage=0.65\n"};

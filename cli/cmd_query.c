@@ -13,33 +13,81 @@ struct options {
     const char *format, *objectives, *tech;
 };
 
+/* First field of the only row of a CSV answer; NULL with an error. Frees it. */
+static char *ask_one(rs_db *db, const char *sql, rs_err *err)
+{
+    char *csv = rs_db_query(db, sql, "csv", NULL, err), *row = csv ? strchr(csv, '\n') : NULL;
+    char *value = row && row[1] ? strndup(row + 1, strcspn(row + 1, "\r\n")) : NULL;
+    free(csv);
+    if (!value && csv)
+        rs_err_add(err, 65, "no points with prices are stored");
+    return value;
+}
+
+/* Is this the technology that the points were priced by, byte for byte? */
+static bool is_stored(rs_db *db, const rs_design *tech, const char *name, rs_err *err)
+{
+    uint8_t hash[16];
+    char sql[160], hex[33];
+    rs_design_part_hash(tech, "tech", hash);
+    for (int i = 0; i < 16; i++)
+        snprintf(hex + 2 * i, 3, "%02X", hash[i]);
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM price WHERE hex(tech_hash) = '%s'", hex);
+    char *n = ask_one(db, sql, err);
+    bool same = n && strcmp(n, "0");
+    free(n);
+    return same || rs_err_add(err, 66, "the technology `%s` that the points were priced by is not the "
+                              "shipped file of this name; pass --tech FILE", name);
+}
+
 /* The technology to price by: the file given, else the shipped one that the
- * database names. */
+ * database names, at the stored voltage and temperature. */
 static rs_design *technology(rs_db *db, const char *path, rs_err *err)
 {
-    char shipped[4096], *name, *end;
+    static const char one[] = "(SELECT min(tech_hash) FROM price)";
+    char shipped[4096], sql[256], volts[64], kelvin[64];
+    const char *sets[2] = {volts, kelvin};
+    size_t n = 0;
     if (path)
         return rs_tech_load(path, NULL, 0, err);
-    name = rs_db_query(db, "SELECT min(tech) AS tech FROM price", "csv", NULL, err);
+    for (int i = 0; i < 2; i++) {
+        static const char *const keys[] = {"tech.voltage", "tech.temp_k"};
+        snprintf(sql, sizeof sql, "SELECT max(value) AS v FROM setting WHERE hash = %s AND key = '%s'", one,
+                 keys[i]);
+        char *value = ask_one(db, sql, err);
+        if (!value)
+            return NULL;
+        if (*value)
+            snprintf(n ? kelvin : volts, sizeof volts, "%s=%s", keys[i], value);
+        sets[n] = n ? kelvin : volts;
+        n += *value != 0;
+        free(value);
+    }
+    snprintf(sql, sizeof sql, "SELECT max(tech) AS tech FROM price WHERE tech_hash = %s", one);
+    char *name = ask_one(db, sql, err);
     if (!name)
         return NULL;
-    end = strchr(name, '\n');
-    end[1 + strcspn(end + 1, "\r\n")] = 0;
-    snprintf(shipped, sizeof shipped, RETSIM_DATA_DIR "/configs/tech/%s.yaml", end + 1);
+    snprintf(shipped, sizeof shipped, RETSIM_DATA_DIR "/configs/tech/%s.yaml", name);
+    rs_design *tech = rs_tech_load(shipped, sets, n, err);
+    if (tech && !is_stored(db, tech, name, err)) {
+        rs_design_destroy(tech);
+        tech = NULL;
+    }
     free(name);
-    return rs_tech_load(shipped, NULL, 0, err);
+    return tech;
 }
 
 static char *ask(rs_db *db, const char *what, const struct options *o, rs_err *err)
 {
-    bool sensitivity = !strcmp(what, "sensitivity");
-    rs_design *tech = NULL;
-    if (sensitivity || o->tech)
-        tech = technology(db, o->tech, err);
-    if ((sensitivity || o->tech) && !tech)
+    bool sensitivity = !strcmp(what, "sensitivity"), art = !strcmp(what, "art");
+    bool tables = art || !strcmp(what, "ert"), needs = sensitivity || tables || o->tech;
+    rs_design *tech = needs ? technology(db, o->tech, err) : NULL;
+    if (needs && !tech)
         return NULL;
     char *text = NULL;
-    if (sensitivity)
+    if (tables)
+        text = rs_db_accelergy(db, tech, art, err);
+    else if (sensitivity)
         text = rs_db_sensitivity(db, tech, o->format, err);
     else if (!tech || rs_db_reprice(db, tech, err))
         text = rs_db_query(db, what, o->format, o->objectives, err);

@@ -33,7 +33,7 @@ static const char *setting(const rs_design *d, const char *key, char *buf, size_
 /* "chunkwise prefill of 512 tokens (chunk 64), then decode of 64". */
 static void add_work(const rs_design *d, struct text *out)
 {
-    char kind[24], form[24], phase[24], seq[24], tokens[24], chunk[24], decode[24], batch[24];
+    char kind[24], form[24], phase[24], seq[24], tokens[24], chunk[24], decode[24], batch[24], rows[24];
     const char *by = setting(d, "work.decode", decode, sizeof decode);
     setting(d, "work.kind", kind, sizeof kind);
     setting(d, "work.form", form, sizeof form);
@@ -44,6 +44,11 @@ static void add_work(const rs_design *d, struct text *out)
     if (strcmp(kind, "gemm") == 0) {
         text_printf(out, "m %s, n %s, k %s\n", setting(d, "work.m", seq, sizeof seq),
                     setting(d, "work.n", tokens, sizeof tokens), setting(d, "work.k", chunk, sizeof chunk));
+        return;
+    }
+    if (strcmp(setting(d, "work.s", rows, sizeof rows), "0")) {
+        text_printf(out, "s %s, e %s, p %s, f %s\n", rows, setting(d, "work.e", seq, sizeof seq),
+                    setting(d, "work.p", tokens, sizeof tokens), setting(d, "work.f", chunk, sizeof chunk));
         return;
     }
     if (strcmp(phase, "decode") == 0) {
@@ -70,6 +75,9 @@ static void add_energy(const rs_summary *s, struct text *out)
                 quantity((double)s->energy_onchip_fj * 1e-15, "J", on, sizeof on),
                 quantity((double)s->energy_offchip_fj * 1e-15, "J", off, sizeof off),
                 quantity((double)s->energy_idle_fj * 1e-15, "J", idle, sizeof idle));
+    if (s->energy_upper_fj)
+        text_printf(out, "              %s of it are upper bounds (data sheet maxima), no estimates\n",
+                    quantity((double)s->energy_upper_fj * 1e-15, "J", all, sizeof all));
 }
 
 static void add_summary(const rs_design *d, const rs_summary *s, struct text *out)
@@ -83,7 +91,8 @@ static void add_summary(const rs_design *d, const rs_summary *s, struct text *ou
     text_printf(out, "time          %s at %s", quantity(s->time_ns * 1e-9, "s", a, sizeof a),
                 quantity((double)s->soc_hz, "Hz", b, sizeof b));
     if (s->fmax_hz)
-        text_printf(out, " (estimated limit %s)", quantity((double)s->fmax_hz, "Hz", c, sizeof c));
+        text_printf(out, " (estimated limit %s +- %.0f %%)", quantity((double)s->fmax_hz, "Hz", c, sizeof c),
+                    100 * s->fmax_rel_err);
     text_add(out, "\n");
     if (s->tokens)
         text_printf(out, "tokens        %s, %s tokens/s\n", cli_count(s->tokens, a, sizeof a),
@@ -97,7 +106,13 @@ static void add_summary(const rs_design *d, const rs_summary *s, struct text *ou
                     100 * (double)s->estimated_cycles / (double)s->cycles);
     add_energy(s, out);
     text_printf(out, "power         %s\n", quantity(s->power_uw * 1e-6, "W", a, sizeof a));
-    text_printf(out, "area          %.4f mm2\n", (double)s->area_um2 * 1e-6);
+    text_printf(out, "area          %.4f mm2", (double)s->area_um2 * 1e-6);
+    if (s->area_rel_err > 0)
+        text_printf(out, " +- %.0f %%", 100 * s->area_rel_err);
+    if (s->energy_level_err > 0)
+        text_printf(out, "; the levels of energy +- %.0f %%, of area +- %.0f %%", 100 * s->energy_level_err,
+                    100 * s->area_level_err);
+    text_add(out, "\n");
 }
 
 static void add_breakdown(const rs_result *r, struct text *out)

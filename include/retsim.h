@@ -93,11 +93,15 @@ typedef struct rs_summary {
     uint64_t peak_macs_per_cycle;
     uint64_t tokens;         /* processed or generated in `cycles` */
     uint64_t soc_hz;
+    double voltage;          /* supply of the chip that prices are for */
     uint64_t fmax_hz;        /* estimate, 0 when unknown */
     uint64_t area_um2;
     uint64_t energy_fj;      /* on-chip dynamic + off-chip + idle */
     uint64_t energy_onchip_fj, energy_offchip_fj, energy_idle_fj;
-    double energy_rel_err;   /* one sigma, relative, 0 when unknown */
+    uint64_t energy_upper_fj; /* part of energy_fj that is an upper bound, no estimate */
+    /* One sigma, relative, 0 when unknown. What scales all points of a technology
+     * alike is kept apart: it cancels in a ranking. fmax_rel_err has all of it. */
+    double energy_rel_err, area_rel_err, energy_level_err, area_level_err, fmax_rel_err;
     double time_ns, power_uw, utilization, tokens_per_s;
     uint64_t estimated_cycles; /* of `cycles`, at most so many rest on keys marked `estimate` */
     double host_seconds;     /* CPU time of the simulation itself */
@@ -119,16 +123,28 @@ typedef struct rs_action { /* one priced or merely counted action of a component
     uint64_t energy_fj;      /* 0 for actions without a price */
     rs_energy_kind kind;
     bool priced;
+    bool upper_bound;        /* the energy is one */
+    double rel_err;          /* of the energy */
 } rs_action;
 
 typedef struct rs_component {
     const char *name, *class_name;
     uint64_t area_um2, energy_fj;
+    double area_rel_err, energy_rel_err; /* as in rs_summary */
+    double path_fo4, path_rel_err;       /* longest path, 0 when it has none */
+    uint64_t fmax_hz;                    /* of that path */
+    double fmax_rel_err;
+    const char *path;                    /* what it is, or NULL */
 } rs_component;
 
-typedef struct rs_layer { /* in program order; cycles sum to the total */
+/* In program order; cycles sum to the total. Of an engine fed by streams: a phase, from its first row to its
+ * last output (phases overlap by the pipeline), or a job. Its cycles of first and last row and output count
+ * from the start of the run; has_output is false for a job that only accumulates. */
+typedef struct rs_layer {
     const char *name;
     uint64_t index, cycles;
+    bool has_rows, has_output;
+    uint64_t first_row, last_row, first_output, last_output;
 } rs_layer;
 
 typedef struct rs_home { /* where a class of tensors lives */
@@ -155,10 +171,15 @@ const char *const *rs_result_notes(const rs_result *r, size_t *n);
 const char *rs_result_counts(const rs_result *r);
 /* A technology alone: a design without architecture and workload. Errors: 66, 78. */
 rs_design *rs_tech_load(const char *path, const char *const *sets, size_t n_sets, rs_err *err);
-/* Name of coefficient i, NULL past the last. */
-const char *rs_tech_coefficient(const rs_design *tech, size_t i);
+/* Name, value and relative error of coefficient i, NULL past the last. */
+const char *rs_tech_coefficient(const rs_design *tech, size_t i, double *value, double *rel_err);
 /* The same technology with the value of one coefficient multiplied. */
 rs_design *rs_tech_scaled(const rs_design *tech, const char *coefficient, double factor, rs_err *err);
+double rs_tech_voltage(const rs_design *tech);
+/* Entries of Accelergy's ERT, or of its ART, for the structure in `counts`; names
+ * begin with `prefix`. Heap string. */
+char *rs_accelergy_tables(const char *counts, uint64_t soc_hz, const rs_design *tech, const char *prefix,
+                          bool area, rs_err *err);
 /* Prices of an earlier run by another technology: components, actions, energy,
  * area and fmax of the result are filled, with a note when the clock is above
  * fmax. `cycles` and `soc_hz` are the run's. Errors: 65 (text is not ours), 78. */
@@ -166,6 +187,15 @@ rs_result *rs_reprice(const char *counts, uint64_t cycles, uint64_t soc_hz, cons
                       rs_err *err);
 /* The --json object. Heap string that the caller frees. */
 char *rs_result_json(const rs_result *r);
+
+/* ---- values --------------------------------------------------------- */
+
+/* Evaluates a network directory (case.json or network.yaml beside .npy tensors)
+ * in floating point and in integers. form: "parallel", "recurrent", "chunkwise",
+ * NULL for all. sets: "work.quant.KEY=VALUE". Text for people, or one JSON
+ * object. Heap string; NULL on error: 64, 65, 66, 78. */
+char *rs_eval(const char *dir, const char *form, const char *const *sets, size_t n_sets, bool json,
+              rs_err *err);
 
 /* ---- schemas -------------------------------------------------------- */
 
@@ -234,6 +264,8 @@ char *rs_db_query(rs_db *db, const char *name_or_sql, const char *format, const 
 /* From now on all points of this connection show prices by `tech`, computed
  * from stored counts; nothing is written to the file. Errors: 65, 74, 78. */
 bool rs_db_reprice(rs_db *db, const rs_design *tech, rs_err *err);
+/* Tables of Accelergy (YAML) of all architectures in the database: ERT, or ART. */
+char *rs_db_accelergy(rs_db *db, const rs_design *tech, bool area, rs_err *err);
 /* How far the summed energy and area of all points move when one coefficient of
  * `tech` is changed by 20 % either way, largest first. Text as rs_db_query. */
 char *rs_db_sensitivity(rs_db *db, const rs_design *tech, const char *format, rs_err *err);

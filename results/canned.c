@@ -5,10 +5,18 @@
 #define JOB "work, arch, array, phase, form, chunk, seq"
 #define JOB_ORDER " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, tech_hash, key"
 
+/* Square of the difference against the squares of both errors. */
+#define SQUARE(x) "(" x ") * (" x ")"
+#define TIE_WITH(f) \
+    SQUARE("energy_uj - " f "(energy_uj) OVER job") " <= " SQUARE("energy_uj * energy_rel_err") " + " \
+    SQUARE(f "(energy_uj * energy_rel_err) OVER job")
+
 const struct canned canned_queries[] = {
     {"points", "one row per point: configuration, time, energy, area",
      "SELECT id, " JOB ", cycles, time_ms, us_per_token, tokens_per_s, utilization, energy_uj,"
-     " nj_per_token, power_uw, area_mm2, fmax_hz / 1e6 AS fmax_mhz, sqnr_db, method, hypothetical, tech"
+     " energy_onchip_fj / 1e9 AS onchip_uj, energy_offchip_fj / 1e9 AS offchip_uj,"
+     " energy_idle_fj / 1e9 AS idle_uj, energy_rel_err, nj_per_token, power_uw, area_mm2, area_rel_err,"
+     " voltage, soc_hz / 1e6 AS soc_mhz, fmax_hz / 1e6 AS fmax_mhz, sqnr_db, method, hypothetical, tech"
      " FROM v_points" JOB_ORDER},
     {"latency", "cycles, time and rate of each point",
      "SELECT " JOB ", cycles, time_ms, us_per_token, tokens_per_s, utilization, method FROM v_latency"
@@ -17,22 +25,46 @@ const struct canned canned_queries[] = {
      "SELECT work, phase, seq, batch, arch, array, form, chunk, cycles, time_ms, us_per_token, energy_uj,"
      " area_mm2, utilization FROM v_best_per_seq ORDER BY work, phase, seq, batch, tech_hash"},
     {"pareto", "points that no other beats in every objective (--objectives cycles,energy,area)", NULL},
+    {"ranking", "points of each job by energy; a tie is a difference inside the error bars",
+     "SELECT work, phase, seq, batch, arch, array, form, chunk, voltage,"
+     " soc_hz / 1e6 AS soc_mhz, row_number() OVER job AS place,"
+     " energy_uj, energy_rel_err, energy_onchip_fj / 1e9 AS onchip_uj, energy_offchip_fj / 1e9 AS offchip_uj,"
+     " energy_idle_fj / 1e9 AS idle_uj, energy_uj / first_value(energy_uj) OVER job AS times_best,"
+     " CASE WHEN row_number() OVER job > 1 AND " TIE_WITH("lag") " THEN 'tie' END AS tie_with_before,"
+     " CASE WHEN row_number() OVER job > 1 AND " TIE_WITH("first_value") " THEN 'tie' END AS tie_with_best,"
+     " tech, id FROM v_points WINDOW job AS (PARTITION BY work, phase, seq, work_tokens, batch, method,"
+     " model_version, tech ORDER BY energy_fj, key)"
+     " ORDER BY work, phase, seq, work_tokens, batch, method, model_version, tech, place"},
     {"breakdown", "where the cycles of each point go",
      "SELECT work, arch, phase, form, chunk, seq, cause, cycles, percent FROM v_breakdown"
      " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, key, ord"},
     {"energy", "energy of each component and kind, summed over its actions",
-     "SELECT " JOB ", component, kind, sum(energy_fj) / 1e6 AS energy_nj, sum(percent) AS percent, tech"
+     "SELECT " JOB ", component, kind, max(bound) AS bound, sum(energy_fj) / 1e6 AS energy_nj,"
+     " sum(energy_fj * rel_err) / max(sum(energy_fj), 1) AS rel_err, sum(percent) AS percent, tech"
      " FROM v_energy GROUP BY key, tech_hash, component, kind"
      " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, tech_hash, key, min(ord)"},
     {"actions", "counts and energy of each action of each component",
-     "SELECT " JOB ", component, action, count, unit, priced, energy_fj, tech FROM v_energy"
+     "SELECT " JOB ", component, action, kind, bound, count, unit, priced, energy_fj, rel_err, tech"
+     " FROM v_energy"
      " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, tech_hash, key, ord"},
     {"sensitivity", "how far energy, area and fmax move when one coefficient changes by 20 % (--tech FILE)",
      NULL},
+    {"ert", "energy reference table of Accelergy, YAML (--tech FILE)", NULL},
+    {"art", "area reference table of Accelergy, YAML (--tech FILE)", NULL},
     {"area", "area of each component, once per architecture",
-     "SELECT arch, array, component, class, max(area_um2) AS area_um2, max(area_percent) AS percent, tech"
+     "SELECT arch, array, component, class, max(area_um2) AS area_um2, max(area_rel_err) AS rel_err,"
+     " max(area_percent) AS percent, tech"
      " FROM v_component GROUP BY arch_hash, tech_hash, ord, component"
      " ORDER BY arch, arch_hash, tech_hash, ord"},
+    {"power", "power of each point by on-chip, off-chip and idle energy over its time",
+     "SELECT " JOB ", power_uw / 1e3 AS power_mw, energy_onchip_fj / time_ms / 1e9 AS onchip_mw,"
+     " energy_offchip_fj / time_ms / 1e9 AS offchip_mw, energy_idle_fj / time_ms / 1e9 AS idle_mw,"
+     " energy_upper_fj / time_ms / 1e9 AS upper_bound_mw, energy_rel_err AS rel_err, tech"
+     " FROM v_points" JOB_ORDER},
+    {"clock", "longest path and clock of each component, once per architecture",
+     "SELECT arch, array, component, path, path_fo4, path_rel_err, max(fmax_hz) / 1e6 AS fmax_mhz,"
+     " fmax_rel_err AS rel_err, tech FROM v_component WHERE path IS NOT NULL"
+     " GROUP BY arch_hash, tech_hash, ord ORDER BY arch, arch_hash, tech_hash, fmax_hz, ord"},
     {"layers", "cycles of each layer",
      "SELECT p.work, p.arch, p.phase, p.form, p.chunk, p.seq, l.layer_index, l.layer, l.cycles,"
      " 100.0 * l.cycles / max(p.cycles, 1) AS percent FROM point p JOIN layer l ON l.key = p.key"

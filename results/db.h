@@ -9,7 +9,7 @@
 
 enum {
     DB_APPLICATION_ID = 0x52745331, /* "RtS1" */
-    DB_USER_VERSION = 2,
+    DB_USER_VERSION = 3,
     DB_COMMIT_ROWS = 1000, /* points a transaction at most */
     DB_COMMIT_MS = 1000,   /* age of a transaction at most */
     DB_BUSY_MS = 5000,
@@ -87,6 +87,11 @@ bool db_check_format(struct rs_db *db, const char *schema, const char *path, rs_
 const char *db_read_mode(const char *path);
 /* `file:` URI of a path; heap. */
 char *db_uri(const char *path, const char *query);
+
+/* reprice.c: calls `fn` for each point that has counts, in order of keys. */
+typedef bool db_point_fn(struct rs_db *db, const uint8_t key[16], const char *counts, uint64_t cycles,
+                         uint64_t soc_hz, void *arg, rs_err *err);
+bool db_each_point(struct rs_db *db, db_point_fn *fn, void *arg, rs_err *err);
 
 /* settings.c: one line `key: value` of canonical text at a time. */
 struct setting {

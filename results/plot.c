@@ -17,8 +17,10 @@ static const struct plot_def {
      plot_array},
     {"breakdown", "where the cycles go, by form and sequence length", plot_breakdown},
     {"area-breakdown", "area of each component, by architecture", plot_area_breakdown},
-    {"energy-breakdown", "energy of each component, by form and sequence length", plot_energy_breakdown},
-    {"pareto", "energy over latency of all points, with the front", plot_pareto},
+    {"energy-breakdown", "on-chip energy of each component, off-chip and idle energy, by form and length",
+     plot_energy_breakdown},
+    {"power", "power of each point: on-chip, off-chip and idle", plot_power},
+    {"pareto", "energy over latency of all points, with the front and its ties", plot_pareto},
 };
 enum { N_PLOTS = sizeof plots / sizeof plots[0] };
 

@@ -1,9 +1,10 @@
 /* Energy over latency: all points of a job, its front joined by steps. */
 #include "results/plot.h"
 
+#include <math.h>
 #include <string.h>
 
-enum { COL_JOB, COL_FORM, COL_TIME, COL_ENERGY };
+enum { COL_JOB, COL_FORM, COL_TIME, COL_ENERGY, COL_REL_ERR };
 
 /* For each network and phase the sequence length with most points. Ordered so
  * that a front is found in one pass: by latency, then energy. */
@@ -15,7 +16,8 @@ static const char sql[] =
     "  FROM p GROUP BY job),"
     " shown AS (SELECT * FROM jobs WHERE place = 1 AND n > 1 ORDER BY n DESC, phase DESC, job LIMIT 6)"
     " SELECT p.job, coalesce(p.form, '') AS form, us_per_token / 1e3 AS ms_per_token,"
-    " nj_per_token / 1e3 AS uj_per_token, array, dataflow, chunk,"
+    " nj_per_token / 1e3 AS uj_per_token, coalesce(energy_rel_err, 0) AS energy_rel_err, array, dataflow,"
+    " chunk,"
     " area_mm2 FROM p JOIN shown s ON s.job = p.job"
     " ORDER BY s.phase DESC, s.net_size, p.job, us_per_token, nj_per_token, key";
 
@@ -32,30 +34,61 @@ static int form_block(struct figure *fig, const struct plot_rows *r, const char 
     return plot_block(fig, (const double(*)[2])xy, n);
 }
 
-static int front_block(struct figure *fig, const struct plot_rows *r, const char *job)
+/* Points of the front and, of them, those whose lower energy than that of the
+ * next faster one is inside the error bars. Rows are ordered by time. */
+static int front_block(struct figure *fig, const struct plot_rows *r, const char *job, int *ties)
 {
-    size_t n = 0;
+    size_t n = 0, n_ties = 0;
     double (*xy)[2] = arena_alloc(&fig->arena, sizeof *xy * r->n);
+    double (*tie)[2] = arena_alloc(&fig->arena, sizeof *tie * r->n), sigma = 0;
     for (size_t i = 0; i < r->n; i++) {
         double energy = plot_num(r, i, COL_ENERGY);
         if (strcmp(plot_cell(r, i, COL_JOB), job) || (n && energy >= xy[n - 1][1]))
             continue;
+        double own = energy * plot_num(r, i, COL_REL_ERR);
         xy[n][0] = plot_num(r, i, COL_TIME);
-        xy[n++][1] = energy;
+        xy[n][1] = energy;
+        if (n && xy[n - 1][1] - energy <= hypot(own, sigma))
+            memcpy(tie[n_ties++], xy[n], sizeof *tie);
+        sigma = own;
+        n++;
     }
-    return plot_block(fig, (const double(*)[2])xy, n);
+    int block = plot_block(fig, (const double(*)[2])xy, n);
+    *ties = plot_block(fig, (const double(*)[2])tie, n_ties);
+    return block;
 }
+
+/* Error bars of the energy of the points of a job. */
+static int error_block(struct figure *fig, const struct plot_rows *r, const char *job)
+{
+    text_printf(&fig->script, "$d%u << EOD\n", fig->n_blocks);
+    for (size_t i = 0; i < r->n; i++) {
+        double e = plot_num(r, i, COL_ENERGY);
+        double sigma = e * plot_num(r, i, COL_REL_ERR);
+        if (strcmp(plot_cell(r, i, COL_JOB), job) != 0)
+            continue;
+        text_printf(&fig->script, "%.9g %.9g %.9g\n", plot_num(r, i, COL_TIME), e, sigma);
+        fig->lo[1] = fmin(fig->lo[1], e - sigma);
+        fig->hi[1] = fmax(fig->hi[1], e + sigma);
+    }
+    text_add(&fig->script, "EOD\n");
+    return (int)fig->n_blocks++;
+}
+
+static const char tie_colour[] = "#AA3377";
 
 static void draw_key(struct figure *fig, const struct plot_names *forms)
 {
     struct plot_key keys[PLOT_MAX_LINES];
     size_t n = 0;
-    for (size_t f = 0; f < forms->n && n < PLOT_MAX_LINES - 1; f++) {
+    for (size_t f = 0; f < forms->n && n < PLOT_MAX_LINES - 2; f++) {
         struct plot_style s = plot_form_style(forms->v[f]);
         const char *name = forms->v[f][0] ? forms->v[f] : "point";
         keys[n++] = (struct plot_key){name, s.colour, KEY_POINT, s.point, 0, 0};
     }
     keys[n++] = (struct plot_key){"Pareto front", "#000000", KEY_LINE, 6, 1, 1.2};
+    keys[n++] = (struct plot_key){"tie: less energy only inside the error bars", tie_colour, KEY_POINT, 4, 0,
+                                  0};
     plot_key_draw(fig, keys, n);
 }
 
@@ -63,9 +96,11 @@ static void draw_panel(struct figure *fig, const struct plot_rows *r, const stru
                        const char *job, bool first)
 {
     struct text plot = {0}, *s = &fig->script;
-    int front = front_block(fig, r, job);
+    int ties, front = front_block(fig, r, job, &ties), bars = fig->is_text ? -1 : error_block(fig, r, job);
     text_printf(&plot, "$d%d using 1:2 with steps lc rgb '#000000' lw 1.2%s", front,
                 fig->is_text ? " title 'front'" : "");
+    if (bars >= 0)
+        text_printf(&plot, ", $d%d using 1:2:3 with yerrorbars lc rgb '#bbbbbb' lw 0.8 pt 0 ps 0", bars);
     for (size_t f = 0; f < forms->n; f++) {
         struct plot_style style = plot_form_style(forms->v[f]);
         int block = form_block(fig, r, job, forms->v[f]);
@@ -78,6 +113,9 @@ static void draw_panel(struct figure *fig, const struct plot_rows *r, const stru
     }
     text_printf(&plot, ", $d%d using 1:2 with points lc rgb '#000000' pt 6 ps 1.5%s", front,
                 fig->is_text ? " notitle" : "");
+    if (ties >= 0)
+        text_printf(&plot, ", $d%d using 1:2 with points lc rgb '%s' pt 4 ps 2.2%s", ties, tie_colour,
+                    fig->is_text ? " title 'tie'" : "");
     text_add(s, "set title ");
     plot_quote(s, job);
     text_add(s, fig->is_text ? "\nset key outside right top Left reverse\n" : "\n");
@@ -105,7 +143,8 @@ bool plot_pareto(struct rs_db *db, struct figure *fig, rs_err *err)
                              .left = 80, .right = 25, .top = 75, .bottom = 95, .gap_x = 85, .gap_y = 95,
                              .title = "Energy over latency"};
     plot_grid_begin(fig, &grid);
-    text_add(&fig->script, "set xlabel 'latency per token (ms)'\nset ylabel 'energy per token (" MU "J)'\n");
+    text_add(&fig->script, "set xlabel 'latency per token (ms)'\n"
+             "set ylabel 'energy per token, on-chip + off-chip + idle (" MU "J)'\n");
     for (size_t j = 0; j < jobs.n; j++)
         draw_panel(fig, &r, &forms, jobs.v[j], j == 0);
     return true;

@@ -286,14 +286,35 @@ bool plot_breakdown(struct rs_db *db, struct figure *fig, rs_err *err)
     return draw(db, &sp, fig, err);
 }
 
+/* Off-chip and idle energy stay apart from a component's own work. */
+#define KIND_OF \
+    "CASE s.kind WHEN 'onchip' THEN s.component WHEN 'idle' THEN 'idle'" \
+    " WHEN 'offchip' THEN CASE WHEN s.bound = 'upper' THEN 'off-chip (upper bound)' ELSE 'off-chip' END END"
+
 bool plot_energy_breakdown(struct rs_db *db, struct figure *fig, rs_err *err)
 {
     static const struct stack_plot sp = {
-        "Energy by component",
-        BEST " SELECT " PANEL " coalesce(b.seq, b.array) AS label, b.energy_fj AS total_fj, s.component,"
-        " s.energy_fj FROM best b JOIN component s ON s.key = b.key AND s.tech_hash = b.tech_hash" BEST_ORDER,
+        "Energy: on-chip by component; off-chip; idle (clock, leakage, standby)",
+        BEST " SELECT " PANEL " coalesce(b.seq, b.array) AS label, b.energy_fj AS total_fj, " KIND_OF
+        " AS part, sum(s.energy_fj) AS energy_fj FROM best b JOIN action s ON s.key = b.key"
+        " AND s.tech_hash = b.tech_hash GROUP BY b.key, b.tech_hash, part ORDER BY b.net_size, b.work,"
+        " b.phase DESC, b.form_order, b.form, b.seq, b.key, s.kind = 'idle', s.kind = 'offchip', min(s.ord)",
         "no stored point has priced components", "sequence length: energy", "share of energy (%)", 1e-15,
         "J", true};
+    return draw(db, &sp, fig, err);
+}
+
+/* Milliwatts: a femtojoule a nanosecond is a microwatt. */
+bool plot_power(struct rs_db *db, struct figure *fig, rs_err *err)
+{
+    static const struct stack_plot sp = {
+        "Power: on-chip, off-chip (upper bound where a data sheet maximum is behind it), idle",
+        BEST ", part AS (SELECT 0 AS ord, 'on-chip' AS part UNION ALL SELECT 1, 'off-chip'"
+        " UNION ALL SELECT 2, 'idle')"
+        " SELECT " PANEL " coalesce(b.seq, b.array) AS label, b.power_uw / 1e3 AS power_mw, s.part,"
+        " CASE s.ord WHEN 0 THEN b.energy_onchip_fj WHEN 1 THEN b.energy_offchip_fj"
+        " ELSE b.energy_idle_fj END / b.time_ms / 1e9 AS part_mw FROM best b JOIN part s" BEST_ORDER,
+        "no stored point has prices", "sequence length", "power (mW)", 1, " mW", false};
     return draw(db, &sp, fig, err);
 }
 

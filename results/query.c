@@ -91,8 +91,8 @@ char *rs_db_query(rs_db *db, const char *name_or_sql, const char *format, const 
         rs_err_add(err, 64, "objectives belong to the query `pareto` alone");
     else if (is_sql)
         ok = run_sql(db, s, f, &out, err);
-    else if (q && !q->sql && !strcmp(q->name, "sensitivity"))
-        rs_err_add(err, 64, "`sensitivity` needs a technology: rs_db_sensitivity");
+    else if (q && !q->sql && strcmp(q->name, "pareto"))
+        rs_err_add(err, 64, "`%s` needs a technology: rs_db_sensitivity, rs_db_accelergy", q->name);
     else if (q)
         ok = q->sql ? run_sql(db, q->sql, f, &out, err) : pareto_query(db, objectives, f, &out, err);
     if (ok) {

@@ -4,7 +4,6 @@
 
 #include "base/arena.h"
 #include "results/query.h"
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,10 +34,7 @@ static bool shadow(struct rs_db *db, rs_err *err)
     return ok;
 }
 
-typedef bool (*point_fn)(struct rs_db *db, const uint8_t key[16], const char *counts, uint64_t cycles,
-                         uint64_t soc_hz, void *arg, rs_err *err);
-
-static bool each_point(struct rs_db *db, point_fn fn, void *arg, rs_err *err)
+bool db_each_point(struct rs_db *db, db_point_fn *fn, void *arg, rs_err *err)
 {
     sqlite3_stmt *st = db_prepare(db, "SELECT p.key, c.text, p.cycles, p.soc_hz FROM point p JOIN counts c"
                                   " ON c.key = p.key ORDER BY p.key", "read", err);
@@ -101,85 +97,6 @@ static bool copy_notes(struct rs_db *db, const rs_design *tech, rs_err *err)
 bool rs_db_reprice(rs_db *db, const rs_design *tech, rs_err *err)
 {
     return db_exec(db, "PRAGMA query_only=0", "re-price", err) && shadow(db, err) &&
-           db_exec(db, "BEGIN", "re-price", err) && each_point(db, price_point, (void *)tech, err) &&
+           db_exec(db, "BEGIN", "re-price", err) && db_each_point(db, price_point, (void *)tech, err) &&
            copy_notes(db, tech, err) && db_exec(db, "COMMIT;PRAGMA query_only=1", "re-price", err);
-}
-
-/* ---- sensitivity ---- */
-
-struct sums {
-    const rs_design *tech;
-    double energy_fj, area_um2, fmax_hz;
-    uint64_t points;
-};
-
-static bool sum_point(struct rs_db *db, const uint8_t key[16], const char *counts, uint64_t cycles,
-                      uint64_t soc_hz, void *arg, rs_err *err)
-{
-    struct sums *s = arg;
-    (void)db;
-    (void)key;
-    rs_result *r = rs_reprice(counts, cycles, soc_hz, s->tech, err);
-    if (!r)
-        return false;
-    s->energy_fj += (double)rs_result_summary(r)->energy_fj;
-    s->area_um2 += (double)rs_result_summary(r)->area_um2;
-    s->fmax_hz += (double)rs_result_summary(r)->fmax_hz;
-    s->points++;
-    rs_result_destroy(r);
-    return true;
-}
-
-static double percent(double v, double base)
-{
-    return base > 0 ? 100 * (v / base - 1) : 0;
-}
-
-/* One row: the coefficient at 80 % and at 120 %. A value that the technology
- * does not allow leaves its columns empty. */
-static bool put_row(struct rs_db *db, const struct sums *base, const char *name, rs_err *err)
-{
-    static const double factors[] = {0.8, 1.2};
-    struct text sql = {0};
-    text_printf(&sql, "INSERT INTO temp.sensitivity VALUES('%s'", name);
-    for (unsigned i = 0; i < 2; i++) {
-        rs_err *quiet = rs_err_create();
-        rs_design *tech = rs_tech_scaled(base->tech, name, factors[i], quiet);
-        struct sums s = {.tech = tech};
-        if (tech && each_point(db, sum_point, &s, quiet))
-            text_printf(&sql, ",%.6f,%.6f,%.6f", percent(s.energy_fj, base->energy_fj),
-                        percent(s.area_um2, base->area_um2), percent(s.fmax_hz, base->fmax_hz));
-        else
-            text_add(&sql, ",NULL,NULL,NULL");
-        rs_design_destroy(tech);
-        rs_err_destroy(quiet);
-    }
-    text_add(&sql, ")");
-    bool ok = db_exec(db, sql.s, "store sensitivities", err);
-    text_finish(&sql);
-    return ok;
-}
-
-char *rs_db_sensitivity(rs_db *db, const rs_design *tech, const char *format, rs_err *err)
-{
-    struct sums base = {.tech = tech};
-    bool ok = each_point(db, sum_point, &base, err);
-    if (ok && base.points == 0)
-        ok = rs_err_add(err, 65, "%s: no points to price", db->path);
-    ok = ok && db_exec(db, "PRAGMA query_only=0", "store sensitivities", err) &&
-         db_exec(db, "CREATE TEMP TABLE sensitivity(coefficient TEXT, energy_minus REAL, area_minus REAL,"
-                 " fmax_minus REAL, energy_plus REAL, area_plus REAL, fmax_plus REAL)",
-                 "store sensitivities", err);
-    for (size_t i = 0; ok && rs_tech_coefficient(tech, i); i++)
-        ok = put_row(db, &base, rs_tech_coefficient(tech, i), err);
-    ok = ok && db_exec(db, "PRAGMA query_only=1", "store sensitivities", err);
-    if (!ok)
-        return NULL;
-    return rs_db_query(db, "SELECT coefficient, energy_minus AS energy_percent_at_80,"
-                       " energy_plus AS energy_percent_at_120, area_minus AS area_percent_at_80,"
-                       " area_plus AS area_percent_at_120, fmax_minus AS fmax_percent_at_80,"
-                       " fmax_plus AS fmax_percent_at_120 FROM temp.sensitivity"
-                       " ORDER BY max(abs(ifnull(energy_minus, 0)), abs(ifnull(energy_plus, 0))) DESC,"
-                       " max(abs(ifnull(area_minus, 0)), abs(ifnull(area_plus, 0))) DESC, coefficient",
-                       format, NULL, err);
 }

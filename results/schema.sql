@@ -2,6 +2,7 @@
 -- the same sweep, whatever the order of insertion: keys are content hashes.
 --   key        128-bit identity of a point (technology excluded)
 --   *_hash     128-bit hash of a resolved configuration part (see `config`)
+--   *_rel_err  one sigma, relative; bound 'upper' marks an energy that is an upper bound
 --   ord        position in the simulator's own order
 
 CREATE TABLE config(
@@ -59,14 +60,18 @@ CREATE TABLE price(
   key BLOB NOT NULL,
   tech_hash BLOB NOT NULL,
   tech TEXT NOT NULL,
+  voltage REAL,
   area_um2 INTEGER NOT NULL,
   energy_fj INTEGER NOT NULL,
   energy_onchip_fj INTEGER NOT NULL,
   energy_offchip_fj INTEGER NOT NULL,
   energy_idle_fj INTEGER NOT NULL,
+  energy_upper_fj INTEGER NOT NULL,
   energy_rel_err REAL,
+  area_rel_err REAL,
   power_uw REAL,
   fmax_hz INTEGER NOT NULL,
+  fmax_rel_err REAL,
   PRIMARY KEY(key, tech_hash)) STRICT, WITHOUT ROWID;
 
 CREATE TABLE component(
@@ -76,7 +81,14 @@ CREATE TABLE component(
   component TEXT NOT NULL,
   class TEXT NOT NULL,
   area_um2 INTEGER NOT NULL,
+  area_rel_err REAL,
   energy_fj INTEGER NOT NULL,
+  energy_rel_err REAL,
+  path TEXT,
+  path_fo4 REAL,
+  path_rel_err REAL,
+  fmax_hz INTEGER NOT NULL,
+  fmax_rel_err REAL,
   PRIMARY KEY(key, tech_hash, ord)) STRICT, WITHOUT ROWID;
 
 CREATE TABLE action(
@@ -90,6 +102,8 @@ CREATE TABLE action(
   priced INTEGER NOT NULL,
   count INTEGER NOT NULL,
   energy_fj INTEGER NOT NULL,
+  rel_err REAL,
+  bound TEXT CHECK(bound IS NULL OR bound = 'upper'),
   PRIMARY KEY(key, tech_hash, ord)) STRICT, WITHOUT ROWID;
 
 CREATE TABLE note(

@@ -187,14 +187,18 @@ static bool put_price(struct rs_db *db, const struct ident *id, const rs_result 
     row_hash(&row, id->key);
     row_hash(&row, id->tech);
     row_text(&row, id->tech_name);
+    row_real(&row, s->voltage);
     row_u64(&row, s->area_um2);
     row_u64(&row, s->energy_fj);
     row_u64(&row, s->energy_onchip_fj);
     row_u64(&row, s->energy_offchip_fj);
     row_u64(&row, s->energy_idle_fj);
+    row_u64(&row, s->energy_upper_fj);
     row_real(&row, s->energy_rel_err);
+    row_real(&row, s->area_rel_err);
     row_real(&row, s->power_uw);
     row_u64(&row, s->fmax_hz);
+    row_real(&row, s->fmax_rel_err);
     return db_put_row(db, DB_PRICE, &row, NULL, err);
 }
 
@@ -261,6 +265,8 @@ static bool put_actions(struct rs_db *db, const struct ident *id, const rs_resul
         row_u64(&row, a[i].priced);
         row_u64(&row, a[i].count);
         row_u64(&row, a[i].energy_fj);
+        row_real(&row, a[i].rel_err);
+        row_text(&row, a[i].upper_bound ? "upper" : NULL);
         if (!db_put_row(db, DB_ACTION, &row, NULL, err))
             return false;
     }
@@ -276,7 +282,14 @@ static bool put_priced(struct rs_db *db, const struct ident *id, const rs_result
         row_text(&row, c[i].name);
         row_text(&row, c[i].class_name);
         row_u64(&row, c[i].area_um2);
+        row_real(&row, c[i].area_rel_err);
         row_u64(&row, c[i].energy_fj);
+        row_real(&row, c[i].energy_rel_err);
+        row_text(&row, c[i].path);
+        row_real(&row, c[i].path_fo4);
+        row_real(&row, c[i].path_rel_err);
+        row_u64(&row, c[i].fmax_hz);
+        row_real(&row, c[i].fmax_rel_err);
         if (!db_put_row(db, DB_COMPONENT, &row, NULL, err))
             return false;
     }

@@ -10,8 +10,9 @@ SELECT lower(hex(p.key)) AS id, p.arch, p.work, p.form, p.phase, p.seq, p.work_t
   p.time_ns / 1e3 / max(p.tokens, 1) AS us_per_token, p.tokens_per_s, p.macs, p.macs_issued,
   p.utilization, x.energy_fj, x.energy_onchip_fj, x.energy_offchip_fj, x.energy_idle_fj,
   x.energy_fj / 1e9 AS energy_uj, x.energy_fj / 1e6 / max(p.tokens, 1) AS nj_per_token,
-  x.energy_rel_err, x.power_uw, x.area_um2, x.area_um2 / 1e6 AS area_mm2, p.soc_hz, x.fmax_hz,
-  p.has_values, p.sqnr_db, p.method, p.model_version, p.is_hypothetical, p.hypothetical, x.tech,
+  x.energy_upper_fj, x.energy_rel_err, x.power_uw, x.area_um2, x.area_um2 / 1e6 AS area_mm2,
+  x.area_rel_err, p.soc_hz, x.fmax_hz, x.fmax_rel_err,
+  p.has_values, p.sqnr_db, p.method, p.model_version, p.is_hypothetical, p.hypothetical, x.tech, x.voltage,
   p.key, p.arch_hash, p.work_hash, x.tech_hash
 FROM point p JOIN price x ON x.key = p.key;
 
@@ -26,14 +27,14 @@ SELECT a.* FROM v_points a WHERE NOT EXISTS (
   SELECT 1 FROM v_points b
   WHERE b.work = a.work AND b.phase IS a.phase AND b.seq IS a.seq
     AND b.work_tokens IS a.work_tokens AND b.batch IS a.batch AND b.method = a.method
-    AND b.model_version = a.model_version AND b.tech_hash = a.tech_hash
+    AND b.model_version = a.model_version AND b.tech = a.tech
     AND b.cycles <= a.cycles AND b.energy_fj <= a.energy_fj AND b.area_um2 <= a.area_um2
     AND (b.cycles < a.cycles OR b.energy_fj < a.energy_fj OR b.area_um2 < a.area_um2));
 
 CREATE VIEW v_best_per_seq AS
 SELECT * FROM (
   SELECT *, row_number() OVER (
-    PARTITION BY work, phase, seq, work_tokens, batch, method, model_version, tech_hash
+    PARTITION BY work, phase, seq, work_tokens, batch, method, model_version, tech
     ORDER BY cycles, energy_fj, area_um2, key) AS place
   FROM v_points) WHERE place = 1;
 
@@ -45,13 +46,15 @@ FROM point p JOIN breakdown b ON b.key = p.key;
 
 CREATE VIEW v_energy AS
 SELECT p.work, p.arch, p.array, p.phase, p.form, p.chunk, p.seq, a.ord, a.component, a.action,
-  a.unit, a.kind, a.priced, a.count, a.energy_fj, 100.0 * a.energy_fj / max(p.energy_fj, 1) AS percent,
+  a.unit, a.kind, a.bound, a.priced, a.count, a.energy_fj, a.rel_err,
+  100.0 * a.energy_fj / max(p.energy_fj, 1) AS percent,
   p.tech, p.key, p.arch_hash, p.tech_hash
 FROM v_points p JOIN action a ON a.key = p.key AND a.tech_hash = p.tech_hash;
 
 CREATE VIEW v_component AS
 SELECT p.work, p.arch, p.array, p.engine_style, p.dataflow, p.phase, p.form, p.chunk, p.seq, c.ord,
-  c.component, c.class, c.area_um2, c.energy_fj,
+  c.component, c.class, c.area_um2, c.area_rel_err, c.energy_fj, c.energy_rel_err, c.path, c.path_fo4,
+  c.path_rel_err, c.fmax_hz, c.fmax_rel_err,
   100.0 * c.area_um2 / max(p.area_um2, 1) AS area_percent,
   100.0 * c.energy_fj / max(p.energy_fj, 1) AS energy_percent, p.tech, p.key, p.arch_hash, p.tech_hash
 FROM v_points p JOIN component c ON c.key = p.key AND c.tech_hash = p.tech_hash;

@@ -316,10 +316,16 @@ static void fake_price(struct rs_result *r, const struct rs_design *d, const str
     for (int i = 0; i < FAKE_COMPONENTS; i++) {
         uint64_t e = counts[i] * fj[i] * scale / 64, idle = r->s.cycles * (uint64_t)(20 + 7 * i);
         rs_energy_kind kind = i == 6 ? RS_OFFCHIP : RS_ONCHIP;
-        r->actions[2 * i] = (rs_action){names[i], "work", "access", counts[i], e, kind, true};
-        r->actions[2 * i + 1] = (rs_action){names[i], "clock", "cycle", r->s.cycles, idle, RS_IDLE, true};
+        r->actions[2 * i] = (rs_action){names[i], "work", "access", counts[i], e, kind, true,
+                                        i == 6, 0.3};
+        r->actions[2 * i + 1] = (rs_action){names[i], "clock", "cycle", r->s.cycles, idle, RS_IDLE, true,
+                                            false, 0.3};
         uint64_t area = i == 0 ? peak * (r->systolic ? 520 : 410) : i == 6 ? 0 : 9000 + 7000 * (uint64_t)i;
-        r->components[i] = (rs_component){names[i], names[i], area, e + idle};
+        r->components[i] = (rs_component){.name = names[i], .class_name = names[i], .area_um2 = area,
+                                            .energy_fj = e + idle, .area_rel_err = 0.1,
+                                            .energy_rel_err = 0.3, .path = i ? NULL : "array",
+                                            .path_fo4 = 50, .path_rel_err = 0.1,
+                                            .fmax_hz = 350000000 - peak * 1000, .fmax_rel_err = 0.3};
         r->s.area_um2 += area;
         r->s.energy_fj += e + idle;
         r->s.energy_idle_fj += idle;
@@ -349,9 +355,9 @@ rs_result *rs_run(const rs_design *d, const rs_options *o, rs_err *err)
     r->s.host_seconds = 0.001;
     r->traffic[0] = (rs_amount){"tcdm", r->s.macs / 4};
     r->traffic[1] = (rs_amount){"hyperram", l.tokens * l.offchip_bytes};
-    r->layers[0] = (rs_layer){"embed", 0, r->s.cycles / 10};
-    r->layers[1] = (rs_layer){"block", 0, r->s.cycles - r->s.cycles / 10 - 100};
-    r->layers[2] = (rs_layer){"head", 0, 100};
+    r->layers[0] = (rs_layer){.name = "embed", .index = 0, .cycles = r->s.cycles / 10};
+    r->layers[1] = (rs_layer){.name = "block", .index = 0, .cycles = r->s.cycles - r->s.cycles / 10 - 100};
+    r->layers[2] = (rs_layer){.name = "head", .index = 0, .cycles = 100};
     r->homes[0] = (rs_home){"weights", l.offchip_bytes ? "hyperram" : "l2", l.proj};
     r->homes[1] = (rs_home){"state", "buffer", l.ret};
     r->notes[0] = "order: layer";
@@ -424,6 +430,22 @@ rs_result *rs_reprice(const char *counts, uint64_t cycles, uint64_t soc_hz, cons
     rs_err_add(err, 70, "no prices in the fake simulator");
     return NULL;
 }
+double rs_tech_voltage(const rs_design *tech)
+{
+    (void)tech;
+    return 1;
+}
+char *rs_accelergy_tables(const char *counts, uint64_t soc_hz, const rs_design *tech, const char *prefix,
+                          bool area, rs_err *err)
+{
+    (void)counts;
+    (void)soc_hz;
+    (void)tech;
+    (void)prefix;
+    (void)area;
+    rs_err_add(err, 70, "no prices in the fake simulator");
+    return NULL;
+}
 rs_design *rs_tech_scaled(const rs_design *tech, const char *coefficient, double factor, rs_err *err)
 {
     (void)tech;
@@ -432,10 +454,12 @@ rs_design *rs_tech_scaled(const rs_design *tech, const char *coefficient, double
     rs_err_add(err, 70, "no technology in the fake simulator");
     return NULL;
 }
-const char *rs_tech_coefficient(const rs_design *tech, size_t i)
+const char *rs_tech_coefficient(const rs_design *tech, size_t i, double *value, double *rel_err)
 {
     (void)tech;
     (void)i;
+    (void)value;
+    (void)rel_err;
     return NULL;
 }
 

@@ -227,13 +227,15 @@ Test(estimate, says_what_is_wrong, .init = setup, .fini = teardown)
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct estimate_arg args[4];
         struct estimate e;
         struct err err = {0};
         size_t n = 0;
 
-        while (n < 4 && rows[i].args[n].key)
+        memcpy(args, rows[i].args, sizeof(args));
+        while (n < 4 && args[n].key)
             n++;
-        cr_expect_not(estimate_unit(tech, rows[i].unit, rows[i].style, rows[i].args, n, &e, &err));
+        cr_expect_not(estimate_unit(tech, rows[i].unit, rows[i].style, args, n, &e, &err));
         cr_expect_eq(err.code, ERR_USAGE);
         cr_assert_gt(err.n_diags, 0, "%s", rows[i].says);
         cr_expect_not_null(strstr(err.diags[0].text, rows[i].says), "`%s` is not in `%s`", rows[i].says,

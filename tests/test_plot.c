@@ -96,8 +96,10 @@ static const struct {
     {"breakdown", {"engine", "retention", "vector", "fill_drain", "weight_wait", "tcdm_conflict",
                    "offchip_wait", "share of cycles (%)"}},
     {"area-breakdown", {"it's_soc", "area (mm\xc2\xb2)", "vector_unit", "16x32"}},
-    {"energy-breakdown", {"share of energy (%)", "hyperram", "retention_unit"}},
-    {"pareto", {"Pareto front", "energy per token (\xc2\xb5J)", "latency per token (ms)"}},
+    {"energy-breakdown", {"share of energy (%)", "off-chip (upper bound)", "idle", "retention_unit"}},
+    {"power", {"power (mW)", "on-chip", "off-chip", "idle", "sequence length"}},
+    {"pareto", {"Pareto front", "tie: less energy", "on-chip + off-chip + idle (\xc2\xb5J)",
+                "latency per token (ms)"}},
 };
 
 /* Text in SVG: entities undone, so that words can be looked for. */

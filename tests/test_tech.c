@@ -348,3 +348,110 @@ Test(tech, canonical_text)
     text_finish(&z);
     arena_finish(&a);
 }
+
+static double path_fo4(const struct tech *t, struct arena *a, const char *cls, const char *params,
+                       unsigned ranks)
+{
+    struct cost_item it = item(a, cls, 1, params, "");
+
+    it.pipeline = ranks;
+    return price(t, &it, 1000000).path_fo4;
+}
+
+/* The stages sum to the path; ranks divide logic, not loops, and cost area. */
+Test(tech, a_pipeline_divides_what_is_no_loop)
+{
+    struct arena a = {0};
+    struct tech *t = load(&a, "gf22fdx", NULL, NULL);
+
+    for (size_t c = 0; c < N_CLASSES; c++) {
+        struct cost_item it = item(&a, classes[c].cls, 1, classes[c].params, classes[c].actions);
+        struct cost_price one = price(t, &it, 1000000), p;
+        double sum[3] = {0}, last = one.path_fo4, area = one.area_ge;
+
+        for (unsigned i = 0; i < one.n_stages; i++)
+            sum[one.stages[i].kind] += one.stages[i].fo4;
+        cr_expect_float_eq(sum[0] + sum[1] + sum[2], one.path_fo4, 1e-9, "%s", classes[c].cls);
+        for (unsigned ranks = 2; ranks <= 16; ranks++) {
+            it.pipeline = ranks;
+            p = price(t, &it, 1000000);
+            cr_expect_leq(p.path_fo4, last, "%s", classes[c].cls);
+            cr_expect_geq(p.path_fo4, sum[COST_REGISTER] + sum[COST_LOOP] - 1e-9, "%s", classes[c].cls);
+            cr_expect_geq(p.area_ge, area, "%s", classes[c].cls);
+            last = p.path_fo4;
+            area = p.area_ge;
+        }
+    }
+    cr_expect_lt(path_fo4(t, &a, "dot_product", classes[0].params, 2),
+                 0.7 * path_fo4(t, &a, "dot_product", classes[0].params, 1));
+    arena_finish(&a);
+}
+
+/* Rahimi et al., DATE 2011: 38 FO4 for 8 x 16 ports, 84 for four times both. */
+Test(tech, crossbar_path_as_published)
+{
+    struct arena a = {0};
+    struct tech *t = load(&a, "gf22fdx", NULL, NULL);
+    double small = path_fo4(t, &a, "crossbar", "masters=8 banks=16 data_bits=32", 1);
+    double large = path_fo4(t, &a, "crossbar", "masters=32 banks=64 data_bits=32", 1);
+
+    printf("crossbar 8x16 %.1f FO4 (published 38), 32x64 %.1f FO4 (84)\n", small, large);
+    cr_expect_leq(fabs(small / 38 - 1), 0.05);
+    cr_expect_leq(fabs(large / 84 - 1), 0.05);
+    arena_finish(&a);
+}
+
+Test(tech, paths_have_errors_and_grow)
+{
+    static const struct { const char *cls, *small, *large; } rows[] = {
+        {"dot_product", "w_bits=8 a_bits=8 length=16 acc_bits=26", "w_bits=8 a_bits=8 length=64 acc_bits=26"},
+        {"dot_product", "w_bits=4 a_bits=4 length=16 acc_bits=26", "w_bits=8 a_bits=8 length=16 acc_bits=26"},
+        {"crossbar", "masters=8 banks=8 data_bits=32", "masters=9 banks=8 data_bits=32"},
+        {"crossbar", "masters=8 banks=8 data_bits=32", "masters=8 banks=16 data_bits=32"},
+        {"sram", "capacity_bytes=4096 width_bits=64", "capacity_bytes=65536 width_bits=64"},
+        {"requant", "acc_bits=24 mul_bits=8", "acc_bits=32 mul_bits=16"},
+        {"add", "bits=16", "bits=32"},
+        {"mul", "w_bits=4 a_bits=8", "w_bits=8 a_bits=8"},
+        {"retention_lane", "state_bits=16 k_bits=8 decay_mul=0", "state_bits=32 k_bits=8 decay_mul=0"},
+    };
+    struct arena a = {0};
+    struct tech *t = load(&a, "gf22fdx", NULL, NULL);
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct cost_item it = item(&a, rows[i].cls, 1, rows[i].large, "");
+        struct cost_price p = price(t, &it, 1000000);
+
+        cr_expect_gt(p.path_fo4, path_fo4(t, &a, rows[i].cls, rows[i].small, 1), "%s %s", rows[i].cls,
+                     rows[i].large);
+        cr_expect(p.path_rel_err > 0.01 && p.path_rel_err < 0.3, "%s: %g", rows[i].cls, p.path_rel_err);
+        cr_expect_gt(tech_fmax_rel_err(t, p.path_rel_err), p.path_rel_err);
+    }
+    arena_finish(&a);
+}
+
+/* What follows from a coefficient moves with it. */
+Test(tech, a_scaled_coefficient)
+{
+    struct arena a = {0};
+    struct tech *t = load(&a, "gf22fdx", NULL, NULL);
+    struct cost_item it = item(&a, "dot_product", 1, classes[0].params, "mac=1000000");
+    double base = (double)price(t, &it, 1000000).lines[0].energy_fj, value, rel_err;
+    size_t n = 0;
+
+    for (const char *name; (name = tech_coefficient(t, n, &value, &rel_err)); n++) {
+        const struct tech *up = tech_scaled(&a, t, n, 1.2);
+        double e = (double)price(up, &it, 1000000).lines[0].energy_fj / base;
+        bool all = strcmp(name, "cal_energy") == 0 || strcmp(name, "sb_scale") == 0;
+
+        if (strcmp(name, "v_nom") == 0)
+            continue;
+        if (all)
+            cr_expect_float_eq(e, 1.2, 1e-4, "%s: %g", name, e);
+        else if (strcmp(name, "e_mul8_fj") == 0)
+            cr_expect(e > 1.05 && e < 1.2, "%s: %g", name, e);
+        else
+            cr_expect_lt(e, 1.11, "%s: %g", name, e);
+    }
+    cr_expect_gt(n, 30);
+    arena_finish(&a);
+}

@@ -9,6 +9,7 @@
 #include "include/retsim.h"
 #include "workloads/work.h"
 #include <stdatomic.h>
+#include <string.h>
 
 struct rs_err {
     struct err e;
@@ -41,6 +42,12 @@ struct rs_design {
 /* Time, rates and shares that follow from counts (api_run.c). */
 void result_derive(rs_summary *s);
 
+/* api_clock.c: is `arch.clocks.soc` the word max; puts the frequency in its place. */
+bool clock_is_max(const struct rs_design *d);
+bool clock_resolve(struct rs_design *d, struct err *err);
+/* Decodes the architecture with another SoC clock; the tree stays as it was (api_design.c). */
+bool design_set_clock(struct rs_design *d, uint64_t hz, struct err *err);
+
 struct rs_result {
     struct arena arena;
     rs_summary summary;
@@ -69,6 +76,13 @@ struct account {
 };
 /* One line an item or counter, tabs between fields (api_reprice.c). */
 const char *account_text(struct arena *a, const struct account *acc);
+/* Back from text; what it points to lives in `a`. The caller finishes acc.sink. */
+struct parsed_account {
+    struct account acc;
+    struct counter_info *info;
+    uint64_t *counter;
+};
+bool account_parse(struct arena *a, const char *counts, struct parsed_account *p);
 /* Components, actions, energy, area, fmax of r by the technology (api_price.c). */
 bool account_price(struct rs_result *r, const struct account *acc, const struct tech *tech, struct err *err);
 

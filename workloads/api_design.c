@@ -1,6 +1,7 @@
 /* Designs: three files and settings, decoded together. */
 #include "workloads/api.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,6 +138,19 @@ static bool decode_arch(struct rs_design *d, struct err *err)
     return true;
 }
 
+bool design_set_clock(struct rs_design *d, uint64_t hz, struct err *err)
+{
+    static const bool arch_only[N_PARTS] = {[PART_ARCH] = true};
+    struct ynode *kept = d->tree[PART_ARCH];
+    char set[64];
+    const char *const sets[] = {set};
+    snprintf(set, sizeof set, "arch.clocks.soc=%" PRIu64 " Hz", hz);
+    d->tree[PART_ARCH] = copy_tree(&d->arena, kept);
+    bool ok = apply_sets(d, sets, 1, arch_only, err) && decode_arch(d, err);
+    d->tree[PART_ARCH] = kept;
+    return ok;
+}
+
 static bool decode_work(struct rs_design *d, struct err *err)
 {
     struct text t = {0};
@@ -200,7 +214,7 @@ rs_design *rs_design_load(const char *arch_path, const char *work_path, const ch
         ok = decode_arch(d, e);
         ok = decode_work(d, e) && ok;
     }
-    if (ok && load_tech(d, sets, n_sets, e))
+    if (ok && load_tech(d, sets, n_sets, e) && (!clock_is_max(d) || clock_resolve(d, e)))
         return d;
     rs_design_destroy(d);
     return NULL;
@@ -217,29 +231,28 @@ rs_design *rs_tech_load(const char *path, const char *const *sets, size_t n_sets
     return NULL;
 }
 
-const char *rs_tech_coefficient(const rs_design *tech, size_t i)
+const char *rs_tech_coefficient(const rs_design *tech, size_t i, double *value, double *rel_err)
 {
-    return tech_coefficient(tech->tech, i);
+    return tech_coefficient(tech->tech, i, value, rel_err);
 }
 
 rs_design *rs_tech_scaled(const rs_design *tech, const char *coefficient, double factor, rs_err *err)
 {
-    static const bool tech_only[N_PARTS] = {[PART_TECH] = true};
-    struct err *e = rs_err_inner(err);
-    const struct ynode *root = tech_root(tech->tech);
-    const struct ynode *c = yaml_get(yaml_get(root, "coefficients"), coefficient), *v = yaml_get(c, "value");
-    if (!v) {
-        err_add(e, ERR_USAGE, NULL, "the technology has no coefficient `%s`", coefficient);
+    const char *name;
+    double value, rel_err;
+    size_t i = 0;
+    while ((name = tech_coefficient(tech->tech, i, &value, &rel_err)) && strcmp(name, coefficient))
+        i++;
+    if (!name) {
+        rs_err_add(err, 64, "the technology has no coefficient `%s`", coefficient);
         return NULL;
     }
     struct rs_design *d = create();
-    d->tree[PART_TECH] = copy_tree(&d->arena, root);
-    const char *set = arena_printf(&d->arena, "tech.coefficients.%s.value=(%s) * %.17g", coefficient,
-                                   v->text, factor);
-    if (apply_sets(d, &set, 1, tech_only, e) && decode_tech(d, e))
-        return d;
-    rs_design_destroy(d);
-    return NULL;
+    d->base = (struct rs_design *)tech; /* only its count of references changes */
+    atomic_fetch_add(&d->base->refs, 1);
+    d->text[PART_TECH] = tech->text[PART_TECH];
+    d->tech = tech_scaled(&d->arena, tech->tech, i, factor);
+    return d;
 }
 
 static bool decode_changed(struct rs_design *d, const bool *changed, struct err *err)
@@ -276,6 +289,8 @@ rs_design *rs_design_with(const rs_design *base, const char *const *sets, size_t
     bool ok = apply_sets(d, sets, n_sets, changed, e) && decode_changed(d, changed, e);
     if (ok && !d->tech_given && strcmp(d->arch->tech_path, base->arch->tech_path) != 0)
         ok = load_tech(d, sets, n_sets, e); /* arch.tech was set */
+    if (ok && clock_is_max(d) && (changed[PART_ARCH] || changed[PART_TECH]))
+        ok = clock_resolve(d, e);
     if (ok)
         return d;
     rs_design_destroy(d);

@@ -26,9 +26,15 @@ static void add_summary(struct json *j, const rs_summary *s)
     json_real(j, "estimated_share", s->cycles ? (double)s->estimated_cycles / (double)s->cycles : 0);
     json_u64(j, "soc_hz", s->soc_hz);
     json_u64(j, "fmax_hz", s->fmax_hz);
+    json_real(j, "voltage", s->voltage);
+    json_real(j, "fmax_rel_err", s->fmax_rel_err);
     json_real(j, "energy_rel_err", s->energy_rel_err);
+    json_real(j, "area_rel_err", s->area_rel_err);
+    json_real(j, "energy_level_err", s->energy_level_err);
+    json_real(j, "area_level_err", s->area_level_err);
     if (s->has_values)
         json_real(j, "sqnr_db", s->sqnr_db);
+    json_u64(j, "energy_upper_bound_fj", s->energy_upper_fj);
     json_open(j, "energy_parts", '{');
     json_u64(j, "onchip_fj", s->energy_onchip_fj);
     json_u64(j, "offchip_fj", s->energy_offchip_fj);
@@ -79,6 +85,8 @@ static void add_energy(struct json *j, const struct rs_result *r, const char *co
         json_str(j, "kind", kind_name(a->kind));
         json_u64(j, "count", a->count);
         json_u64(j, "energy_fj", a->energy_fj);
+        json_real(j, "rel_err", a->rel_err);
+        json_bool(j, "upper_bound", a->upper_bound);
         json_close(j, '}');
     }
     json_close(j, ']');
@@ -92,12 +100,33 @@ static void add_components(struct json *j, const struct rs_result *r)
         json_open(j, c->name, '{');
         json_str(j, "class", c->class_name);
         json_u64(j, "area_um2", c->area_um2);
+        json_real(j, "area_rel_err", c->area_rel_err);
         json_u64(j, "energy_fj", c->energy_fj);
+        json_real(j, "energy_rel_err", c->energy_rel_err);
+        if (c->path) {
+            json_str(j, "path", c->path);
+            json_real(j, "path_fo4", c->path_fo4);
+            json_real(j, "path_rel_err", c->path_rel_err);
+            json_u64(j, "fmax_hz", c->fmax_hz);
+            json_real(j, "fmax_rel_err", c->fmax_rel_err);
+        }
         add_counters(j, r, c->name);
         add_energy(j, r, c->name);
         json_close(j, '}');
     }
     json_close(j, '}');
+}
+
+static void add_rows(struct json *j, const rs_layer *l)
+{
+    if (l->has_rows) {
+        json_u64(j, "first_issue", l->first_row);
+        json_u64(j, "last_issue", l->last_row);
+    }
+    if (l->has_output) {
+        json_u64(j, "first_out", l->first_output);
+        json_u64(j, "last_out", l->last_output);
+    }
 }
 
 static void add_layers(struct json *j, const struct rs_result *r)
@@ -108,6 +137,7 @@ static void add_layers(struct json *j, const struct rs_result *r)
         json_str(j, "name", r->layers[i].name);
         json_u64(j, "index", r->layers[i].index);
         json_u64(j, "cycles", r->layers[i].cycles);
+        add_rows(j, &r->layers[i]);
         json_close(j, '}');
     }
     json_close(j, ']');

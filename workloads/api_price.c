@@ -10,11 +10,25 @@
 
 typedef unsigned __int128 u128;
 
+/* One formula of the technology, an action or the area of a class, is wrong by
+ * the same part wherever it is used: its errors add up. Those of different
+ * formulas are taken as independent. */
+struct rule {
+    const char *cls, *what; /* NULL: the area */
+    double sigma;
+};
+struct share { /* of a rule in the error of a component, in fJ or um2 */
+    size_t component, rule;
+    double sigma;
+};
 /* Sums on their way into a result. */
 struct bill {
     struct rs_result *r;
-    double variance; /* of the energy, in fJ^2 */
-    double fmax_hz;
+    const struct tech *tech;
+    struct rule *rules;
+    struct share *shares;
+    size_t n_rules, n_shares;
+    double fmax_hz, path_rel_err;
     const char *path, *path_component;
 };
 
@@ -56,6 +70,36 @@ static bool add(uint64_t *sum, uint64_t more, const char *what, struct err *err)
     return true;
 }
 
+static size_t find_rule(struct bill *b, const char *cls, const char *what)
+{
+    for (size_t i = 0; i < b->n_rules; i++)
+        if (b->rules[i].what == what && strcmp(b->rules[i].cls, cls) == 0)
+            return i;
+    b->rules[b->n_rules] = (struct rule){cls, what, 0};
+    return b->n_rules++;
+}
+
+static void add_share(struct bill *b, const rs_component *c, const char *cls, const char *what, double sigma)
+{
+    struct share s = {(size_t)(c - b->r->components), find_rule(b, cls, what), sigma};
+    b->shares[b->n_shares++] = s;
+}
+
+/* Error of the energy or the area of one component; of all when it is SIZE_MAX. */
+static double total_sigma(struct bill *b, size_t component, bool area)
+{
+    double variance = 0;
+    for (size_t i = 0; i < b->n_rules; i++)
+        b->rules[i].sigma = 0;
+    for (size_t i = 0; i < b->n_shares; i++)
+        if (component == SIZE_MAX || b->shares[i].component == component)
+            b->rules[b->shares[i].rule].sigma += b->shares[i].sigma;
+    for (size_t i = 0; i < b->n_rules; i++)
+        if ((b->rules[i].what == NULL) == area)
+            variance += b->rules[i].sigma * b->rules[i].sigma;
+    return sqrt(variance);
+}
+
 static bool add_line(struct bill *b, const struct cost_item *it, const struct cost_line *line,
                      struct err *err)
 {
@@ -64,9 +108,16 @@ static bool add_line(struct bill *b, const struct cost_item *it, const struct co
     uint64_t *const totals[] = {&s->energy_onchip_fj, &s->energy_offchip_fj, &s->energy_idle_fj};
     rs_component *c = &b->r->components[find_component(b, it->component, it->cls)];
     rs_action *a = find_action(b, c->name, line->action, line->unit ? line->unit : "", kinds[line->kind]);
-    double sigma = (double)line->energy_fj * line->rel_err;
+    double sigma = (double)line->energy_fj * line->rel_err, before = (double)a->energy_fj * a->rel_err;
     a->priced = true;
-    b->variance += sigma * sigma;
+    a->upper_bound |= line->upper && line->energy_fj > 0;
+    add_share(b, c, it->cls, line->action, sigma);
+    if (line->energy_fj)
+        a->rel_err = (before + sigma) / (double)(a->energy_fj + line->energy_fj);
+    else if (!a->energy_fj)
+        a->rel_err = line->rel_err;
+    if (line->upper && !add(&s->energy_upper_fj, line->energy_fj, "energy", err))
+        return false;
     return add(&a->count, line->count, "a count", err) &&
         add(&a->energy_fj, line->energy_fj, "energy", err) &&
            add(&c->energy_fj, line->energy_fj, "energy", err) &&
@@ -74,25 +125,41 @@ static bool add_line(struct bill *b, const struct cost_item *it, const struct co
            add(&s->energy_fj, line->energy_fj, "energy", err);
 }
 
-static bool add_item(struct bill *b, const struct tech *tech, const struct cost_item *it, struct err *err)
+/* The slowest path limits its component, and the slowest component the whole. */
+static void add_path(struct bill *b, rs_component *c, const struct cost_item *it,
+                     const struct cost_price *price)
+{
+    double hz = it->path && price->path_fo4 > 0 ? tech_fmax_hz(b->tech, price->path_fo4) : 0;
+    if (hz <= 0)
+        return;
+    if (price->path_fo4 > c->path_fo4) {
+        c->path_fo4 = price->path_fo4;
+        c->path_rel_err = price->path_rel_err;
+        c->fmax_hz = (uint64_t)hz;
+        c->path = arena_strdup(&b->r->arena, it->path);
+    }
+    if (b->path == NULL || hz < b->fmax_hz) {
+        b->fmax_hz = hz;
+        b->path_rel_err = price->path_rel_err;
+        b->path = it->path;
+        b->path_component = c->name;
+    }
+}
+
+static bool add_item(struct bill *b, const struct cost_item *it, struct err *err)
 {
     struct cost_price price;
-    memset(&price, 0, sizeof price);
-    if (!tech_price(tech, it, b->r->summary.soc_hz, &price, err))
+    if (!tech_price(b->tech, it, b->r->summary.soc_hz, &price, err))
         return false;
     rs_component *c = &b->r->components[find_component(b, it->component, it->cls)];
     uint64_t um2 = (uint64_t)llround(price.area_um2);
     c->area_um2 += um2;
     b->r->summary.area_um2 += um2;
+    add_share(b, c, it->cls, NULL, price.area_um2 * price.area_rel_err);
     bool ok = true;
     for (unsigned i = 0; i < price.n_lines && ok; i++)
         ok = add_line(b, it, &price.lines[i], err);
-    double hz = it->path && price.path_fo4 > 0 ? tech_fmax_hz(tech, price.path_fo4) : 0;
-    if (hz > 0 && (b->path == NULL || hz < b->fmax_hz)) {
-        b->fmax_hz = hz;
-        b->path = it->path;
-        b->path_component = c->name;
-    }
+    add_path(b, c, it, &price);
     return ok;
 }
 
@@ -131,6 +198,7 @@ static void set_fmax(struct bill *b)
     if (!b->path)
         return;
     s->fmax_hz = (uint64_t)b->fmax_hz;
+    s->fmax_rel_err = tech_fmax_rel_err(b->tech, b->path_rel_err);
     if (s->soc_hz > s->fmax_hz)
         result_note(b->r, "the clock of %sHz is above the estimated limit of %sHz (%s: %s)",
                     text_si((double)s->soc_hz, is, sizeof is),
@@ -138,19 +206,43 @@ static void set_fmax(struct bill *b)
                     b->path_component, b->path);
 }
 
+static double relative(double sigma, uint64_t of)
+{
+    return of ? sigma / (double)of : 0;
+}
+
+static void set_errors(struct bill *b)
+{
+    rs_summary *s = &b->r->summary;
+    s->energy_rel_err = relative(total_sigma(b, SIZE_MAX, false), s->energy_fj);
+    s->area_rel_err = relative(total_sigma(b, SIZE_MAX, true), s->area_um2);
+    s->voltage = tech_voltage(b->tech);
+    s->energy_level_err = tech_energy_level_err(b->tech);
+    s->area_level_err = tech_area_level_err(b->tech);
+    for (size_t i = 0; i < b->r->n_components; i++) {
+        rs_component *c = &b->r->components[i];
+        c->energy_rel_err = relative(total_sigma(b, i, false), c->energy_fj);
+        c->area_rel_err = relative(total_sigma(b, i, true), c->area_um2);
+        c->fmax_rel_err = c->fmax_hz ? tech_fmax_rel_err(b->tech, c->path_rel_err) : 0;
+    }
+}
+
 bool account_price(struct rs_result *r, const struct account *acc, const struct tech *tech, struct err *err)
 {
-    struct bill b = {.r = r};
     const struct cost_sink *sink = &acc->sink;
+    size_t most = (size_t)sink->n * (COST_MAX_ACTIONS + 2);
+    struct bill b = {.r = r, .tech = tech};
     bool ok = true;
     r->components = ARENA_NEW(&r->arena, rs_component, sink->n + acc->n_counters);
-    r->actions = ARENA_NEW(&r->arena, rs_action, (size_t)sink->n * (COST_MAX_ACTIONS + 2) + acc->n_counters);
+    r->actions = ARENA_NEW(&r->arena, rs_action, most + acc->n_counters);
+    b.rules = ARENA_NEW(&r->arena, struct rule, most + sink->n);
+    b.shares = ARENA_NEW(&r->arena, struct share, most + sink->n);
     for (unsigned i = 0; i < sink->n && ok; i++)
-        ok = add_item(&b, tech, &sink->items[i], err);
+        ok = add_item(&b, &sink->items[i], err);
     add_counters(&b, acc);
     group_actions(r);
     set_fmax(&b);
-    r->summary.energy_rel_err = r->summary.energy_fj ? sqrt(b.variance) / (double)r->summary.energy_fj : 0;
+    set_errors(&b);
     return ok;
 }
 

@@ -5,12 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* item    component class instances clocked total path n_params {name value} {action count}
+/* item    component class instances clocked total path pipeline n_params {name value} {action count}
  * counter component action unit count */
 static void item_text(const struct cost_item *it, struct text *out)
 {
-    text_printf(out, "item\t%s\t%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%s\t%u", it->component, it->cls,
-                it->instances, it->clocked_cycles, it->total_cycles, it->path ? it->path : "-", it->n_params);
+    text_printf(out, "item\t%s\t%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%s\t%u\t%u", it->component,
+                it->cls, it->instances, it->clocked_cycles, it->total_cycles, it->path ? it->path : "-",
+                it->pipeline, it->n_params);
     for (unsigned i = 0; i < it->n_params; i++)
         text_printf(out, "\t%s\t%.17g", it->params[i].name, it->params[i].value);
     for (unsigned i = 0; i < it->n_actions; i++)
@@ -32,7 +33,7 @@ const char *account_text(struct arena *a, const struct account *acc)
     return s;
 }
 
-enum { MAX_FIELDS = 8 + 2 * (COST_MAX_PARAMS + COST_MAX_ACTIONS) };
+enum { FIXED_FIELDS = 9, MAX_FIELDS = FIXED_FIELDS + 2 * (COST_MAX_PARAMS + COST_MAX_ACTIONS) };
 
 /* Cuts a line at its tabs, in place; 0 when there are too many fields. */
 static unsigned cut(char *line, char *field[MAX_FIELDS])
@@ -58,16 +59,19 @@ static bool number(const char *s, uint64_t *out)
 
 static bool parse_item(struct account *acc, char *const *f, unsigned n)
 {
-    uint64_t instances, n_params;
-    if (n < 8 || n % 2 || !number(f[3], &instances) || !number(f[7], &n_params))
+    uint64_t instances, pipeline, n_params;
+    if (n < FIXED_FIELDS || (n - FIXED_FIELDS) % 2 || !number(f[3], &instances) ||
+        !number(f[7], &pipeline) || pipeline > UINT32_MAX || !number(f[8], &n_params))
         return false;
     struct cost_item *it = cost_add(&acc->sink, f[1], f[2], instances);
     it->path = strcmp(f[6], "-") ? f[6] : NULL;
+    it->pipeline = (unsigned)pipeline;
     if (!number(f[4], &it->clocked_cycles) || !number(f[5], &it->total_cycles))
         return false;
-    if (n_params > COST_MAX_PARAMS || 8 + 2 * n_params > n || (n - 8) / 2 - n_params > COST_MAX_ACTIONS)
+    if (n_params > COST_MAX_PARAMS || FIXED_FIELDS + 2 * n_params > n ||
+        (n - FIXED_FIELDS) / 2 - n_params > COST_MAX_ACTIONS)
         return false;
-    unsigned at = 8;
+    unsigned at = FIXED_FIELDS;
     for (uint64_t i = 0; i < n_params; i++, at += 2)
         cost_param(it, f[at], strtod(f[at + 1], NULL));
     for (; at < n; at += 2) {
@@ -79,13 +83,7 @@ static bool parse_item(struct account *acc, char *const *f, unsigned n)
     return true;
 }
 
-struct parsed {
-    struct account acc;
-    struct counter_info *info;
-    uint64_t *counter;
-};
-
-static bool parse_counter(struct parsed *p, char *const *f, unsigned n)
+static bool parse_counter(struct parsed_account *p, char *const *f, unsigned n)
 {
     if (n != 5 || p->acc.n_counters == MAX_COUNTERS || !number(f[4], &p->counter[p->acc.n_counters]))
         return false;
@@ -93,7 +91,7 @@ static bool parse_counter(struct parsed *p, char *const *f, unsigned n)
     return true;
 }
 
-static bool parse(struct arena *a, const char *counts, struct parsed *p)
+bool account_parse(struct arena *a, const char *counts, struct parsed_account *p)
 {
     p->info = ARENA_NEW(a, struct counter_info, MAX_COUNTERS);
     p->counter = ARENA_NEW(a, uint64_t, MAX_COUNTERS);
@@ -118,13 +116,13 @@ rs_result *rs_reprice(const char *counts, uint64_t cycles, uint64_t soc_hz, cons
                       rs_err *err)
 {
     struct err *e = rs_err_inner(err);
-    struct parsed p = {0};
+    struct parsed_account p = {0};
     struct rs_result *r = xrealloc(NULL, 1, sizeof *r);
     memset(r, 0, sizeof *r);
     r->summary.cycles = cycles;
     r->summary.soc_hz = soc_hz;
     r->tech_name = arena_strdup(&r->arena, tech_name(tech->tech));
-    bool ok = parse(&r->arena, counts, &p) && soc_hz;
+    bool ok = account_parse(&r->arena, counts, &p) && soc_hz;
     if (!ok)
         err_add(e, ERR_DATA, NULL, "the stored counts of a point cannot be read");
     ok = ok && account_price(r, &p.acc, tech->tech, e);

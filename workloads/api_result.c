@@ -81,8 +81,22 @@ static void add_layers(struct rs_result *r, const struct machine *m)
         if (i == n && cycles == 0)
             break;
         const char *name = i == n ? "end" : layer_name(m->prog, i);
-        r->layers[r->n_layers++] = (rs_layer){arena_strdup(&r->arena, name), i, cycles};
+        r->layers[r->n_layers++] = (rs_layer){.name = arena_strdup(&r->arena, name), .index = i,
+                                               .cycles = cycles};
     }
+}
+
+/* Phases or jobs of an engine fed by streams. */
+static void add_stream_layers(struct rs_result *r, const struct machine *m)
+{
+    size_t n;
+    const struct stream_layer *l = streams_layers(m, &n);
+    r->layers = ARENA_NEW(&r->arena, rs_layer, n);
+    for (size_t i = 0; i < n; i++)
+        r->layers[r->n_layers++] = (rs_layer){
+            .name = arena_strdup(&r->arena, l[i].name), .index = i, .cycles = l[i].cycles,
+            .has_rows = l[i].rows > 0, .has_output = l[i].outputs > 0, .first_row = l[i].first_row,
+            .last_row = l[i].last_row, .first_output = l[i].first_output, .last_output = l[i].last_output};
 }
 
 static void add_amount(struct rs_result *r, const char *prefix, const char *name, uint64_t value)
@@ -126,7 +140,10 @@ void result_timing(struct rs_result *r, const struct machine *m, uint64_t cycles
     const struct program *p = m->prog;
     if (cycles) {
         add_causes(r, m);
-        add_layers(r, m);
+        if (m->streams)
+            add_stream_layers(r, m);
+        else
+            add_layers(r, m);
     }
     add_traffic(r, m);
     r->homes = ARENA_NEW(&r->arena, rs_home, p->n_homes);

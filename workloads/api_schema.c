@@ -171,7 +171,7 @@ static enum file_kind kind_of(const struct ynode *root)
     static const char *const sweep_keys[] = {"sweep", "base", "set", "axes", "where", "groups", "method",
                                              NULL};
     static const char *const tech_keys[] = {"name", "base", "voltage", "temp_k", "coefficients", "sram_table",
-                                            "idle", "leak", "classes", NULL};
+                                            "idle", "leak", "area_err", "accelergy", "classes", NULL};
     size_t scores[N_KINDS] = {score_section(root, arch_section()), score_section(root, work_section()),
                               score(root, tech_keys), score(root, sweep_keys)};
     enum file_kind best = KIND_ARCH;
