@@ -56,7 +56,9 @@ static void stream_grant(struct stream_run *r, unsigned port, unsigned bank)
     unsigned m = r->c->background + port;
     text_printf(r->out, "g %u %" PRIu64 " %" PRIx32 " %d\n", m, r->cycle, r->addr[port],
                 port >= r->c->words);
-    r->last_event = r->cycle;
+    /* A sink may repeat a write for ever, a source that is not decoupled a read. */
+    if (port < r->c->words && r->c->decoupled)
+        r->last_event = r->cycle;
     if (r->e->chart)
         replay_chart_mark(r->e->chart, m, r->cycle, replay_bank_symbol(bank));
 }

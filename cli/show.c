@@ -102,7 +102,7 @@ static void add_summary(const rs_design *d, const rs_summary *s, struct text *ou
                 s->peak_macs_per_cycle);
     text_printf(out, "utilization   %.1f %%\n", 100 * s->utilization);
     if (s->estimated_cycles)
-        text_printf(out, "estimates     at most %.2f %% of the cycles (interrupt entry, HyperBus overhead)\n",
+        text_printf(out, "estimates     at most %.2g %% of the cycles (interrupt entry, HyperBus overhead)\n",
                     100 * (double)s->estimated_cycles / (double)s->cycles);
     add_energy(s, out);
     text_printf(out, "power         %s\n", quantity(s->power_uw * 1e-6, "W", a, sizeof a));

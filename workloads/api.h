@@ -91,6 +91,8 @@ bool account_price(struct rs_result *r, const struct account *acc, const struct 
 void result_timing(struct rs_result *r, const struct machine *m, uint64_t cycles);
 /* Prices the machine and keeps its account as text (api_price.c). */
 bool result_price(struct rs_result *r, const struct machine *m, const struct tech *tech, struct err *err);
+/* Of `cycles`, how many at most rest on keys marked `estimate`. */
+uint64_t result_estimated_cycles(const struct machine *m, uint64_t cycles);
 __attribute__((format(printf, 2, 3))) void result_note(struct rs_result *r, const char *fmt, ...);
 
 #endif

@@ -126,7 +126,7 @@ static void add_traffic(struct rs_result *r, const struct machine *m)
 
 /* Cycles that the keys marked `estimate` put in: the entry of every interrupt, the controller's overhead of
  * every burst. Some of them hide behind other work, so it is a limit. */
-static uint64_t estimated_cycles(const struct machine *m, uint64_t cycles)
+uint64_t result_estimated_cycles(const struct machine *m, uint64_t cycles)
 {
     uint64_t irqs = m->counter[m->cb.host + HOST_INTERRUPTS];
     uint64_t bursts = m->counter[m->cb.hyperram + HYPER_BURSTS];
@@ -138,7 +138,6 @@ static uint64_t estimated_cycles(const struct machine *m, uint64_t cycles)
 void result_timing(struct rs_result *r, const struct machine *m, uint64_t cycles)
 {
     const struct program *p = m->prog;
-    r->summary.estimated_cycles = estimated_cycles(m, r->summary.cycles);
     if (cycles) {
         add_causes(r, m);
         if (m->streams)

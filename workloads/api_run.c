@@ -93,6 +93,7 @@ static bool measure(struct rs_result *r, const struct rs_design *d, const rs_opt
     s->peak_macs_per_cycle = m->geom.macs_per_cycle;
     s->tokens = m->prog->tokens_done;
     s->soc_hz = m->clocks->soc_hz;
+    s->estimated_cycles = result_estimated_cycles(m, s->cycles);
     result_timing(r, m, bound ? 0 : s->cycles);
     add_decisions(r, d, m->prog);
     if (!result_price(r, m, d->tech, err))
