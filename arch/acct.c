@@ -19,7 +19,7 @@ static uint64_t drain_end(const struct machine *m)
 void acct_sync(struct machine *m)
 {
     uint64_t from = m->acct_last, now = m->now;
-    if (now == from)
+    if (now == from || m->streams) /* streams book each cycle themselves */
         return;
     m->acct_last = now;
     if (m->acct_cause <= CAUSE_VECTOR) {
@@ -60,6 +60,8 @@ void acct_update(struct machine *m)
 {
     static const uint8_t order[] = {UNIT_ENGINE, UNIT_RETENTION, UNIT_VECTOR};
     static const uint8_t cause[] = {CAUSE_ENGINE, CAUSE_RETENTION, CAUSE_VECTOR};
+    if (m->streams)
+        return;
     for (unsigned i = 0; i < 3; i++) {
         const struct hw_unit *u = &m->unit[order[i]];
         if (u->active) {

@@ -4,6 +4,7 @@
 #ifndef ARCH_ARCH_H
 #define ARCH_ARCH_H
 
+#include "arch/stall.h"
 #include "base/schema.h"
 
 struct machine;
@@ -24,6 +25,7 @@ struct arch_class {
     void (*state)(const struct machine *m, struct text *out);
     /* Describes structure and counted actions. NULL ok. */
     void (*cost)(const struct machine *m, struct cost_sink *sink);
+    bool streamed; /* also a part of a machine whose engine is fed by streams */
 };
 extern const struct arch_class *const arch_classes[]; /* sorted by name, NULL at the end */
 enum { ARCH_MAX_CLASSES = 24, ARCH_MAX_NOTES = 24 };
@@ -53,8 +55,18 @@ struct clocks_cfg {
     uint64_t soc_hz, periph_hz;
 };
 struct tcdm_cfg {
+    int kind; /* enum interconnect */
     uint64_t banks, bytes, masters, hwpe_ports;
+    struct hci_cfg {
+        bool invert_prio;
+        uint64_t prio_num, prio_den;
+    } hci;
     bool ideal;
+};
+enum interconnect { INTERCONNECT_CROSSBAR, INTERCONNECT_HCI };
+struct traffic_cfg {
+    int pattern;
+    uint64_t masters, period_cycles, stride_words, first_words, seed;
 };
 struct private_l2_cfg {
     uint64_t bytes, rom_bytes;
@@ -63,9 +75,11 @@ struct apb_cfg {
     uint64_t store_cycles, load_cycles, hwpe_load_cycles, slaves;
 };
 struct host_cfg {
-    int core;
+    int core, dispatch; /* dispatch: enum dispatch */
     uint64_t irq_path_cycles, irq_entry_cycles, isr_cycles, acquire_cycles, kge;
 };
+/* When the next of several jobs is triggered: once the one before is seen to be over, or ahead. */
+enum dispatch { DISPATCH_PREPROG, DISPATCH_QUEUED };
 struct regfile_cfg {
     uint64_t contexts, job_registers, trigger_to_start_cycles, restart_cycles;
 };
@@ -112,7 +126,8 @@ struct mode_cfg {
 struct engine_cfg {
     int style, dataflow; /* enum engine_style, enum dataflow */
     uint64_t units, length, rows, cols, weight_sets, acc_bits, latency_cycles, requant_lanes, os_depth,
-        pipeline;
+        output_credits, pipeline;
+    bool weights_preloaded;
     int fill_drain; /* enum fill_drain */
     struct list modes; /* struct mode_cfg */
 };
@@ -131,9 +146,27 @@ struct vector_cfg {
         pipeline;
 };
 
+struct beat_cfg {
+    uint64_t beat_bytes;
+    const char *stall;
+    struct stall pattern; /* as parsed */
+};
+struct streams_cfg {
+    int feed; /* enum feed */
+    struct beat_cfg input, weight, output;
+    uint64_t bias_bits, address_fifo, request_fifo, data_fifo;
+};
+/* Who feeds the engine: buffers and commands, streams of their own, or streams that share a port. */
+enum feed { FEED_BUFFERS, FEED_DRIVER, FEED_PORT };
+struct memory_cfg {
+    uint64_t port_bytes;
+    const char *stall;
+    struct stall pattern;
+};
+
 extern const struct arch_class apb_class, buffers_class, clocks_class, engine_class, host_class,
-    hyperram_class, private_l2_class, regfile_class, retention_class, sequencer_class, streamer_class,
-    tcdm_class, udma_class, vector_class;
+    hyperram_class, memory_class, private_l2_class, regfile_class, retention_class, sequencer_class,
+    streamer_class, streams_class, tcdm_class, traffic_class, udma_class, vector_class;
 
 /* For a class's check, which puts values in the place of `auto`. */
 void *arch_cfg_mutable(struct arch *a, const struct arch_class *cls);
@@ -149,6 +182,11 @@ struct engine_geom {
 };
 struct engine_geom engine_geometry(const struct engine_cfg *e);
 /* Smallest mode that takes w x a bits, or NULL. */
+/* Narrow operands that a lane takes at a time in a mode; passes of a row. */
+uint64_t mode_scale(const struct engine_cfg *e, const struct mode_cfg *m);
+uint64_t mode_passes(const struct engine_cfg *e, const struct mode_cfg *m);
+/* Bytes of a stationary set in the widest mode. */
+uint64_t engine_set_bytes(const struct engine_cfg *e);
 const struct mode_cfg *engine_mode(const struct engine_cfg *e, uint64_t w_bits, uint64_t a_bits);
 
 #endif

@@ -52,6 +52,8 @@ static void unit_command(struct walk *w, const struct cmd *c, unsigned depth, ui
     case OP_MM:
         cycles = engine_cycles(m, c, is.rows);
         engine_count(m, &is, cycles);
+        if (m->streams)
+            streams_traffic(m, c, n, w->traffic);
         break;
     case OP_RET_STEP: case OP_RET_DECAY:
         cycles = retention_cycles(m, c, is.rows);

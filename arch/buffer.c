@@ -136,13 +136,16 @@ static void resolve_widths(struct arch *a)
     const struct engine_cfg *e = ARCH_CFG(a, engine);
     struct engine_geom g = engine_geometry(e);
     struct buffers_cfg *b = arch_cfg_mutable(a, &buffers_class);
-    uint64_t in = round_up(g.k_tile, 4) * 8, out = g.n_tile * e->acc_bits;
+    const struct mode_cfg *mode = e->modes.items;
+    uint64_t in = round_up(g.k_tile, 4) * 8, wide = in, out = g.n_tile * e->acc_bits;
     if (e->style == ENGINE_SYSTOLIC && e->dataflow == FLOW_OS)
         in = round_up(e->rows, 4) * 8; /* a column of the moving operand a cycle */
+    for (size_t i = 0; i < e->modes.n; i++)
+        wide = max64(wide, g.k_tile * mode_scale(e, &mode[i]) * mode[i].a);
     struct buffer_cfg *all[] = {&b->activation, &b->score, &b->accumulator,
                                 &b->operand, &b->state, &b->output};
     uint64_t packet = 32 * ARCH_CFG(a, tcdm)->hwpe_ports;
-    const uint64_t width[] = {max64(in, packet), in, out, packet, packet, packet};
+    const uint64_t width[] = {max64(wide, packet), in, out, packet, packet, packet};
     for (unsigned i = 0; i < 6; i++)
         if (all[i]->width_bits == FIELD_AUTO)
             all[i]->width_bits = width[i];
@@ -168,7 +171,10 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     const struct buffers_cfg *c = m->buffers;
     const struct buffer_cfg *all[] = {&c->activation, &c->operand, &c->accumulator,
                                        &c->score, &c->state, &c->output};
+    bool streams = m->streams_cfg->feed != FEED_BUFFERS;
     for (unsigned i = 0; i < 6 && !c->ideal; i++) {
+        if (streams && all[i] != &c->accumulator)
+            continue;
         const uint64_t *n = &m->counter[m->cb.buffers + 2 * i];
         struct cost_item *it = cost_add(sink, names[i], "sram", all[i]->banks);
         cost_param(it, "capacity_bytes", (double)(all[i]->bytes / all[i]->banks));
@@ -181,4 +187,4 @@ static void cost(const struct machine *m, struct cost_sink *sink)
 }
 
 const struct arch_class buffers_class = {.name = "buffers", .section = &section, .check = check,
-                                         .init = init, .cost = cost};
+                                         .init = init, .cost = cost, .streamed = true};

@@ -11,6 +11,7 @@
  * as present ones (SCALE-Sim's rule, facts/peers.md section 3); overlapped:
  * consecutive tiles hide them, the pipeline latency remains. */
 #include "arch/result.h"
+#include "arch/row_pipe.h"
 
 #include "base/num.h"
 
@@ -25,7 +26,8 @@ static const struct field mode_fields[] = {
     {F("a", FIELD_U64, a, NULL), .min = 2, .max = 16, .unit = "bits",
      .doc = "width of the moving operand"},
     {F("macs_per_cycle", FIELD_U64, macs_per_cycle, "auto"), .min = 1, .max = 1 << 20, .allow_auto = true,
-     .doc = "in one pass; auto: the array's size"},
+     .doc = "in one pass; auto: the array's size. More: narrow operands share the lanes; "
+            "a part of it: several passes"},
     {F("passes", FIELD_U64, passes, "1"), .min = 1, .max = 8, .doc = "passes a row takes in this mode"},
     {0},
 };
@@ -52,6 +54,13 @@ static const struct field fields[] = {
     {F("latency_cycles", FIELD_U64, latency_cycles, "11"), .max = 64, .unit = "cycles",
      .doc = "row accepted to requantised output", .prov = PROV_MEASURED,
      .source = "ITA RTL: accept to output handshake 11 cycles (facts/ita.md section 1)"},
+    {F("output_credits", FIELD_U64, output_credits, "auto"), .min = 1, .max = ROW_PIPE_MAX,
+     .allow_auto = true, .unit = "rows",
+     .doc = "finished rows under way (depth of the output FIFO), for an engine fed by streams; "
+            "auto: latency_cycles + 1, the fewest that never wait", .prov = PROV_MEASURED,
+     .source = "ITA RTL: 12 for a latency of 11 (facts/ita.md section 1)"},
+    {F("weights_preloaded", FIELD_BOOL, weights_preloaded, "false"),
+     .doc = "the sets are full when a run begins, for an engine fed by streams"},
     {F("pipeline", FIELD_U64, pipeline, "1"), .min = 1, .max = 16, .unit = "ranks",
      .doc = "ranks the array's and the requantiser's logic is divided into; each beyond the first adds "
             "registers and a cycle to latency_cycles"},
@@ -95,6 +104,31 @@ const struct mode_cfg *engine_mode(const struct engine_cfg *e, uint64_t w_bits, 
     return best;
 }
 
+static uint64_t array_macs(const struct engine_cfg *e)
+{
+    return engine_geometry(e).macs_per_cycle;
+}
+
+uint64_t mode_scale(const struct engine_cfg *e, const struct mode_cfg *m)
+{
+    return m->macs_per_cycle == FIELD_AUTO ? 1 : max64(m->macs_per_cycle / array_macs(e), 1);
+}
+
+uint64_t mode_passes(const struct engine_cfg *e, const struct mode_cfg *m)
+{
+    return m->passes * (m->macs_per_cycle == FIELD_AUTO ? 1 : div_up(array_macs(e), m->macs_per_cycle));
+}
+
+uint64_t engine_set_bytes(const struct engine_cfg *e)
+{
+    struct engine_geom g = engine_geometry(e);
+    const struct mode_cfg *m = e->modes.items;
+    uint64_t bytes = 1; /* of a lane */
+    for (size_t i = 0; i < e->modes.n; i++)
+        bytes = max64(bytes, div_up(m[i].w * mode_scale(e, &m[i]), 8 * m[i].passes));
+    return (uint64_t)g.n_tile * g.k_tile * bytes;
+}
+
 /* Accumulators in a single-port memory: a read and a write for each row. */
 static uint64_t accumulate_factor(const struct machine *m, const struct cmd *c)
 {
@@ -122,13 +156,15 @@ static uint64_t operand_factor(const struct machine *m, const struct cmd *c)
 uint64_t engine_cycles(const struct machine *m, const struct cmd *c, uint32_t rows)
 {
     const struct engine_cfg *e = m->engine;
+    if (m->streams_cfg->feed != FEED_BUFFERS)
+        return row_pipe_unstalled(rows, 1);
     uint64_t per_row = c->passes, lanes = e->requant_lanes == FIELD_AUTO ? m->geom.n_tile : e->requant_lanes;
     uint64_t acc = accumulate_factor(m, c), operand = operand_factor(m, c);
     per_row = per_row > acc ? per_row : acc;
     if (c->last && div_up(c->cols, lanes) > per_row)
         per_row = div_up(c->cols, lanes);
     if (e->style == ENGINE_SYSTOLIC && e->dataflow == FLOW_OS) {
-        uint64_t tiles = div_up(rows, e->rows), k = (uint64_t)c->k * c->passes;
+        uint64_t tiles = div_up(rows, e->rows), k = div_up(c->k, c->k_scale) * c->passes;
         if (e->fill_drain == FILL_SERIAL)
             return tiles * (k + e->rows + e->cols - 2);
         /* Outputs leave row by row while the next tile fills. */
@@ -136,7 +172,7 @@ uint64_t engine_cycles(const struct machine *m, const struct cmd *c, uint32_t ro
         return tiles * max64(k, lines * max64(operand, acc));
     }
     per_row = per_row > operand ? per_row : operand;
-    uint64_t cycles = (uint64_t)rows * per_row;
+    uint64_t cycles = row_pipe_unstalled(rows, per_row);
     if (e->style == ENGINE_SYSTOLIC && e->fill_drain == FILL_SERIAL)
         cycles += 2 * e->rows + e->cols - 2;
     return cycles;
@@ -166,7 +202,8 @@ void engine_count(struct machine *m, const struct issued *is, uint64_t cycles)
     /* The array spends a full set's MACs on each row and pass. */
     uint64_t macs = (uint64_t)is->rows * m->geom.n_tile * m->geom.k_tile;
     if (m->engine->style == ENGINE_SYSTOLIC && m->engine->dataflow == FLOW_OS)
-        macs = div_up(is->rows, m->engine->rows) * m->engine->rows * m->geom.n_tile * c->k;
+        macs = div_up(is->rows, m->engine->rows) * m->engine->rows * m->geom.n_tile *
+               div_up(c->k, c->k_scale);
     n[C_MAC] += macs * c->passes;
     n[C_MAC_WIDE] += c->passes > 1 ? macs : 0;
     n[C_BUSY] += cycles;
@@ -175,8 +212,32 @@ void engine_count(struct machine *m, const struct issued *is, uint64_t cycles)
     n[C_ACC_READ] += c->first ? 0 : values;
     n[C_ACC_WRITE] += c->last && c->mm_dst != MM_ACC ? 0 : values;
     n[C_REQUANT] += c->last && c->mm_dst != MM_ACC ? values : 0;
+    if (m->streams) /* else the streamer counts the words of the sets it fills */
+        m->counter[m->cb.streamer + 1] +=
+            div_up(is->rows, m->geom.k_tile) * m->geom.n_tile * m->geom.k_tile / 4;
     m->macs += is->useful_macs;
-    m->macs_issued += macs;
+    m->macs_issued += macs * c->k_scale;
+}
+
+/* Lanes are 8 x 8 bits: narrower operands may share one, in whole numbers. */
+static bool check_modes(const struct engine_cfg *e, const struct ynode *node, struct err *err)
+{
+    const struct mode_cfg *m = e->modes.items;
+    uint64_t macs = array_macs(e);
+    for (size_t i = 0; i < e->modes.n; i++) {
+        uint64_t n = m[i].macs_per_cycle == FIELD_AUTO ? macs : m[i].macs_per_cycle;
+        uint64_t scale = mode_scale(e, &m[i]);
+        if (n % macs && macs % n)
+            return err_add(err, ERR_CONFIG, &node->at, "arch.engine.modes[%zu].macs_per_cycle is %llu; "
+                           "legal: multiples and whole parts of the array's %llu", i, (unsigned long long)n,
+                           (unsigned long long)macs);
+        if (scale > 1 && (m[i].w * m[i].a * scale > 64 || scale > 16))
+            return err_add(err, ERR_CONFIG, &node->at, "arch.engine.modes[%zu]: %llu x %llu bits at %llu "
+                           "MAC/cycle is more than lanes of 8 x 8 bits hold; legal: up to %llu", i,
+                           (unsigned long long)m[i].w, (unsigned long long)m[i].a, (unsigned long long)n,
+                           (unsigned long long)(macs * max64(64 / (m[i].w * m[i].a), 1)));
+    }
+    return true;
 }
 
 static bool check(struct arch *a, const struct ynode *node, struct err *err)
@@ -186,6 +247,13 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
     if (!engine_mode(e, 8, 8))
         return err_add(err, ERR_CONFIG, &node->at, "arch.engine.modes lacks {w: 8, a: 8}; "
                        "every network needs it");
+    if (!check_modes(e, node, err))
+        return false;
+    uint64_t credits = e->output_credits == FIELD_AUTO ? e->latency_cycles + 1 : e->output_credits;
+    if (ARCH_CFG(a, streams)->feed == FEED_BUFFERS && (credits <= e->latency_cycles || e->weights_preloaded))
+        return err_add(err, ERR_CONFIG, &node->at, "arch.engine.output_credits and weights_preloaded are "
+                       "for an engine fed by streams; legal: auto and false, or arch.streams.feed driver "
+                       "or port");
     if (g.n_tile * (uint64_t)g.k_tile > 1 << 20 && !ARCH_CFG(a, buffers)->ideal)
         return err_add(err, ERR_CONFIG, &node->at, "arch.engine: a weight set of %u x %u is too large; "
                        "legal: up to 1048576 weights", g.n_tile, g.k_tile);
@@ -198,7 +266,7 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     const uint64_t *n = &m->counter[m->cb.engine];
     bool dot = e->style == ENGINE_DOT_PRODUCT;
     uint64_t pes = dot ? e->units : e->rows * e->cols;
-    uint64_t sets = e->weight_sets * m->geom.n_tile * m->geom.k_tile;
+    uint64_t sets = e->weight_sets * engine_set_bytes(e);
     struct cost_item *it = cost_add(sink, "engine", dot ? "dot_product" : "systolic_pe", pes);
     cost_param(it, "w_bits", 8);
     cost_param(it, "a_bits", 8);
@@ -228,4 +296,4 @@ static void cost(const struct machine *m, struct cost_sink *sink)
 }
 
 const struct arch_class engine_class = {.name = "engine", .section = &section, .check = check,
-                                        .init = init, .cost = cost};
+                                        .init = init, .cost = cost, .streamed = true};

@@ -24,6 +24,7 @@ struct snapshot {
     uint64_t time; /* ticks, skipped ones included */
     uint64_t counter[MAX_COUNTERS], macs, macs_issued, traffic[N_TENSOR_KINDS][4], cause[N_CAUSES];
     uint64_t layer_cycles[MAX_LAYERS], layer_marks, layer_pending;
+    struct stream_layer open;
 };
 
 /* A period that was seen: the machine at its two ends, which are the same in
@@ -58,9 +59,11 @@ static uint64_t modulus_of(const struct machine *m, enum thread_id th, uint32_t 
     const struct cmd *cmds = m->prog->cmds[th], *loop = &cmds[pc];
     unsigned d = loop->depth;
     uint64_t line = 4 * m->tcdm_cfg->banks, page = m->hyperram_cfg->burst_bytes, mod = 1;
+    if (m->streams_cfg->feed == FEED_PORT)
+        return 0; /* a job is too much state, and all too short */
     for (uint32_t i = pc + 1; i < loop->match; i++) {
         const struct cmd *c = &cmds[i];
-        if (c->trips.k[d] || c->rows_aff.k[d] || c->useful.k[d])
+        if (c->trips.k[d] || c->rows_aff.k[d] || c->useful.k[d] || (m->streams && c->op == OP_MARK))
             return 0;
         uint64_t a = abs64(c->addr.k[d]) % line, e = abs64(c->ext.k[d]) % page;
         mod = a ? lcm(mod, line / gcd(a, line)) : mod;
@@ -176,6 +179,8 @@ static void save(struct machine *m, struct snapshot *s, const struct text *state
     memcpy(s->layer_cycles, m->layer_cycles, sizeof s->layer_cycles);
     s->layer_marks = m->layer_marks;
     s->layer_pending = m->now - m->layer_last;
+    if (m->streams)
+        s->open = streams_open(m);
 }
 
 /* How often the period from `old` to `now` fits into what is left of a thread;
@@ -287,6 +292,8 @@ static void jump(struct machine *m, const struct snapshot *s, uint64_t k, unsign
     multiply(&m->layer_marks, &s->layer_marks, 1, k);
     for (unsigned t = 0; t < m->prog->n_tokens; t++)
         m->token[t] += (uint32_t)(k * (m->token[t] - s->token[t]));
+    if (m->streams)
+        streams_repeat(m, &s->open, k, ticks);
     advance(accel, &s->thread[THREAD_ACCEL], k);
     advance(&m->thread[THREAD_HOST], &s->thread[THREAD_HOST], k);
     m->skipped += k * ticks;

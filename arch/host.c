@@ -2,11 +2,13 @@
  * the uDMA, writes jobs and takes events. Costs are cycles of APB accesses and
  * interrupts (facts/pulpissimo.md sections 2.4 and 5); instruction fetch and data
  * stay in the private banks, so the core does not load the interleaved banks. */
+#include "arch/regfile.h"
 #include "arch/result.h"
 
 #include <stdlib.h>
 
 static const char *const core_names[] = {"cv32e40p", "ibex", NULL};
+static const char *const dispatch_names[] = {"preprog", "queued", NULL};
 
 #define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct host_cfg, m), .def = d
 static const struct field fields[] = {
@@ -25,16 +27,48 @@ static const struct field fields[] = {
     {F("acquire_cycles", FIELD_U64, acquire_cycles, "6"), .max = 64, .unit = "cycles",
      .doc = "ACQUIRE read of the register file", .prov = PROV_MEASURED,
      .source = "HWPE register read: one per 6 cycles (interconnect.md section 5)"},
+    {F("dispatch", FIELD_ENUM, dispatch, "preprog"), .names = dispatch_names,
+     .doc = "jobs of streams that share a port: preprog: the next is triggered when the one before is seen "
+            "to be over, queued: ahead, as contexts allow"},
     {0},
 };
 #undef F
 static const struct section section = {"host", "FC core", sizeof(struct host_cfg), fields, NULL};
 
 struct host {
-    struct event done;
+    struct event done, restart;
+    uint16_t job_token; /* of committed jobs */
     bool busy;    /* executing the current command */
     bool waited;  /* the current command was found blocked: the core sleeps */
+    struct job_queue jobs;
 };
+
+/* One job at a time: RUN_IDLE, RUN_STARTING, RUN_RUN of hwpe-ctrl. */
+static void start_job(struct machine *m)
+{
+    struct host *h = m->host;
+    if (!h->restart.queued && job_start(&h->jobs))
+        token_post(m, h->job_token, 1);
+}
+
+static void restart(void *self, uint64_t now)
+{
+    struct machine *m = self;
+    m->now = now;
+    acct_sync(m);
+    start_job(m);
+    machine_kick(m);
+}
+
+void host_job_done(struct machine *m)
+{
+    uint64_t cycles = m->regfile_cfg->restart_cycles;
+    job_done(&m->host->jobs);
+    if (cycles && m->host->jobs.waiting)
+        machine_post(m, &m->host->restart, soc_edge(m, m->now) + cycles * m->soc_ticks, PHASE_DELIVER);
+    else
+        start_job(m);
+}
 
 bool host_working(const struct machine *m)
 {
@@ -82,6 +116,11 @@ void host_count(struct machine *m, const struct cmd *c, uint64_t cycles, bool in
         n[C_APB] += c->op == OP_WAIT || c->op == OP_POST;
 }
 
+void host_job(struct machine *m)
+{
+    m->counter[m->cb.host + C_JOBS]++;
+}
+
 /* Loops cost the core a cycle or two; that is within the cost of what they hold. */
 static bool control(struct machine *m, struct thread *t)
 {
@@ -125,7 +164,11 @@ static void complete(struct machine *m)
     const struct cmd *c = &m->prog->cmds[THREAD_HOST][t->pc];
     switch (c->op) {
     case OP_POST: token_post(m, c->token, c->count); break;
-    case OP_JOB: token_post(m, c->token, 1); break;
+    case OP_JOB:
+        job_commit(&m->host->jobs);
+        m->host->job_token = c->token;
+        start_job(m);
+        break;
     case OP_UDMA_RX: case OP_UDMA_TX:
         udma_enqueue(m, c, aff_eval(&c->addr, t->idx, t->depth) + l2_part(m, t, c),
                      aff_eval(&c->ext, t->idx, t->depth));
@@ -152,6 +195,10 @@ static bool begin(struct machine *m)
         return false;
     }
     uint64_t cycles = host_cmd_cycles(m, c);
+    if (c->op == OP_JOB && job_acquire(&h->jobs, 0) < 0) {
+        h->waited = true; /* sleeps until a job is done */
+        return false;
+    }
     if (c->op == OP_WAIT) {
         m->token[c->token] -= c->count;
         const struct host_cfg *cfg = m->host_cfg;
@@ -194,6 +241,8 @@ static bool init(struct machine *m, struct err *err)
     if (!m->host)
         abort();
     machine_event(m, &m->host->done, done);
+    machine_event(m, &m->host->restart, restart);
+    job_queue_init(&m->host->jobs, (unsigned)m->regfile_cfg->contexts);
     m->cb.host = counter_add(m, "host", "active", "cycle");
     counter_add(m, "host", "interrupt", "interrupt");
     counter_add(m, "host", "apb", "access");
@@ -209,7 +258,9 @@ static void finish(struct machine *m)
 static void state(const struct machine *m, struct text *out)
 {
     const struct thread *t = &m->thread[THREAD_HOST];
-    uint32_t v[4] = {t->pc, t->halted, m->host->busy, m->host->waited};
+    const struct job_queue *q = &m->host->jobs;
+    uint32_t v[7] = {t->pc, t->halted, m->host->busy, m->host->waited, q->used, q->programming,
+                     q->waiting | (uint32_t)q->running << 8};
     text_addn(out, (const char *)v, sizeof v);
 }
 

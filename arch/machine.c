@@ -39,6 +39,8 @@ void machine_kick(struct machine *m)
 void token_post(struct machine *m, uint16_t token, uint32_t n)
 {
     m->token[token] += n;
+    for (uint32_t i = 0; token == m->prog->context_token && i < n; i++)
+        host_job_done(m);
     machine_kick(m);
 }
 
@@ -49,14 +51,17 @@ static void kick(void *self, uint64_t now)
     m->now = now;
     acct_sync(m);
     m->kicking = true;
-    do {
+    bool again = true;
+    while (again) {
         bool moved = true;
         while (moved) {
             moved = false;
             for (unsigned u = 0; u < N_UNITS; u++)
                 moved |= unit_try(m, u);
         }
-    } while (host_try(m) | sequencer_retry(m));
+        again = host_try(m);
+        again |= sequencer_retry(m);
+    }
     m->kicking = false;
     acct_update(m);
 }
@@ -66,6 +71,7 @@ static void resolve(struct machine *m)
     const struct arch *a = m->arch;
     m->clocks = ARCH_CFG(a, clocks);
     m->tcdm_cfg = ARCH_CFG(a, tcdm);
+    m->traffic_cfg = ARCH_CFG(a, traffic);
     m->engine = ARCH_CFG(a, engine);
     m->retention = ARCH_CFG(a, retention);
     m->vector = ARCH_CFG(a, vector);
@@ -77,7 +83,8 @@ static void resolve(struct machine *m)
     m->host_cfg = ARCH_CFG(a, host);
     m->apb_cfg = ARCH_CFG(a, apb);
     m->regfile_cfg = ARCH_CFG(a, regfile);
-    m->regfile_cfg = ARCH_CFG(a, regfile);
+    m->streams_cfg = ARCH_CFG(a, streams);
+    m->memory_cfg = ARCH_CFG(a, memory);
     m->geom = engine_geometry(m->engine);
 }
 
@@ -149,7 +156,9 @@ static void report_deadlock(const struct machine *m, struct err *err)
     for (unsigned th = 0; th < N_THREADS; th++)
         if (!m->thread[th].halted)
             text_printf(&t, "; %s thread at command %u", th ? "host" : "accel", m->thread[th].pc);
-    err_add(err, ERR_SOFTWARE, NULL, "deadlock at cycle %llu%s",
+    if (tcdm_starved(m))
+        text_add(&t, "; other masters have priority and take every cycle (arch.tcdm.hci, arch.traffic)");
+    err_add(err, tcdm_starved(m) ? ERR_CONFIG : ERR_SOFTWARE, NULL, "deadlock at cycle %llu%s",
             (unsigned long long)((m->now + m->skipped) / m->soc_ticks), t.s ? t.s : "");
     text_finish(&t);
 }

@@ -8,7 +8,7 @@
 #include "sim/evq.h"
 
 enum { QUEUE_MAX = 16, SLOTS_MAX = 8, MAX_COUNTERS = 160, MAX_LAYERS = 160, MAX_PORTS = 16,
-       MAX_EVENTS = 32, N_COMMITS = 64 };
+       MAX_EVENTS = 40, N_COMMITS = 64 };
 
 /* Breakdown of cycles, in the order in which results show it. */
 enum cause {
@@ -77,9 +77,18 @@ struct thread {
 
 struct streamer;
 struct tcdm;
+struct traffic;
 struct udma;
 struct host;
 struct fold;
+struct streams;
+
+/* A phase or a job of an engine fed by streams; cycles count from the start of the run. */
+struct stream_layer {
+    const char *name;
+    uint64_t cycles, first_row, last_row, first_output, last_output;
+    uint64_t rows, outputs;
+};
 
 struct machine {
     const struct arch *arch;
@@ -92,6 +101,7 @@ struct machine {
     /* configurations, resolved once */
     const struct clocks_cfg *clocks;
     const struct tcdm_cfg *tcdm_cfg;
+    const struct traffic_cfg *traffic_cfg;
     const struct engine_cfg *engine;
     const struct retention_cfg *retention;
     const struct vector_cfg *vector;
@@ -103,6 +113,8 @@ struct machine {
     const struct host_cfg *host_cfg;
     const struct apb_cfg *apb_cfg;
     const struct regfile_cfg *regfile_cfg;
+    const struct streams_cfg *streams_cfg;
+    const struct memory_cfg *memory_cfg;
     struct engine_geom geom;
     /* sequencer and units */
     struct thread thread[N_THREADS];
@@ -115,15 +127,19 @@ struct machine {
     /* components with their own files */
     struct streamer *streamer;
     struct tcdm *tcdm;
+    struct traffic *traffic_state;
     struct udma *udma;
     struct host *host;
     struct fold *fold;
+    struct streams *streams; /* NULL: the engine is fed by buffers */
+    uint64_t origin;         /* tick at which the run's cycles begin to count */
     /* counters: totals, additive */
     uint64_t counter[MAX_COUNTERS];
     struct counter_info info[MAX_COUNTERS];
     unsigned n_counters;
     struct { /* first counter of each component */
-        unsigned engine, retention, vector, buffers, streamer, tcdm, udma, hyperram, host, sequencer;
+        unsigned engine, retention, vector, buffers, streamer, tcdm, traffic, udma, hyperram, host,
+            sequencer;
     } cb;
     uint64_t macs, macs_issued;
     uint64_t traffic[N_TENSOR_KINDS][4]; /* bytes: L2 read, L2 write, off-chip read, off-chip write */
@@ -142,6 +158,9 @@ struct machine {
 
 /* Registers a counter; the index is stable. */
 unsigned counter_add(struct machine *m, const char *component, const char *action, const char *unit);
+
+/* Counters that others read: host's and hyperram's, by place. */
+enum { HOST_INTERRUPTS = 1, HYPER_BURSTS = 2 };
 
 /* ---- program_check.c ---- */
 /* Addresses within the interleaved L2, loads within their slots. */
@@ -195,12 +214,19 @@ void buffers_count(struct machine *m, const struct issued *is);
 bool streamer_start(struct machine *m, enum unit_id u, const struct issued *is);
 /* Ports that ask this cycle: bank by port, mask as return value. */
 uint32_t streamer_requests(struct machine *m, uint8_t *bank);
-void streamer_grants(struct machine *m, uint32_t granted, uint32_t requested);
+/* Returns how many words were moved. */
+unsigned streamer_grants(struct machine *m, uint32_t granted, uint32_t requested);
 /* Counts a transfer that is only walked, not simulated. */
 void streamer_count(struct machine *m, enum unit_id u, const struct cmd *c);
 bool streamer_busy(const struct machine *m);
 uint64_t streamer_packets(const struct machine *m, const struct cmd *c);
 uint64_t streamer_words(const struct machine *m, const struct cmd *c);
+/* Requests of other masters: bank by master, mask as return value. */
+uint32_t traffic_requests(struct machine *m, uint8_t *bank);
+void traffic_grants(struct machine *m, uint32_t granted, uint32_t requested);
+/* Other masters leave the accelerator nothing; arbitration has stopped. */
+bool tcdm_starved(const struct machine *m);
+bool traffic_on(const struct machine *m);
 void tcdm_wake(struct machine *m); /* somebody asks from the next cycle on */
 /* uDMA masters' requests: bit 0 tx, bit 1 rx. */
 uint32_t udma_requests(struct machine *m, uint8_t *bank);
@@ -215,8 +241,26 @@ bool udma_busy(const struct machine *m);
 uint64_t hyperram_burst_ticks(const struct machine *m, uint64_t bytes);
 /* True when the host did something that took no time. */
 bool host_try(struct machine *m);
+/* The accelerator has finished the oldest job. */
+void host_job_done(struct machine *m);
 bool host_working(const struct machine *m);
+/* Counts a job that nobody spends the core's cycles on: they are before the run, or beside it. */
+void host_job(struct machine *m);
 uint64_t host_cmd_cycles(const struct machine *m, const struct cmd *c);
+
+/* ---- streams.c: an engine fed by streams ---- */
+/* The engine takes a command: rows of one tile step. */
+void streams_begin(struct machine *m, const struct issued *is);
+/* What a command moves over the port, `n` times. */
+void streams_traffic(const struct machine *m, const struct cmd *c, uint64_t n,
+                     uint64_t traffic[N_TENSOR_KINDS][4]);
+/* A phase (or a job) ends. */
+void streams_mark(struct machine *m, const struct cmd *c);
+/* Phases or jobs so far. */
+const struct stream_layer *streams_layers(const struct machine *m, size_t *n);
+/* The one that is open, and its share of `k` skipped repetitions of what happened since `old`. */
+struct stream_layer streams_open(const struct machine *m);
+void streams_repeat(struct machine *m, const struct stream_layer *old, uint64_t k, uint64_t ticks);
 
 /* ---- fold.c ---- */
 bool fold_init(struct machine *m, struct err *err);

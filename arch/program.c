@@ -12,6 +12,7 @@ const char *const tensor_kind_names[N_TENSOR_KINDS] = {"weight", "activation", "
 void program_init(struct program *p)
 {
     memset(p, 0, sizeof *p);
+    p->context_token = TOKEN_NONE;
 }
 
 void program_finish(struct program *p)
@@ -39,7 +40,7 @@ struct cmd *prog_add(struct program *p, enum thread_id th, enum op op, enum unit
     c->token2 = TOKEN_NONE;
     c->planes = 1;
     c->rows = 1;
-    c->passes = 1;
+    c->passes = c->k_scale = 1;
     c->w_bits = c->a_bits = 8;
     c->out_bytes = 1;
     return c;
@@ -208,9 +209,9 @@ static void print_body(const struct program *p, const struct cmd *c, struct text
             print_affine(&c->rows_aff, out);
         else
             text_printf(out, "%u", c->rows);
-        text_printf(out, " n %u k %u w%u a%u passes %u -> %s%s%s%s", c->cols, c->k, c->w_bits, c->a_bits,
+        text_printf(out, " n %u k %u w%u a%u passes %u -> %s%s%s%s%s", c->cols, c->k, c->w_bits, c->a_bits,
                     c->passes, dst_names[c->mm_dst], c->first ? " first" : "", c->last ? " last" : "",
-                    c->causal ? " causal" : "");
+                    c->causal ? " causal" : "", c->bias ? " bias" : "");
         text_printf(out, " acc@%u", c->acc_offset);
         break;
     case OP_RET_STEP: case OP_RET_DECAY:

@@ -114,9 +114,11 @@ struct cmd {
     uint32_t cols;       /* mm: outputs of the set in use; vec: row width; ret: dv */
     uint32_t k;          /* mm: contraction of the set in use; ret: dk */
     uint8_t w_bits, a_bits, passes;
+    uint8_t k_scale;     /* mm: narrow operands that a lane takes at a time */
     uint8_t mm_dst;
     bool first, last;    /* mm: overwrite / finish the accumulator */
     bool causal;         /* mm: triangular mask on the result or operand */
+    bool bias;           /* mm of an engine fed by streams: bias travels with the rows */
     uint32_t acc_offset; /* values into the accumulator buffer */
     struct affine useful; /* useful MACs */
     int16_t decay;       /* decay table index, -1 none */
@@ -165,6 +167,7 @@ struct program {
     uint32_t n[N_THREADS], cap[N_THREADS];
     struct token tokens[PROG_MAX_TOKENS];
     unsigned n_tokens;
+    uint16_t context_token; /* posted when a job is done; TOKEN_NONE */
     struct l2ring l2rings[PROG_MAX_L2RINGS];
     unsigned n_l2rings;
     uint32_t *op_start; /* accel commands at which a step begins that waits for the one before */

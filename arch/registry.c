@@ -8,8 +8,8 @@
 
 const struct arch_class *const arch_classes[] = {
     &apb_class, &buffers_class, &clocks_class, &engine_class, &host_class, &hyperram_class,
-    &private_l2_class, &regfile_class, &retention_class, &sequencer_class, &streamer_class, &tcdm_class,
-    &udma_class, &vector_class, NULL,
+    &memory_class, &private_l2_class, &regfile_class, &retention_class, &sequencer_class, &streamer_class,
+    &streams_class, &tcdm_class, &traffic_class, &udma_class, &vector_class, NULL,
 };
 
 struct head { /* first fields of the decoded blob */

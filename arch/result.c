@@ -50,6 +50,6 @@ void cost_sink_finish(struct cost_sink *s)
 void machine_cost(const struct machine *m, struct cost_sink *s)
 {
     for (unsigned i = 0; arch_classes[i]; i++)
-        if (arch_classes[i]->cost)
+        if (arch_classes[i]->cost && (!m->streams || arch_classes[i]->streamed))
             arch_classes[i]->cost(m, s);
 }

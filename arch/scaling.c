@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stddef.h>
 
 static const struct node {
     double nm, a, b, c, area;

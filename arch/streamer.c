@@ -82,7 +82,8 @@ struct streamer {
     uint8_t asking[MAX_PORTS]; /* stream that a port's request belongs to */
     uint16_t held;             /* ports that were refused: a request is not withdrawn for another */
     uint8_t interval[N_STREAMS];
-    uint8_t ports;
+    uint8_t ports; /* words of a packet */
+    uint8_t lanes; /* ports of the interconnect: as many, or one wide one */
     uint32_t bank_mask;
 };
 enum { STORE = 2 };
@@ -97,6 +98,11 @@ static void stream_cfgs(const struct streamer_cfg *c, const struct stream_cfg *o
     out[2] = &c->store;
 }
 
+static bool wide_port(const struct machine *m)
+{
+    return m->tcdm_cfg->kind == INTERCONNECT_HCI;
+}
+
 static bool strided(const struct machine *m, const struct cmd *c)
 {
     return c->transpose && c->op == OP_LOAD && m->streamer_cfg->transpose == TRANSPOSE_STRIDED;
@@ -109,9 +115,23 @@ static uint32_t line_words(int64_t a, uint32_t bytes)
     return (uint32_t)(((a & 3) + bytes + 3) / 4);
 }
 
-static uint16_t first_ports(uint32_t n)
+/* An address as the FIFOs hold it: the bits that choose a bank, and how many
+ * words a wide port moves with it. */
+enum { WORDS_SHIFT = 16 };
+
+/* A packet of `words` words. On one wide port it is a single access. */
+static void offer_packet(const struct streamer *st, struct stream *s, uint32_t words)
 {
-    return (uint16_t)((1u << n) - 1);
+    bool wide = st->lanes < st->ports;
+    s->need = (uint16_t)(wide ? 1 : (1u << words) - 1);
+    if (wide)
+        s->addr[0] = (s->addr[0] & ((1u << WORDS_SHIFT) - 1)) | words << WORDS_SHIFT;
+}
+
+/* Lines that a strided packet reads a byte of; they are in different banks. */
+static uint32_t strided_lines(const struct streamer *st, uint32_t left)
+{
+    return left < st->lanes ? left : st->lanes;
 }
 
 /* Puts the next packet on offer. */
@@ -124,10 +144,10 @@ static void generate(struct machine *m, struct stream *s)
         return;
     int64_t line = s->base + s->line * c->row_stride + s->plane * c->plane_stride;
     if (strided(m, c)) { /* one byte of each line, `ports` lines a packet */
-        uint32_t left = c->rows - s->line, words = left < st->ports ? left : st->ports;
+        uint32_t words = strided_lines(st, c->rows - s->line);
         for (unsigned p = 0; p < words; p++)
             s->addr[p] = (uint32_t)(line + s->pos + p * c->row_stride);
-        s->need = first_ports(words);
+        offer_packet(st, s, words);
         s->line += words;
         if (s->line >= c->rows) {
             s->line = 0;
@@ -139,7 +159,7 @@ static void generate(struct machine *m, struct stream *s)
     uint32_t words = left < st->ports ? left : st->ports;
     for (unsigned p = 0; p < words; p++)
         s->addr[p] = (uint32_t)line + 4 * (s->pos + p);
-    s->need = first_ports(words);
+    offer_packet(st, s, words);
     s->pos += words;
     if (s->pos < total)
         return;
@@ -165,7 +185,7 @@ uint64_t streamer_packets(const struct machine *m, const struct cmd *c)
     if (c->from_state)
         return 0;
     if (strided(m, c))
-        return div_up(c->rows, ports) * c->row_bytes * c->planes;
+        return div_up(c->rows, wide_port(m) ? 1 : ports) * c->row_bytes * c->planes;
     return div_up(line_words(c->addr.c & 3, c->row_bytes), ports) * c->rows * c->planes;
 }
 
@@ -287,6 +307,12 @@ static void last_grant(struct machine *m, unsigned i)
     machine_post(m, &m->unit[stream_unit[i]].done, m->now + m->soc_ticks, PHASE_DELIVER);
 }
 
+/* Words of the access at the head, before the step takes it out. */
+static unsigned wide_words(const struct stream *s, unsigned i, unsigned grants)
+{
+    return grants ? address(s, i, 0) >> WORDS_SHIFT : 0;
+}
+
 /* hwpe_stream_source, DECOUPLED=1: the consumer's ready lets addresses out, too. */
 static void load_step(struct machine *m, unsigned i, unsigned grants)
 {
@@ -332,10 +358,10 @@ static void store_step(struct machine *m, unsigned grants)
         last_grant(m, STORE);
 }
 
-void streamer_grants(struct machine *m, uint32_t granted, uint32_t requested)
+unsigned streamer_grants(struct machine *m, uint32_t granted, uint32_t requested)
 {
     struct streamer *st = m->streamer;
-    unsigned grants[N_STREAMS] = {0};
+    unsigned grants[N_STREAMS] = {0}, words = 0;
     for (uint32_t left = granted; left; left &= left - 1) {
         unsigned p = (unsigned)__builtin_ctz(left), i = st->asking[p];
         grants[i] |= 1u << p;
@@ -343,7 +369,10 @@ void streamer_grants(struct machine *m, uint32_t granted, uint32_t requested)
     }
     st->held = (uint16_t)(requested & ~granted);
     for (unsigned i = 0; i < N_STREAMS; i++) {
-        m->counter[m->cb.streamer + i] += (unsigned)__builtin_popcount(grants[i]);
+        unsigned n = st->lanes < st->ports ? wide_words(&st->s[i], i, grants[i])
+                                           : (unsigned)__builtin_popcount(grants[i]);
+        m->counter[m->cb.streamer + i] += n;
+        words += n;
         if (i == STORE && st->s[i].c)
             store_step(m, grants[i]);
         else if (i != STORE && active(&st->s[i]))
@@ -351,6 +380,7 @@ void streamer_grants(struct machine *m, uint32_t granted, uint32_t requested)
     }
     if (granted != requested)
         acct_conflict(m);
+    return words;
 }
 
 bool streamer_busy(const struct machine *m)
@@ -367,6 +397,7 @@ static bool init(struct machine *m, struct err *err)
         abort();
     m->streamer = st;
     st->ports = (uint8_t)m->tcdm_cfg->hwpe_ports;
+    st->lanes = wide_port(m) ? 1 : st->ports;
     st->bank_mask = (uint32_t)m->tcdm_cfg->banks - 1;
     const struct stream_cfg *cfg[N_STREAMS];
     stream_cfgs(m->streamer_cfg, cfg);
@@ -375,8 +406,8 @@ static bool init(struct machine *m, struct err *err)
                                  m->buffers->output.width_bits};
     for (unsigned i = 0; i < N_STREAMS; i++) {
         unsigned depth = cfg[i]->issue == 1 ? 0 : (unsigned)cfg[i]->fifo;
-        hwpe_load_init(&st->s[i].load, st->ports, depth);
-        hwpe_store_init(&st->s[i].store, st->ports, depth);
+        hwpe_load_init(&st->s[i].load, st->lanes, depth);
+        hwpe_store_init(&st->s[i].store, st->lanes, depth);
         uint64_t packet = st->ports * 32u;
         st->interval[i] = width[i] >= packet ? 1 : (uint8_t)((packet + width[i] - 1) / width[i]);
     }
@@ -394,11 +425,12 @@ static void finish(struct machine *m)
 
 static void add_fifos(const struct streamer *st, const struct hwpe_fifos *f, struct text *out)
 {
-    text_addn(out, (const char *)f->n, st->ports);
-    for (unsigned p = 0; p < st->ports; p++)
+    text_addn(out, (const char *)f->n, st->lanes);
+    for (unsigned p = 0; p < st->lanes; p++)
         for (unsigned i = 0; i < f->n[p]; i++) {
-            uint8_t bank = (uint8_t)(f->addr[p][i] >> 2 & st->bank_mask);
-            text_addn(out, (const char *)&bank, 1);
+            uint8_t v[2] = {(uint8_t)(f->addr[p][i] >> 2 & st->bank_mask),
+                            (uint8_t)(st->lanes < st->ports ? f->addr[p][i] >> WORDS_SHIFT : 0)};
+            text_addn(out, (const char *)v, sizeof v);
         }
 }
 
@@ -423,9 +455,9 @@ static void add_lanes(const struct streamer *st, unsigned i, struct text *out)
 static void state(const struct machine *m, struct text *out)
 {
     const struct streamer *st = m->streamer;
-    text_addn(out, (const char *)st->rr, st->ports);
+    text_addn(out, (const char *)st->rr, st->lanes);
     text_addn(out, (const char *)&st->held, sizeof st->held);
-    for (unsigned p = 0; p < st->ports; p++)
+    for (unsigned p = 0; p < st->lanes; p++)
         if (st->held >> p & 1)
             text_addn(out, (const char *)&st->asking[p], 1);
     for (unsigned i = 0; i < N_STREAMS; i++) {
@@ -456,11 +488,15 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
             return err_add(err, ERR_CONFIG, &node->at, "arch.streamer.%s.dims is %llu; tiles need 2 or 3",
                            names[i], (unsigned long long)s[i]->dims);
     const struct tcdm_cfg *t = ARCH_CFG(a, tcdm);
+    if (!ARCH_CFG(a, streamer)->store_fence && t->hwpe_ports > 1 && (s[2]->fifo < 2 || s[2]->issue))
+        err_add(err, ERR_CONFIG, &node->at, "arch.streamer.store_fence: without a fence ports with less than "
+                "two words of FIFO may block each other for ever; legal: true, or a decoupled store with a "
+                "FIFO of 2 or more");
     if (!ARCH_CFG(a, streamer)->store_fence && t->hwpe_ports > t->banks)
         return err_add(err, ERR_CONFIG, &node->at, "arch.streamer.store_fence: without a fence a packet of "
                        "%llu words never gets into %llu banks; legal: true, or no more ports than banks",
                        (unsigned long long)t->hwpe_ports, (unsigned long long)t->banks);
-    return true;
+    return !err_any(err);
 }
 
 static void cost(const struct machine *m, struct cost_sink *sink)

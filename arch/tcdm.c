@@ -1,19 +1,48 @@
-/* Interleaved L2: word-interleaved single-port banks behind the crossbar, one
- * rr_arb_tree a bank (arch/xbar.h; facts/interconnect.md section 2). Banks grant
- * every cycle, data follow one cycle later. It ticks only while somebody asks;
- * in other cycles no state can change. */
+/* Interleaved L2: word-interleaved single-port banks behind an interconnect.
+ * `crossbar`, PULPissimo's: one rr_arb_tree a bank (arch/xbar.h;
+ * facts/interconnect.md section 2), the accelerator has ports of 32 bits like
+ * everybody else. `hci`, the clusters': the accelerator has one wide port and
+ * competes with the cores' crossbar as a whole (arch/hci.h, section 3). Both
+ * are the arbiters of `replay`. Banks grant every cycle, data follow one cycle
+ * later. It ticks only while somebody asks; in other cycles no state can
+ * change. */
+#include "arch/hci.h"
 #include "arch/result.h"
-#include "arch/xbar.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 /* Arbitration indices of PULPissimo (interconnect.md section 1). HWPE port p is
  * at FIRST_HWPE + (ports - 1 - p): the bus is declared the other way round. */
-enum { MASTER_UDMA_TX = 2, MASTER_UDMA_RX = 3, FIRST_HWPE = 9 };
+enum { MASTER_UDMA_TX = 2, MASTER_UDMA_RX = 3, FIRST_HWPE = 9, N_UDMA = 2 };
+/* Place of other masters (arch/traffic.c): in order, but for the uDMA's two as
+ * long as the others suffice. */
+static unsigned system_master(const struct machine *m, unsigned i)
+{
+    bool skip = m->traffic_cfg->masters <= FIRST_HWPE - N_UDMA && i >= MASTER_UDMA_TX;
+    return skip ? i + N_UDMA : i;
+}
+static const char *const kind_names[] = {"crossbar", "hci", NULL};
+
+#define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct hci_cfg, m), .def = d
+static const struct field hci_fields[] = {
+    {F("invert_prio", FIELD_BOOL, invert_prio, "false"),
+     .doc = "false: the cores' side has priority; true: the accelerator's"},
+    {F("prio_num", FIELD_U64, prio_num, "1"), .max = 255, .unit = "conflict cycles",
+     .doc = "of `prio_den` conflict cycles the side with priority wins this many; 0: all"},
+    {F("prio_den", FIELD_U64, prio_den, "2"), .min = 1, .max = 255, .unit = "conflict cycles",
+     .doc = "length of a round of priorities"},
+    {0},
+};
+#undef F
+static const struct section hci_section = {"hci", "priorities of the wide port", sizeof(struct hci_cfg),
+                                           hci_fields, NULL};
 
 #define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct tcdm_cfg, m), .def = d
 static const struct field fields[] = {
+    {F("kind", FIELD_ENUM, kind, "crossbar"), .names = kind_names,
+     .doc = "crossbar: PULPissimo's; hci: the cluster interconnect, one wide port (hypothetical)"},
+    {F("hci", FIELD_SECTION, hci, NULL), .sub = &hci_section, .doc = "priorities of the wide port"},
     {F("banks", FIELD_U64, banks, "4"), .min = 1, .max = 64, .doc = "word-interleaved banks, a power of two",
      .prov = PROV_RTL, .source = "pulp_soc_defines.sv NB_L2_CHANNELS"},
     {F("bytes", FIELD_BYTES, bytes, "512 KiB"), .min = 1024, .max = 1ull << 44,
@@ -22,8 +51,8 @@ static const struct field fields[] = {
     {F("masters", FIELD_U64, masters, "13"), .min = 10, .max = 64, .doc = "masters of the crossbar",
      .prov = PROV_RTL, .source = "soc_interconnect_wrap.sv: 9 + NB_HWPE_PORTS"},
     {F("hwpe_ports", FIELD_U64, hwpe_ports, "4"), .min = 1, .max = MAX_PORTS,
-     .doc = "32-bit ports of the accelerator; other than 4 is hypothetical", .prov = PROV_RTL,
-     .source = "pulp_soc.sv NB_HWPE_PORTS"},
+     .doc = "32-bit ports of the accelerator, or words of its wide port; other than 4 is hypothetical",
+     .prov = PROV_RTL, .source = "pulp_soc.sv NB_HWPE_PORTS"},
     {F("ideal", FIELD_BOOL, ideal, "false"),
      .doc = "operands are there when they are asked for: transfers take no time (hypothetical)"},
     {0},
@@ -34,58 +63,127 @@ static const struct section section = {"tcdm", "interleaved L2 and its crossbar"
 
 struct tcdm {
     struct xbar xbar;
+    struct hci hci;
     struct event tick;
     uint64_t ran_at; /* cycle of the last arbitration */
+    uint32_t refused; /* cycles in a row in which the accelerator asked in vain */
 };
+enum { STARVED = 1 << 20 }; /* cycles: whoever waits so long waits for ever */
 
 enum { C_HWPE, C_UDMA, C_CONFLICT, C_BUSY };
+
+struct demand { /* of one cycle, or what of it was granted; masks */
+    uint32_t hwpe, udma, traffic;
+};
+
+struct where_to {
+    uint8_t hwpe[MAX_PORTS], udma[N_UDMA], traffic[32];
+};
+
+static struct demand crossbar(struct machine *m, const struct demand *d, const struct where_to *bank)
+{
+    uint64_t ask[XBAR_MAX_BANKS];
+    unsigned ports = (unsigned)m->tcdm_cfg->hwpe_ports, banks = (unsigned)m->tcdm_cfg->banks;
+    struct demand won = {0};
+    memset(ask, 0, banks * sizeof ask[0]);
+    for (uint32_t left = d->hwpe; left; left &= left - 1) {
+        unsigned p = (unsigned)__builtin_ctz(left);
+        ask[bank->hwpe[p]] |= 1ull << (FIRST_HWPE + ports - 1 - p);
+    }
+    if (d->udma & 1)
+        ask[bank->udma[0]] |= 1ull << MASTER_UDMA_TX;
+    if (d->udma & 2)
+        ask[bank->udma[1]] |= 1ull << MASTER_UDMA_RX;
+    uint8_t who[FIRST_HWPE] = {0}; /* 1 + the made-up master at a system master's place */
+    for (uint32_t left = d->traffic; left; left &= left - 1) {
+        unsigned i = (unsigned)__builtin_ctz(left);
+        unsigned at = system_master(m, i);
+        ask[bank->traffic[i]] |= 1ull << at;
+        who[at] = (uint8_t)(i + 1);
+    }
+    for (unsigned b = 0; b < banks; b++) {
+        int w = xbar_grant(&m->tcdm->xbar, b, ask[b]);
+        if (w >= FIRST_HWPE)
+            won.hwpe |= 1u << (FIRST_HWPE + ports - 1 - (unsigned)w);
+        else if (w >= 0 && who[w])
+            won.traffic |= 1u << (who[w] - 1);
+        else if (w >= 0)
+            won.udma |= w == MASTER_UDMA_TX ? 1 : 2;
+    }
+    return won;
+}
+
+/* Log masters: the cores, then the uDMA as a DMA. */
+static struct demand cluster(struct machine *m, const struct demand *d, const struct where_to *bank)
+{
+    uint64_t ask[XBAR_MAX_BANKS];
+    unsigned cores = (unsigned)m->traffic_cfg->masters;
+    memset(ask, 0, m->tcdm_cfg->banks * sizeof ask[0]);
+    for (uint32_t left = d->traffic; left; left &= left - 1) {
+        unsigned i = (unsigned)__builtin_ctz(left);
+        ask[bank->traffic[i]] |= 1ull << i;
+    }
+    for (unsigned i = 0; i < N_UDMA; i++)
+        if (d->udma >> i & 1)
+            ask[bank->udma[i]] |= 1ull << (cores + i);
+    struct hci_grants g = hci_step(&m->tcdm->hci, ask, d->hwpe, bank->hwpe);
+    return (struct demand){.hwpe = (uint32_t)g.hwpe, .udma = (uint32_t)(g.log >> cores),
+                           .traffic = (uint32_t)(g.log & ((1ull << cores) - 1))};
+}
+
+static unsigned count(const struct demand *d)
+{
+    return (unsigned)(__builtin_popcount(d->hwpe) + __builtin_popcount(d->udma));
+}
 
 static void tick(void *self, uint64_t now)
 {
     struct machine *m = self;
     struct tcdm *t = m->tcdm;
+    struct where_to bank;
     m->now = now;
     t->ran_at = now;
-    uint64_t ask[XBAR_MAX_BANKS];
-    uint8_t bank[MAX_PORTS], udma_bank[2];
-    unsigned ports = (unsigned)m->tcdm_cfg->hwpe_ports, banks = (unsigned)m->tcdm_cfg->banks;
-    uint32_t hwpe = streamer_requests(m, bank), udma = udma_requests(m, udma_bank);
-    uint32_t hwpe_won = 0, udma_won = 0;
-    memset(ask, 0, banks * sizeof ask[0]);
-    for (uint32_t left = hwpe; left; left &= left - 1) {
-        unsigned p = (unsigned)__builtin_ctz(left);
-        ask[bank[p]] |= 1ull << (FIRST_HWPE + ports - 1 - p);
-    }
-    if (udma & 1)
-        ask[udma_bank[0]] |= 1ull << MASTER_UDMA_TX;
-    if (udma & 2)
-        ask[udma_bank[1]] |= 1ull << MASTER_UDMA_RX;
-    for (unsigned b = 0; b < banks; b++) {
-        int won = xbar_grant(&t->xbar, b, ask[b]);
-        if (won >= FIRST_HWPE)
-            hwpe_won |= 1u << (FIRST_HWPE + ports - 1 - (unsigned)won);
-        else if (won >= 0)
-            udma_won |= won == MASTER_UDMA_TX ? 1 : 2;
-    }
+    struct demand d = {.hwpe = streamer_requests(m, bank.hwpe), .udma = udma_requests(m, bank.udma)};
+    bool others = traffic_on(m);
+    if (others)
+        d.traffic = traffic_requests(m, bank.traffic);
+    struct demand won = m->tcdm_cfg->kind == INTERCONNECT_HCI ? cluster(m, &d, &bank)
+                                                              : crossbar(m, &d, &bank);
     if (m->tcdm_cfg->ideal)
-        udma_won = udma; /* streams do not even ask */
+        won.udma = d.udma; /* streams do not even ask */
     uint64_t *n = &m->counter[m->cb.tcdm];
-    unsigned asked = (unsigned)__builtin_popcount(hwpe) + (unsigned)__builtin_popcount(udma);
-    unsigned won = (unsigned)__builtin_popcount(hwpe_won) + (unsigned)__builtin_popcount(udma_won);
-    n[C_HWPE] += (unsigned)__builtin_popcount(hwpe_won);
-    n[C_UDMA] += (unsigned)__builtin_popcount(udma_won);
-    n[C_CONFLICT] += asked - won;
-    n[C_BUSY] += won != 0;
-    udma_grants(m, udma_won);
-    streamer_grants(m, hwpe_won, hwpe);
+    n[C_UDMA] += (unsigned)__builtin_popcount(won.udma);
+    n[C_CONFLICT] += count(&d) - count(&won);
+    n[C_BUSY] += count(&won) != 0;
+    udma_grants(m, won.udma);
+    n[C_HWPE] += streamer_grants(m, won.hwpe, d.hwpe);
+    if (others)
+        traffic_grants(m, won.traffic, d.traffic);
+    t->refused = d.hwpe && !won.hwpe ? t->refused + 1 : 0;
     tcdm_wake(m);
+}
+
+bool tcdm_starved(const struct machine *m)
+{
+    return m->tcdm->refused >= STARVED;
+}
+
+/* Other masters do not keep a machine alive that has nothing else to do. */
+static bool alive(const struct machine *m)
+{
+    for (unsigned i = 0; i < m->n_events; i++)
+        if (m->events[i]->queued)
+            return true;
+    return false;
 }
 
 void tcdm_wake(struct machine *m)
 {
     struct tcdm *t = m->tcdm;
-    uint8_t bank[2];
-    if (t->tick.queued || !(streamer_busy(m) || udma_requests(m, bank)))
+    uint8_t bank[N_UDMA];
+    if (t->tick.queued || tcdm_starved(m))
+        return;
+    if (!streamer_busy(m) && !udma_requests(m, bank) && !(traffic_on(m) && alive(m)))
         return;
     uint64_t at = soc_edge(m, m->now);
     /* Requests made after this cycle's arbitration wait for the next. */
@@ -98,8 +196,17 @@ static bool init(struct machine *m, struct err *err)
     m->tcdm = calloc(1, sizeof *m->tcdm);
     if (!m->tcdm)
         abort();
-    xbar_init(&m->tcdm->xbar, (unsigned)m->tcdm_cfg->masters, (unsigned)m->tcdm_cfg->banks, false);
+    const struct tcdm_cfg *c = m->tcdm_cfg;
+    unsigned cores = (unsigned)m->traffic_cfg->masters, ports = (unsigned)c->hwpe_ports;
+    xbar_init(&m->tcdm->xbar, (unsigned)c->masters, (unsigned)c->banks, false);
+    if (c->kind == INTERCONNECT_HCI)
+        hci_init(&m->tcdm->hci, cores + N_UDMA, (unsigned)c->banks, 1, ports);
+    m->tcdm->hci.invert = c->hci.invert_prio;
+    m->tcdm->hci.num = (uint8_t)c->hci.prio_num;
+    m->tcdm->hci.den = (uint8_t)c->hci.prio_den;
     machine_event(m, &m->tcdm->tick, tick);
+    if (traffic_on(m))
+        machine_post(m, &m->tcdm->tick, 0, PHASE_ARBITRATE);
     m->tcdm->ran_at = UINT64_MAX;
     m->cb.tcdm = counter_add(m, "tcdm", "hwpe_grant", "word");
     counter_add(m, "tcdm", "udma_grant", "word");
@@ -115,7 +222,14 @@ static void finish(struct machine *m)
 
 static void state(const struct machine *m, struct text *out)
 {
-    text_addn(out, (const char *)m->tcdm->xbar.rr, m->tcdm_cfg->banks);
+    const struct hci *h = &m->tcdm->hci;
+    if (m->tcdm_cfg->kind == INTERCONNECT_CROSSBAR) {
+        text_addn(out, (const char *)m->tcdm->xbar.rr, m->tcdm_cfg->banks);
+        return;
+    }
+    text_addn(out, (const char *)&h->count, 1);
+    text_addn(out, (const char *)h->log.rr, m->tcdm_cfg->banks);
+    text_addn(out, (const char *)h->log.locked, m->tcdm_cfg->banks * sizeof h->log.locked[0]);
 }
 
 static bool check(struct arch *a, const struct ynode *node, struct err *err)
@@ -124,7 +238,12 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
     if (c->banks & (c->banks - 1))
         err_add(err, ERR_CONFIG, &node->at, "arch.tcdm.banks is %llu; legal: a power of two",
                 (unsigned long long)c->banks);
-    if (c->masters < FIRST_HWPE + c->hwpe_ports)
+    if (c->kind == INTERCONNECT_HCI && c->hwpe_ports > c->banks)
+        err_add(err, ERR_CONFIG, &node->at, "arch.tcdm.hwpe_ports is %llu; a wide port of so many words "
+                "needs as many banks", (unsigned long long)c->hwpe_ports);
+    if (c->kind == INTERCONNECT_HCI)
+        arch_hypothetical(a, "arch.tcdm.kind"); /* HCI is not in PULPissimo's lock file */
+    if (c->kind == INTERCONNECT_CROSSBAR && c->masters < FIRST_HWPE + c->hwpe_ports)
         err_add(err, ERR_CONFIG, &node->at, "arch.tcdm.masters is %llu; %llu HWPE ports need at least %llu",
                 (unsigned long long)c->masters, (unsigned long long)c->hwpe_ports,
                 (unsigned long long)(FIRST_HWPE + c->hwpe_ports));
@@ -151,7 +270,8 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     cost_count(it, "write", writes);
     it->path = "access";
     it = cost_add(sink, "tcdm", "crossbar", 1);
-    cost_param(it, "masters", (double)c->masters);
+    uint64_t branch = m->traffic_cfg->masters + N_UDMA + c->hwpe_ports;
+    cost_param(it, "masters", (double)(c->kind == INTERCONNECT_HCI ? branch : c->masters));
     cost_param(it, "banks", (double)c->banks);
     cost_param(it, "data_bits", 32);
     cost_count(it, "transfer", reads + writes);

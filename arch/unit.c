@@ -139,6 +139,8 @@ static bool run_instant(struct machine *m, struct hw_unit *u, const struct issue
         slot_release(m, &c->src, is->src);
     else if (c->op == OP_COMMIT)
         commit_later(m, u, c, is->dst);
+    else if (c->op == OP_MARK && m->streams)
+        streams_mark(m, c);
     else if (c->op == OP_MARK) {
         m->layer_cycles[is->addr] += m->now - m->layer_last;
         m->layer_last = m->now;
@@ -185,6 +187,10 @@ static void start(struct machine *m, enum unit_id id, const struct issued *is)
     }
     u->active = true;
     uint64_t cycles = compute_cycles(m, id, is);
+    if (m->streams && is->c->op == OP_MM) {
+        streams_begin(m, is);
+        return;
+    }
     machine_post(m, &u->done, m->now + cycles * m->soc_ticks, PHASE_DELIVER);
 }
 

@@ -127,10 +127,11 @@ static bool decode_integer(struct decode *d, const struct key *k, const struct y
 
 static bool decode_bool(struct decode *d, const struct key *k, const struct ynode *n, bool *out)
 {
-    *out = strcmp(n->text, "true") == 0;
+    /* 0 and 1 as well: scripts write them for every other switch. */
+    *out = strcmp(n->text, "true") == 0 || strcmp(n->text, "1") == 0;
     if (n->quoted)
         return fail(d, k, &n->at, "is the quoted text '%s'; write true or false without quotes", n->text);
-    if (!*out && strcmp(n->text, "false") != 0)
+    if (!*out && strcmp(n->text, "false") != 0 && strcmp(n->text, "0") != 0)
         return fail(d, k, &n->at, "is '%s'; legal: true, false", n->text);
     return true;
 }

@@ -69,6 +69,7 @@ const char *cli_count(uint64_t v, char *buf, size_t size);
 
 int cmd_check(int argc, char **argv);
 int cmd_estimate(int argc, char **argv);
+int cmd_eval(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_lower(int argc, char **argv);
 int cmd_run(int argc, char **argv);

@@ -19,6 +19,7 @@ struct command {
 static const struct command commands[] = {
     {"check", cmd_check, "checks architecture, workload, technology and sweep files"},
     {"estimate", cmd_estimate, "costs of one component"},
+    {"eval", cmd_eval, "evaluates a network in floating point and in integers"},
     {"explain", cmd_explain, "explains the keys of these files"},
     {"lower", cmd_lower, "prints the program of a workload on an architecture"},
     {"merge", cmd_merge, "merges databases, such as those of shards"},

@@ -33,7 +33,7 @@ static const char *setting(const rs_design *d, const char *key, char *buf, size_
 /* "chunkwise prefill of 512 tokens (chunk 64), then decode of 64". */
 static void add_work(const rs_design *d, struct text *out)
 {
-    char kind[24], form[24], phase[24], seq[24], tokens[24], chunk[24], decode[24], batch[24];
+    char kind[24], form[24], phase[24], seq[24], tokens[24], chunk[24], decode[24], batch[24], rows[24];
     const char *by = setting(d, "work.decode", decode, sizeof decode);
     setting(d, "work.kind", kind, sizeof kind);
     setting(d, "work.form", form, sizeof form);
@@ -44,6 +44,11 @@ static void add_work(const rs_design *d, struct text *out)
     if (strcmp(kind, "gemm") == 0) {
         text_printf(out, "m %s, n %s, k %s\n", setting(d, "work.m", seq, sizeof seq),
                     setting(d, "work.n", tokens, sizeof tokens), setting(d, "work.k", chunk, sizeof chunk));
+        return;
+    }
+    if (strcmp(setting(d, "work.s", rows, sizeof rows), "0")) {
+        text_printf(out, "s %s, e %s, p %s, f %s\n", rows, setting(d, "work.e", seq, sizeof seq),
+                    setting(d, "work.p", tokens, sizeof tokens), setting(d, "work.f", chunk, sizeof chunk));
         return;
     }
     if (strcmp(phase, "decode") == 0) {
@@ -96,6 +101,9 @@ static void add_summary(const rs_design *d, const rs_summary *s, struct text *ou
                 cli_count(s->macs, a, sizeof a), cli_count(s->macs_issued, b, sizeof b),
                 s->peak_macs_per_cycle);
     text_printf(out, "utilization   %.1f %%\n", 100 * s->utilization);
+    if (s->estimated_cycles)
+        text_printf(out, "estimates     at most %.2f %% of the cycles (interrupt entry, HyperBus overhead)\n",
+                    100 * (double)s->estimated_cycles / (double)s->cycles);
     add_energy(s, out);
     text_printf(out, "power         %s\n", quantity(s->power_uw * 1e-6, "W", a, sizeof a));
     text_printf(out, "area          %.4f mm2", (double)s->area_um2 * 1e-6);

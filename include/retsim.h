@@ -103,6 +103,7 @@ typedef struct rs_summary {
      * alike is kept apart: it cancels in a ranking. fmax_rel_err has all of it. */
     double energy_rel_err, area_rel_err, energy_level_err, area_level_err, fmax_rel_err;
     double time_ns, power_uw, utilization, tokens_per_s;
+    uint64_t estimated_cycles; /* of `cycles`, at most so many rest on keys marked `estimate` */
     double host_seconds;     /* CPU time of the simulation itself */
     bool has_values;
     double sqnr_db;          /* when has_values */
@@ -136,9 +137,14 @@ typedef struct rs_component {
     const char *path;                    /* what it is, or NULL */
 } rs_component;
 
-typedef struct rs_layer { /* in program order; cycles sum to the total */
+/* In program order; cycles sum to the total. Of an engine fed by streams: a phase, from its first row to its
+ * last output (phases overlap by the pipeline), or a job. Its cycles of first and last row and output count
+ * from the start of the run; has_output is false for a job that only accumulates. */
+typedef struct rs_layer {
     const char *name;
     uint64_t index, cycles;
+    bool has_rows, has_output;
+    uint64_t first_row, last_row, first_output, last_output;
 } rs_layer;
 
 typedef struct rs_home { /* where a class of tensors lives */
@@ -181,6 +187,15 @@ rs_result *rs_reprice(const char *counts, uint64_t cycles, uint64_t soc_hz, cons
                       rs_err *err);
 /* The --json object. Heap string that the caller frees. */
 char *rs_result_json(const rs_result *r);
+
+/* ---- values --------------------------------------------------------- */
+
+/* Evaluates a network directory (case.json or network.yaml beside .npy tensors)
+ * in floating point and in integers. form: "parallel", "recurrent", "chunkwise",
+ * NULL for all. sets: "work.quant.KEY=VALUE". Text for people, or one JSON
+ * object. Heap string; NULL on error: 64, 65, 66, 78. */
+char *rs_eval(const char *dir, const char *form, const char *const *sets, size_t n_sets, bool json,
+              rs_err *err);
 
 /* ---- schemas -------------------------------------------------------- */
 

@@ -21,7 +21,7 @@ void accuracy_match(struct accuracy *a, bool equal);
 __attribute__((format(printf, 1, 2), noreturn)) void accuracy_die(const char *fmt, ...);
 
 /* A CSV file: lines that begin with # are remarks, the first other line names the columns. */
-enum { CSV_MAX_COLS = 32, CSV_LINE = 1024 };
+enum { CSV_MAX_COLS = 48, CSV_LINE = 1024 };
 struct csv {
     void *file;
     char names[CSV_LINE], line[CSV_LINE];
@@ -38,6 +38,7 @@ double csv_real(const struct csv *c, const char *column);
 /* ---- measurements; `arg` is the row's ---- */
 void accuracy_tcdm(struct accuracy *a, const char *dut);          /* accuracy_tcdm.c */
 void accuracy_scalesim(struct accuracy *a, const char *dataflow); /* accuracy_scalesim.c */
+void accuracy_tiles(struct accuracy *a, const char *what);        /* accuracy_tiles.c */
 void accuracy_area(struct accuracy *a, const char *units);        /* accuracy_cost.c */
 void accuracy_sram(struct accuracy *a, const char *quantity);
 

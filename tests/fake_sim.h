@@ -355,9 +355,9 @@ rs_result *rs_run(const rs_design *d, const rs_options *o, rs_err *err)
     r->s.host_seconds = 0.001;
     r->traffic[0] = (rs_amount){"tcdm", r->s.macs / 4};
     r->traffic[1] = (rs_amount){"hyperram", l.tokens * l.offchip_bytes};
-    r->layers[0] = (rs_layer){"embed", 0, r->s.cycles / 10};
-    r->layers[1] = (rs_layer){"block", 0, r->s.cycles - r->s.cycles / 10 - 100};
-    r->layers[2] = (rs_layer){"head", 0, 100};
+    r->layers[0] = (rs_layer){.name = "embed", .index = 0, .cycles = r->s.cycles / 10};
+    r->layers[1] = (rs_layer){.name = "block", .index = 0, .cycles = r->s.cycles - r->s.cycles / 10 - 100};
+    r->layers[2] = (rs_layer){.name = "head", .index = 0, .cycles = 100};
     r->homes[0] = (rs_home){"weights", l.offchip_bytes ? "hyperram" : "l2", l.proj};
     r->homes[1] = (rs_home){"state", "buffer", l.ret};
     r->notes[0] = "order: layer";

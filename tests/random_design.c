@@ -16,11 +16,12 @@ enum { NETWORK = 1 << BASE_NETWORK, MSR = 1 << BASE_MSR, GEMM = 1 << BASE_GEMM, 
        ALL = NETWORK | MSR | GEMM };
 
 /* A key, the chance that it is set at all, and values one of which it gets. */
-static const struct choice {
+struct choice {
     const char *path;
     unsigned bases, percent;
     const char *values; /* separated by '|'; repeated ones are likelier */
-} choices[] = {
+};
+static const struct choice choices[] = {
     {"arch.engine.style", ALL, 70, "dot_product|systolic"},
     {"arch.engine.units", ALL, 60, "1|3|4|8|12|16"},
     {"arch.engine.length", ALL, 60, "8|16|24|32|64"},
@@ -32,7 +33,9 @@ static const struct choice {
     {"arch.engine.weight_sets", ALL, 50, "1|2|3|5"},
     {"arch.engine.latency_cycles", ALL, 30, "0|1|11|40"},
     {"arch.engine.requant_lanes", ALL, 30, "1|4|auto"},
-    {"arch.engine.modes", ALL, 20, "[{w: 8, a: 8, passes: 2}, {w: 16, a: 8, passes: 4}, {w: 4, a: 8}]"},
+    {"arch.engine.modes", ALL, 20, "[{w: 8, a: 8, passes: 2}, {w: 16, a: 8, passes: 4}, {w: 4, a: 8}]|"
+     "[{w: 8, a: 8}, {w: 16, a: 8, passes: 2}, {w: 4, a: 8, macs_per_cycle: 512}]"},
+    {"work.shape.pre_norm", NETWORK, 30, "true|false"},
     {"arch.retention.state", RETENTION, 70, "buffer|buffer|engine|l2"},
     {"arch.retention.lanes", RETENTION, 50, "1|4|16|64"},
     {"arch.retention.state_bits", RETENTION, 50, "16|32"},
@@ -173,6 +176,25 @@ static void draw_shape(struct random_design *d, struct rng *rng)
     random_design_set(d, "work.shape.ffn_dim", "%u", w->f);
     random_design_set(d, "work.shape.vocab", "%u", w->vocab);
     random_design_set(d, "work.shape.layers", "%u", 1 + (unsigned)rng_below(rng, 3));
+}
+
+/* Who else is on the interconnect, and on which. */
+static const struct choice beside[] = {
+    {"arch.tcdm.kind", ALL, 50, "hci"},
+    {"arch.tcdm.hci.prio_den", ALL, 50, "3|4|8"}, /* not 1: cores that take every cycle */
+    {"arch.tcdm.hci.invert_prio", ALL, 20, "true"},
+    {"arch.traffic.masters", ALL, 50, "1|2|4|7"},
+    {"arch.traffic.pattern", ALL, 20, "random"},
+    {"arch.traffic.period_cycles", ALL, 60, "1|2|3|5|8"},
+    {"arch.traffic.stride_words", ALL, 30, "0|2|3"},
+    {"arch.streamer.store_fence", ALL, 15, "false"},
+};
+
+void random_design_draw_beside(struct random_design *d, struct rng *rng)
+{
+    for (size_t i = 0; i < sizeof beside / sizeof beside[0]; i++)
+        if (rng_below(rng, 100) < beside[i].percent)
+            pick(d, &beside[i], rng);
 }
 
 void random_design_draw(struct random_design *d, struct rng *rng)

@@ -336,6 +336,8 @@ Test(api, a_clock_above_its_limit_is_noted)
 Test(api, ticks_become_cycles_without_loss)
 {
     static const uint64_t soc_ticks[] = {1, 2, 3, 7, 1000};
+    static const struct host_cfg host;
+    static const struct hyperram_cfg hyperram;
     struct rng rng = {.s = 3};
     for (int i = 0; i < 200; i++) {
         struct program p;
@@ -344,6 +346,8 @@ Test(api, ticks_become_cycles_without_loss)
         uint64_t total = 0, sum = 0;
         program_init(&p);
         m->prog = &p;
+        m->host_cfg = &host;
+        m->hyperram_cfg = &hyperram;
         m->soc_ticks = soc_ticks[i % 5];
         for (int c = 0; c < N_CAUSES; c++)
             total += m->cause[c] = rng_below(&rng, 5000);

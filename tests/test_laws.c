@@ -446,7 +446,7 @@ Test(laws, random_designs_obey_them)
 {
     struct random_bases bases;
     struct trial t = {.bases = &bases};
-    struct rng rng = {.s = setting("RETSIM_LAWS_SEED", SEED)};
+    struct rng rng = {.s = setting("RETSIM_LAWS_SEED", SEED)}, beside = rng;
     uint64_t wanted = setting("RETSIM_LAWS_DESIGNS", N_DESIGNS), n[4] = {0}, drawn = 0;
     unsigned broken[N_LAWS + 1] = {0};
     static const int crashes[] = {SIGABRT, SIGSEGV, SIGFPE};
@@ -457,6 +457,8 @@ Test(laws, random_designs_obey_them)
     while (n[FINE] + n[BROKEN] < wanted && drawn++ < 10 * wanted) {
         struct random_design d;
         random_design_draw(&d, &rng);
+        if (drawn % 16 == 0)
+            random_design_draw_beside(&d, &beside);
         enum outcome outcome = try_design(&d, &t);
         n[outcome]++;
         if (outcome == BROKEN && broken[t.broken]++ < MAX_REPORTS)

@@ -175,7 +175,7 @@ Test(work, illegal_workloads_are_refused)
         {"seq: 0\nshape: {d_model: 64, heads: 2, vocab: 9}", "seq is 0"},
         {"phase: both\nform: recurrent\ndecode: kv_cache\nshape: {d_model: 64, heads: 2, vocab: 9}",
             "no cache"},
-        {"quant: {residual: 8}\nshape: {d_model: 64, heads: 2, vocab: 9}", "residual is 8"},
+        {"quant: {residual_bits: 7}\nshape: {d_model: 64, heads: 2, vocab: 9}", "residual_bits is 7"},
         {"seq: 1048576\nbatch: 1024\nshape: {d_model: 65536, heads: 1, layers: 128, vocab: 9}", "2^63"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -87,12 +87,22 @@ done
 edge=workloads/models/edge_kjv_d64.yaml
 for arch in configs/arch/*.yaml; do
     name=$(basename "$arch" .yaml)
+    # An engine fed by streams runs the kernels in tiles, and nothing else does.
+    if grep -q '^streams:' "$arch"; then
+        for kernel in workloads/kernels/ita_*.yaml; do
+            run="run $name, $(basename "$kernel" .yaml)"
+            step "$run" $bin run -a "$arch" -w "$kernel" -s work.s=200 --json
+            step "$run, sanitizers" build-asan/retsim run -a "$arch" -w "$kernel" -s work.e=512 --json
+        done
+        continue
+    fi
     for form in parallel recurrent chunkwise; do
         step "run $name, $form" $bin run -a "$arch" -w $edge -s work.form=$form -s work.phase=both \
             -s work.seq=128 -s work.tokens=8 --json
     done
     step "run $name, sanitizers" build-asan/retsim run -a "$arch" -w $edge -s work.seq=64 --method full --json
     for kernel in workloads/kernels/*.yaml; do
+        case $kernel in */ita_*) continue ;; esac
         step "run $name, $(basename "$kernel" .yaml)" $bin run -a "$arch" -w "$kernel" --json
     done
 done

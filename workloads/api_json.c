@@ -22,6 +22,8 @@ static void add_summary(struct json *j, const rs_summary *s)
     json_real(j, "tokens_per_s", s->tokens_per_s);
     json_real(j, "power_uw", s->power_uw);
     json_real(j, "utilization", s->utilization);
+    json_u64(j, "estimated_cycles", s->estimated_cycles);
+    json_real(j, "estimated_share", s->cycles ? (double)s->estimated_cycles / (double)s->cycles : 0);
     json_u64(j, "soc_hz", s->soc_hz);
     json_u64(j, "fmax_hz", s->fmax_hz);
     json_real(j, "voltage", s->voltage);
@@ -115,6 +117,18 @@ static void add_components(struct json *j, const struct rs_result *r)
     json_close(j, '}');
 }
 
+static void add_rows(struct json *j, const rs_layer *l)
+{
+    if (l->has_rows) {
+        json_u64(j, "first_issue", l->first_row);
+        json_u64(j, "last_issue", l->last_row);
+    }
+    if (l->has_output) {
+        json_u64(j, "first_out", l->first_output);
+        json_u64(j, "last_out", l->last_output);
+    }
+}
+
 static void add_layers(struct json *j, const struct rs_result *r)
 {
     json_open(j, "layers", '[');
@@ -123,6 +137,7 @@ static void add_layers(struct json *j, const struct rs_result *r)
         json_str(j, "name", r->layers[i].name);
         json_u64(j, "index", r->layers[i].index);
         json_u64(j, "cycles", r->layers[i].cycles);
+        add_rows(j, &r->layers[i]);
         json_close(j, '}');
     }
     json_close(j, ']');

@@ -1,5 +1,6 @@
 /* What a finished machine says about time and traffic. */
 #include "arch/result.h"
+#include "base/num.h"
 #include "workloads/api.h"
 
 #include <string.h>
@@ -80,8 +81,22 @@ static void add_layers(struct rs_result *r, const struct machine *m)
         if (i == n && cycles == 0)
             break;
         const char *name = i == n ? "end" : layer_name(m->prog, i);
-        r->layers[r->n_layers++] = (rs_layer){arena_strdup(&r->arena, name), i, cycles};
+        r->layers[r->n_layers++] = (rs_layer){.name = arena_strdup(&r->arena, name), .index = i,
+                                               .cycles = cycles};
     }
+}
+
+/* Phases or jobs of an engine fed by streams. */
+static void add_stream_layers(struct rs_result *r, const struct machine *m)
+{
+    size_t n;
+    const struct stream_layer *l = streams_layers(m, &n);
+    r->layers = ARENA_NEW(&r->arena, rs_layer, n);
+    for (size_t i = 0; i < n; i++)
+        r->layers[r->n_layers++] = (rs_layer){
+            .name = arena_strdup(&r->arena, l[i].name), .index = i, .cycles = l[i].cycles,
+            .has_rows = l[i].rows > 0, .has_output = l[i].outputs > 0, .first_row = l[i].first_row,
+            .last_row = l[i].last_row, .first_output = l[i].first_output, .last_output = l[i].last_output};
 }
 
 static void add_amount(struct rs_result *r, const char *prefix, const char *name, uint64_t value)
@@ -109,12 +124,27 @@ static void add_traffic(struct rs_result *r, const struct machine *m)
                 add_amount(r, interfaces[i], tensor_kind_names[t], bytes[t][i]);
 }
 
+/* Cycles that the keys marked `estimate` put in: the entry of every interrupt, the controller's overhead of
+ * every burst. Some of them hide behind other work, so it is a limit. */
+static uint64_t estimated_cycles(const struct machine *m, uint64_t cycles)
+{
+    uint64_t irqs = m->counter[m->cb.host + HOST_INTERRUPTS];
+    uint64_t bursts = m->counter[m->cb.hyperram + HYPER_BURSTS];
+    uint64_t clks = bursts * m->hyperram_cfg->fixed_clks * m->hyperram_cfg->phy_div;
+    uint64_t ticks = clks * m->periph_ticks;
+    return min64(irqs * m->host_cfg->irq_entry_cycles + div_up(ticks, m->soc_ticks), cycles);
+}
+
 void result_timing(struct rs_result *r, const struct machine *m, uint64_t cycles)
 {
     const struct program *p = m->prog;
+    r->summary.estimated_cycles = estimated_cycles(m, r->summary.cycles);
     if (cycles) {
         add_causes(r, m);
-        add_layers(r, m);
+        if (m->streams)
+            add_stream_layers(r, m);
+        else
+            add_layers(r, m);
     }
     add_traffic(r, m);
     r->homes = ARENA_NEW(&r->arena, rs_home, p->n_homes);

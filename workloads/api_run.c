@@ -69,9 +69,9 @@ static uint64_t simulate(struct machine *m, struct err *err)
         return 0;
     for (int c = 0; c < N_CAUSES; c++)
         total += m->cause[c];
-    if (total != m->now + m->skipped || total == 0) {
+    if (total != m->now + m->skipped - m->origin || total == 0) {
         err_add(err, ERR_SOFTWARE, NULL, "the breakdown covers %" PRIu64 " ticks of %" PRIu64 "; this is a "
-                "bug", total, m->now + m->skipped);
+                "bug", total, m->now + m->skipped - m->origin);
         return 0;
     }
     return (total + m->soc_ticks - 1) / m->soc_ticks;

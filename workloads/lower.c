@@ -28,7 +28,7 @@ static void init_context(struct lower *l)
     l->ab = 8; /* narrower activations travel in bytes */
     l->layer = l->head = l->seq = l->blk = aff(0);
     const uint64_t slots[N_RINGS] = {[RING_ACT] = l->act_slot, [RING_AUX] = l->aux_slot,
-        [RING_SET] = l->geom.n_tile * (uint64_t)l->geom.k_tile, [RING_SCORE] = l->score_slot,
+        [RING_SET] = engine_set_bytes(l->engine), [RING_SCORE] = l->score_slot,
         [RING_OUT] = l->out_slot};
     memcpy(l->p->slot_bytes, slots, sizeof slots);
 }
@@ -121,13 +121,13 @@ static void emit_job(struct lower *l, bool counted)
     prog_wait(p, THREAD_ACCEL, UNIT_WEIGHT, l->job_weight, 1);
 }
 
-void job_begin(struct lower *l, enum autonomy level)
+static void job_begin(struct lower *l, enum autonomy level)
 {
     if (ARCH_CFG(l->arch, sequencer)->autonomy == (int)level)
         emit_job(l, true);
 }
 
-void job_end(struct lower *l, enum autonomy level)
+static void job_end(struct lower *l, enum autonomy level)
 {
     if (ARCH_CFG(l->arch, sequencer)->autonomy == (int)level)
         prog_post(l->p, THREAD_ACCEL, UNIT_STORE, l->contexts, 1);
@@ -195,6 +195,16 @@ static void project(struct lower *l, uint64_t tokens)
     run_gemm(l, &g);
 }
 
+static void norm_step(struct lower *l, uint64_t tokens)
+{
+    job_begin(l, AUTONOMY_TILE);
+    if (l->w->shape.pre_norm)
+        emit_norm(l, tokens, NULL);
+    else
+        emit_post_norm(l, tokens);
+    job_end(l, AUTONOMY_TILE);
+}
+
 static void output_and_ffn(struct lower *l, uint64_t tokens)
 {
     const struct shape *s = &l->w->shape;
@@ -204,17 +214,20 @@ static void output_and_ffn(struct lower *l, uint64_t tokens)
     add_seg(&g, s->d_model, network ? POST_RESIDUAL : POST_NONE, network ? &l->x : &l->h, NULL);
     run_gemm(l, &g);
     pipe_settle(l);
+    if (network && !s->pre_norm)
+        norm_step(l, tokens);
     if (!network || !s->ffn_dim)
         return;
-    job_begin(l, AUTONOMY_TILE);
-    emit_norm(l, tokens, NULL);
-    job_end(l, AUTONOMY_TILE);
+    if (s->pre_norm)
+        norm_step(l, tokens);
     g = gemm(&l->xn, s->d_model, tokens, aff_plus(base, (int64_t)l->w_ffn1));
     add_seg(&g, s->ffn_dim, POST_GLU, &l->h, NULL);
     run_gemm(l, &g);
     g = gemm(&l->h, s->ffn_dim, tokens, aff_plus(base, (int64_t)l->w_ffn2));
     add_seg(&g, s->d_model, POST_RESIDUAL, &l->x, NULL);
     run_gemm(l, &g);
+    if (!s->pre_norm)
+        norm_step(l, tokens);
 }
 
 /* Readers inside a loop cannot wait for what was written before it. */
@@ -244,12 +257,24 @@ static void heads_end(struct lower *l)
     l->y.block = 0;
 }
 
-static void layers_begin(struct lower *l)
+static bool post_norm(const struct lower *l)
 {
+    return l->w->kind == WORK_NETWORK && !l->w->shape.pre_norm;
+}
+
+/* Begins a layer; post-norm layers find their narrow input written already. */
+static void layers_begin(struct lower *l, uint64_t tokens)
+{
+    if (post_norm(l)) {
+        emit_narrow(l, tokens);
+        settle(l, &l->xn);
+    }
     if (l->x.used)
         settle(l, &l->x);
     loop_index(l, l->w->shape.layers, &l->layer);
     job_begin(l, AUTONOMY_LAYER);
+    if (l->w->kind == WORK_NETWORK && l->w->shape.pre_norm)
+        emit_norm(l, tokens, NULL);
 }
 
 static void layers_end(struct lower *l)
@@ -257,6 +282,8 @@ static void layers_end(struct lower *l)
     struct affine at = aff_plus(l->layer, 1);
     if (l->x.used)
         settle(l, &l->x);
+    if (post_norm(l))
+        settle(l, &l->xn);
     mark(l, l->mark_layer, &at);
     job_end(l, AUTONOMY_LAYER);
     both_end(l);
@@ -281,9 +308,7 @@ static void heads_in_turn(struct lower *l, uint64_t tokens)
 
 static void prefill_layers(struct lower *l, uint64_t tokens)
 {
-    layers_begin(l);
-    if (l->w->kind == WORK_NETWORK)
-        emit_norm(l, tokens, NULL);
+    layers_begin(l, tokens);
     if (l->piece)
         emit_pipe(l, tokens);
     else
@@ -299,8 +324,10 @@ static void head_on(struct lower *l, uint64_t tokens, uint64_t first)
     if (!l->logits.used)
         return;
     settle(l, &l->x);
-    emit_norm(l, tokens, &at);
-    settle(l, &l->xn);
+    if (!post_norm(l)) {
+        emit_norm(l, tokens, &at);
+        settle(l, &l->xn);
+    }
     struct gemm g = gemm(&l->xn, s->d_model, tokens, aff((int64_t)l->w_lm));
     g.first_tok = at;
     add_seg(&g, s->vocab, POST_NONE, &l->logits, NULL);
@@ -375,9 +402,7 @@ static void decode_token(struct lower *l, const struct affine *full, const struc
     uint64_t n = w->batch;
     prog_wait(l->p, THREAD_ACCEL, UNIT_LOAD, l->sampled, 1);
     embed(l, n);
-    layers_begin(l);
-    if (w->kind == WORK_NETWORK)
-        emit_norm(l, n, NULL);
+    layers_begin(l, n);
     heads_begin(l);
     place_cache(l, position);
     project(l, n);
@@ -482,6 +507,7 @@ static void start(struct lower *l)
     l->job = prog_token(p, "job", 0, WAIT_HOST);
     l->job_weight = prog_token(p, "job", 0, WAIT_HOST);
     l->contexts = prog_token(p, "contexts", (uint32_t)ARCH_CFG(l->arch, regfile)->contexts, WAIT_HOST);
+    p->context_token = l->contexts;
     l->sampled = prog_token(p, "sampled", 1, WAIT_HOST);
     if (ARCH_CFG(l->arch, sequencer)->autonomy == AUTONOMY_NETWORK)
         emit_job(l, false);

@@ -64,6 +64,15 @@ struct cmd *emit_vec(struct lower *l, enum vec_kind kind, uint64_t rows, uint64_
     return c;
 }
 
+void sweep_mode(struct lower *l, struct sweep *s, uint64_t w_bits, uint64_t a_bits)
+{
+    const struct mode_cfg *m = engine_mode(l->engine, w_bits, a_bits);
+    s->w_bits = (uint8_t)w_bits;
+    s->a_bits = (uint8_t)a_bits;
+    s->passes = (uint8_t)mode_passes(l->engine, m);
+    s->k_tile = l->geom.k_tile * mode_scale(l->engine, m);
+}
+
 struct tile { /* one set of a sweep */
     uint64_t cols, k;
     uint64_t row_skip_const; /* causal: rows that this tile skips */
@@ -75,7 +84,7 @@ struct tile { /* one set of a sweep */
 static void emit_ldw(struct lower *l, const struct sweep *s, const struct tile *t)
 {
     struct cmd *c = emit(l, OP_LDW, UNIT_WEIGHT);
-    uint64_t nt = l->geom.n_tile, kt = l->geom.k_tile;
+    uint64_t nt = l->geom.n_tile, kt = s->k_tile;
     int64_t n_stride, k_stride;
     c->addr = s->set.addr;
     c->l2ring = s->set.l2ring;
@@ -146,13 +155,14 @@ static void emit_mm(struct lower *l, const struct sweep *s, const struct tile *t
     c->a_bits = s->a_bits;
     c->w_bits = s->w_bits;
     c->passes = s->passes;
+    c->k_scale = (uint8_t)(s->k_tile / l->geom.k_tile);
     c->mm_dst = (uint8_t)(t->last ? s->dst : MM_ACC);
     c->out_bytes = s->out_bytes;
     c->acc_offset = s->acc_base;
     c->decay = t->last ? s->decay : -1;
     c->useful = aff((int64_t)(s->rows * t->cols * t->k * s->useful_scale));
     if (s->causal != CAUSAL_NONE)
-        causal_rows(s, t, l->geom.n_tile, l->geom.k_tile, c);
+        causal_rows(s, t, l->geom.n_tile, s->k_tile, c);
     c->set = (struct slot_use){.ring = RING_SET, .stage = 2, .release = true};
     c->src = (struct slot_use){.ring = (uint8_t)s->src, .age = s->src_age, .stage = 2};
     c->row0_bytes = s->src_offset;
@@ -167,7 +177,7 @@ static void emit_tile(struct lower *l, const struct sweep *s, const struct tile 
 /* All contraction tiles of one output tile; the first and the last are peeled. */
 static void sweep_k(struct lower *l, const struct sweep *s, struct tile t)
 {
-    uint64_t kt = l->geom.k_tile, full = s->k / kt, rest = s->k % kt, n = full + (rest != 0);
+    uint64_t kt = s->k_tile, full = s->k / kt, rest = s->k % kt, n = full + (rest != 0);
     t.k_depth = -1;
     t.k0 = 0;
     t.k = full ? kt : rest;

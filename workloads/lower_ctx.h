@@ -156,7 +156,8 @@ struct sweep {
     enum ring_id src;
     uint8_t src_age;
     uint32_t src_offset; /* bytes */
-    uint8_t a_bits, w_bits, passes;
+    uint8_t a_bits, w_bits, passes; /* by sweep_mode */
+    uint64_t k_tile; /* contraction of a set in this mode */
     enum mm_dst dst;
     uint8_t out_bytes;
     uint32_t acc_base;
@@ -179,6 +180,8 @@ struct sweep {
     uint8_t tensor;
     uint64_t useful_scale; /* 0: padding only; else 1 */
 };
+/* Operand widths, and what the engine's mode for them says. */
+void sweep_mode(struct lower *l, struct sweep *s, uint64_t w_bits, uint64_t a_bits);
 void emit_sweep(struct lower *l, const struct sweep *s);
 
 /* ---- lower_gemm.c ---- */
@@ -240,14 +243,16 @@ void emit_pipe(struct lower *l, uint64_t tokens);
 void pipe_settle(struct lower *l);
 
 /* ---- lower.c, for lower_pipe.c ---- */
-void job_begin(struct lower *l, enum autonomy level);
-void job_end(struct lower *l, enum autonomy level);
 void place_cache(struct lower *l, const struct affine *position);
 struct gemm projection(struct lower *l, uint64_t tokens);
 
 /* ---- lower_vec.c ---- */
 void emit_norm(struct lower *l, uint64_t tokens, const struct affine *first);
 void emit_embed(struct lower *l, uint64_t tokens);
+/* Norm after a residual addition: into the stream again and, narrow, for the next product. */
+void emit_post_norm(struct lower *l, uint64_t tokens);
+/* The stream, narrow, without a norm. */
+void emit_narrow(struct lower *l, uint64_t tokens);
 void emit_norm_gate(struct lower *l, uint64_t tokens);
 
 #endif

@@ -21,6 +21,13 @@ static uint64_t slot_out_bytes(enum post post)
     }
 }
 
+/* Contraction of a set when weights meet activations. */
+static uint64_t weight_k_tile(const struct lower *l)
+{
+    uint64_t w = l->geom.swapped ? l->ab : l->wb, a = l->geom.swapped ? l->wb : l->ab;
+    return l->geom.k_tile * mode_scale(l->engine, engine_mode(l->engine, w, a));
+}
+
 static uint64_t group_of(const struct lower *l, uint64_t rows, enum post post)
 {
     uint64_t nt = l->geom.n_tile;
@@ -28,14 +35,14 @@ static uint64_t group_of(const struct lower *l, uint64_t rows, enum post post)
     if (post == POST_RESIDUAL)
         group = min64(group, l->aux_slot / (rows * 2));
     if (l->geom.swapped) /* the weights are the moving operand: a chunk of rows has to fit */
-        return min64(group, l->act_slot / l->geom.k_tile);
+        return min64(group, l->act_slot / weight_k_tile(l));
     return group >= nt ? group / nt * nt : 0;
 }
 
 static struct plan plan_of(const struct lower *l, uint64_t rows, uint64_t k, uint64_t n, enum post post)
 {
     struct plan p = {.group = min64(group_of(l, rows, post), n)};
-    uint64_t lines = l->geom.swapped ? p.group : rows, kt = l->geom.k_tile;
+    uint64_t lines = l->geom.swapped ? p.group : rows, kt = weight_k_tile(l);
     uint64_t fit = lines ? l->act_slot * 8 / (lines * (l->geom.swapped ? l->wb : l->ab)) : 0;
     p.hold = fit >= k && !l->geom.swapped;
     p.k_chunk = fit >= k ? k : fit / kt * kt;
@@ -52,7 +59,7 @@ bool gemm_check(struct lower *l)
 {
     static const enum post posts[] = {POST_GLU, POST_ROTARY, POST_RESIDUAL, POST_ROTARY_DECAY};
     for (unsigned i = 0; i < 4; i++) {
-        struct plan p = plan_of(l, l->T, l->geom.k_tile, 1 << 20, posts[i]);
+        struct plan p = plan_of(l, l->T, weight_k_tile(l), 1 << 20, posts[i]);
         if (!p.group || !p.k_chunk)
             return false;
     }
@@ -94,11 +101,9 @@ static void chunk(struct lower *l, const struct group *gr, uint64_t k0, int kdep
     struct where x = where_at(gr->x, (int64_t)bytes_of(k0, l->ab));
     if (kdepth >= 0)
         x.addr.k[kdepth] += (int64_t)bytes_of(gr->plan.k_chunk, l->ab);
-    const struct engine_cfg *e = l->engine;
     struct sweep s = {.rows = gr->blk->rows, .n = gr->n, .k = kc, .first = first, .last = last,
-                      .src = RING_ACT, .a_bits = (uint8_t)l->ab, .w_bits = (uint8_t)wb,
-                      .passes = (uint8_t)engine_mode(e, wb, l->ab)->passes, .dst = MM_OUT, .out_bytes = 1,
-                      .decay = -1, .tensor = T_WEIGHT, .useful_scale = 1, .k_depth = -1};
+                      .src = RING_ACT, .dst = MM_OUT, .out_bytes = 1, .decay = -1,
+                      .tensor = T_WEIGHT, .useful_scale = 1, .k_depth = -1};
     if (gr->seg->post == POST_ROTARY || gr->seg->post == POST_ROTARY_DECAY || gr->seg->post == POST_RESIDUAL)
         s.out_bytes = 2;
     if (l->geom.swapped) {
@@ -112,14 +117,14 @@ static void chunk(struct lower *l, const struct group *gr, uint64_t k0, int kdep
         s.set = x;
         s.pitch = in->pitch;
         s.tensor = in->kind;
-        s.a_bits = (uint8_t)wb;
-        s.w_bits = (uint8_t)l->ab;
+        sweep_mode(l, &s, l->ab, wb);
         emit_sweep(l, &s);
         emit_slot(l, OP_FREE, UNIT_ENGINE, RING_ACT, 0, 2);
         return;
     }
     if (!gr->plan.hold)
         emit_load(l, RING_ACT, x, gr->blk->rows, bytes_of(kc, l->ab), in->pitch, in->kind, true, true);
+    sweep_mode(l, &s, wb, l->ab);
     s.set = gr->w;
     s.packed = true;
     s.packed_k = k;

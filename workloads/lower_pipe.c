@@ -19,6 +19,9 @@ uint64_t pipe_piece(const struct lower *l)
 {
     const struct work *w = l->w;
     struct head_plan hp;
+    /* The host fetches a head ahead; jobs of single tiles would tie it to the head at hand. */
+    if (ARCH_CFG(l->arch, sequencer)->autonomy == AUTONOMY_TILE)
+        return 0;
     /* The state of a parallel prefill is built from the whole sequence; keys
      * and values that several scopes share are staged block by block. */
     if (has_decayed_build(w) || (w->form == FORM_PARALLEL && (l->scope < w->seq || decodes(w))))
@@ -61,17 +64,13 @@ static void piece(struct lower *l, struct pipe *p, uint64_t rows, const struct a
     struct gemm g = projection(l, rows);
     g.first_tok = *first;
     local_outer(l, first);
-    job_begin(l, AUTONOMY_TILE);
     prog_op(l->p);
     gemm_piece(l, &g, &p->weights);
-    job_end(l, AUTONOMY_TILE);
     local_outer(l, &none);
     l->y.outer = aff_scale(*first, (int64_t)l->y.pitch);
     l->blk = aff_add(blk, first);
-    job_begin(l, AUTONOMY_TILE);
     prog_op(l->p);
     retention_piece(l, &p->r, rows);
-    job_end(l, AUTONOMY_TILE);
     l->blk = blk;
     l->y.outer = aff(0);
 }

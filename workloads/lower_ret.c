@@ -12,12 +12,12 @@ static struct where add_tok(struct where w, const struct affine *tok, uint64_t p
     return w;
 }
 
-static struct sweep sweep_of(const struct lower *l, uint64_t rows, uint64_t n, uint64_t k)
+static struct sweep sweep_of(struct lower *l, uint64_t rows, uint64_t n, uint64_t k)
 {
-    return (struct sweep){.rows = rows, .n = n, .k = k, .first = true, .last = true, .src = RING_ACT,
-                          .a_bits = (uint8_t)l->ab, .w_bits = (uint8_t)l->ab, .out_bytes = 1,
-                          .passes = (uint8_t)engine_mode(l->engine, l->ab, l->ab)->passes, .decay = -1,
-                          .useful_scale = 1, .k_depth = -1};
+    struct sweep s = {.rows = rows, .n = n, .k = k, .first = true, .last = true, .src = RING_ACT,
+                      .out_bytes = 1, .decay = -1, .useful_scale = 1, .k_depth = -1};
+    sweep_mode(l, &s, l->ab, l->ab);
+    return s;
 }
 
 /* The slice of value columns, `bytes` each, of rows that begin at w. */
@@ -221,8 +221,7 @@ static void chunk_rows(struct lower *l, struct chunk_op *c, uint64_t rows, const
     struct affine off = aff_scale(*i, (int64_t)step);
     load_queries(l, add_tok(c->q, &off, l->q.pitch), rows);
     struct sweep s = sweep_of(l, rows, r->dv, l->dk); /* cross: queries x state */
-    s.w_bits = (uint8_t)l->ret->read_bits;
-    s.passes = (uint8_t)engine_mode(l->engine, l->ret->read_bits, l->ab)->passes;
+    sweep_mode(l, &s, l->ret->read_bits, l->ab);
     s.last = false;
     s.from_state = true;
     s.set.l2ring = L2RING_NONE;

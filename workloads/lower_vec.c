@@ -7,10 +7,11 @@
 struct vec_op { /* rows of `in` (and `gate`) to rows of `out` */
     enum vec_kind kind;
     struct tensor *in, *gate, *out;
+    bool back; /* 16-bit rows go back to `in` as well: the residual stream of a post-norm block */
     uint64_t width, in_bytes, out_bytes;
     uint64_t rows; /* that fit at a time */
     struct affine first, out_col;
-    struct where src, gat, dst;
+    struct where src, gat, dst, again;
 };
 
 static void sub_rows(struct lower *l, void *arg, const struct block *b)
@@ -29,11 +30,16 @@ static void sub_rows(struct lower *l, void *arg, const struct block *b)
     struct cmd *c = emit_vec(l, v->kind, b->rows, v->width);
     c->src = (struct slot_use){.ring = RING_AUX, .stage = 2, .release = true};
     c->dst = (struct slot_use){.ring = RING_OUT, .stage = 2, .acquire = true, .commit = true};
-    c->out_bytes = (uint8_t)v->out_bytes;
+    c->out_bytes = (uint8_t)(v->out_bytes + (v->back ? 2 : 0));
     struct where dst = v->dst;
     struct affine da = aff_scale(b->tok, (int64_t)v->out->pitch);
     dst.addr = aff_add(dst.addr, &da);
-    emit_store(l, dst, b->rows, v->width * v->out_bytes, v->out->pitch, v->out->kind, true);
+    emit_store(l, dst, b->rows, v->width * v->out_bytes, v->out->pitch, v->out->kind, !v->back);
+    if (!v->back)
+        return;
+    struct where again = v->again;
+    again.addr = aff_add(again.addr, &at);
+    emit_store(l, again, b->rows, v->width * 2, v->in->pitch, v->in->kind, true);
 }
 
 static void vec_block(struct lower *l, void *arg, const struct block *b)
@@ -46,19 +52,23 @@ static void vec_block(struct lower *l, void *arg, const struct block *b)
         v->gat = tensor_in(l, v->gate, &at);
     v->dst = tensor_out(l, v->out, &at);
     v->dst.addr = aff_add(v->dst.addr, &v->out_col);
+    if (v->back)
+        v->again = tensor_out(l, v->in, &at);
     each_block(l, b->rows, min64(v->rows, b->rows), NULL, sub_rows, v);
     tensor_in_end(l, v->in);
     if (v->gate)
         tensor_in_end(l, v->gate);
     tensor_out_end(l, v->out);
+    if (v->back)
+        tensor_out_end(l, v->in);
 }
 
 static void vec_op(struct lower *l, struct vec_op *v, uint64_t tokens)
 {
     uint64_t in = v->width * (v->in_bytes + (v->gate != NULL)), rows = min64(l->T, tokens);
-    v->rows = min64(l->aux_slot / in, l->out_slot / (v->width * v->out_bytes));
+    v->rows = min64(l->aux_slot / in, l->out_slot / (v->width * (v->out_bytes + (v->back ? 2 : 0))));
     prog_op(l->p);
-    struct tensor *ins[3] = {v->in, v->gate, NULL}, *outs[2] = {v->out, NULL};
+    struct tensor *ins[3] = {v->in, v->gate, NULL}, *outs[3] = {v->out, v->back ? v->in : NULL, NULL};
     tensor_open(l, v->in, rows, v->first.c == 0 && aff_is_const(&v->first));
     if (v->gate)
         tensor_open(l, v->gate, rows, true);
@@ -67,6 +77,8 @@ static void vec_op(struct lower *l, struct vec_op *v, uint64_t tokens)
     if (v->gate)
         v->gate->pending = false;
     tensor_written(v->out, tokens, rows, 1);
+    if (v->back)
+        tensor_written(v->in, tokens, rows, 1);
 }
 
 void emit_norm(struct lower *l, uint64_t tokens, const struct affine *first)
@@ -75,6 +87,20 @@ void emit_norm(struct lower *l, uint64_t tokens, const struct affine *first)
                        .in_bytes = 2, .out_bytes = 1};
     if (first)
         v.first = *first;
+    vec_op(l, &v, tokens);
+}
+
+void emit_post_norm(struct lower *l, uint64_t tokens)
+{
+    struct vec_op v = {.kind = VEC_RMS, .in = &l->x, .out = &l->xn, .width = l->w->shape.d_model,
+                       .in_bytes = 2, .out_bytes = 1, .back = true};
+    vec_op(l, &v, tokens);
+}
+
+void emit_narrow(struct lower *l, uint64_t tokens)
+{
+    struct vec_op v = {.kind = VEC_REQUANT, .in = &l->x, .out = &l->xn, .width = l->w->shape.d_model,
+                       .in_bytes = 2, .out_bytes = 1};
     vec_op(l, &v, tokens);
 }
 

@@ -10,15 +10,18 @@
 typedef unsigned __int128 u128;
 
 enum { MAX_SEQ = 1 << 20, MAX_TOKENS = 1 << 20, MAX_CHUNK = 4096, MAX_BATCH = 1024, MAX_WIDTH = 1 << 16,
-       MAX_LAYERS = 128, MAX_VOCAB = 1 << 20, MAX_GEMM = 1 << 20, MAX_BLOCK = 4096 };
+       MAX_LAYERS = 128, MAX_VOCAB = 1 << 20, MAX_GEMM = 1 << 20, MAX_BLOCK = 4096,
+       MAX_TILED = 1 << 16 };
 
-static const char *const kind_names[] = {"network", "msr", "gemm", NULL};
+static const char *const kind_names[] = {"network", "msr", "gemm", "linear", "attention", "feedforward",
+                                         "single_attention", NULL};
 static const char *const form_names[] = {"parallel", "recurrent", "chunkwise", NULL};
 static const char *const phase_names[] = {"prefill", "decode", "both", NULL};
 static const char *const decode_names[] = {"state", "kv_cache", NULL};
 static const char *const lm_head_names[] = {"last", "all", "none", NULL};
 static const char *const gamma_names[] = {"formula", "linspace", NULL};
 static const char *const activation_names[] = {"swish", "gelu", NULL};
+static const char *const kernel_activation_names[] = {"identity", "relu", "gelu", NULL};
 static const char *const order_names[] = {"auto", "layer", "block", "token", NULL};
 
 #define KEY(type_, member) .key = #member, .offset = offsetof(struct type_, member)
@@ -54,6 +57,14 @@ static const struct field shape_fields[] = {
 static const struct section shape_section = {.name = "shape", .doc = "widths of the network",
                                              .size = sizeof(struct shape), .fields = shape_fields};
 
+static const char *const weight_scale_names[] = {"tensor", "channel", NULL};
+static const char *const state_update_names[] = {"token", "chunk", NULL};
+static const char *const rounding_names[] = {"half_up", "truncate", "stochastic", NULL};
+static const char *const quant_decay_names[] = {"auto", "shift", "multiply", "per_token", NULL};
+static const char *const score_scale_names[] = {"static", "row_shift", NULL};
+static const char *const calibration_names[] = {"minmax", "percentile", "mse", NULL};
+
+/* What shapes cycles is `weights`; the others decide values (`retsim eval`). */
 static const struct field quant_fields[] = {
     {KEY(quant, weights), .type = FIELD_U64, .def = "8", .min = 2, .max = 8, .unit = "bits",
      .doc = "width of a weight", .prov = PROV_MEASURED,
@@ -61,9 +72,45 @@ static const struct field quant_fields[] = {
     {KEY(quant, activations), .type = FIELD_U64, .def = "8", .min = 2, .max = 8, .unit = "bits",
      .doc = "width of an activation; it takes a byte in memory", .prov = PROV_MEASURED,
      .source = "activation width limits quality: about 5 dB a bit"},
-    {KEY(quant, residual), .type = FIELD_U64, .def = "16", .min = 16, .max = 16, .unit = "bits",
-     .doc = "width of the residual stream", .prov = PROV_MEASURED,
-     .source = "8 bits would cost 10 to 11 dB of a block's own contribution"},
+    {.key = "residual_bits", .offset = offsetof(struct quant, residual), .type = FIELD_U64, .def = "16",
+     .min = 8, .max = 16, .unit = "bits", .doc = "width of the residual stream; it takes two bytes in memory",
+     .prov = PROV_MEASURED, .source = "8 bits cost 10 to 11 dB of a block's own contribution"},
+    {KEY(quant, weight_scale), .type = FIELD_ENUM, .def = "channel", .names = weight_scale_names,
+     .doc = "one scale for a weight matrix or one for each output channel"},
+    {KEY(quant, state_bits), .type = FIELD_U64, .def = "auto", .allow_auto = true, .min = 16, .max = 32,
+     .unit = "bits",
+         .doc = "width of the retention state, 16 or 32; auto: 16, for scored language models 32"},
+    {KEY(quant, state_update), .type = FIELD_ENUM, .def = "chunk", .names = state_update_names,
+     .doc = "chunkwise form: the state is updated once a chunk or token by token"},
+    {KEY(quant, read_bits), .type = FIELD_U64, .def = "16", .min = 8, .max = 16, .unit = "bits",
+     .doc = "bits of the state that the read-out takes"},
+    {KEY(quant, rounding), .type = FIELD_ENUM, .def = "half_up", .names = rounding_names,
+     .doc = "rounding of the state's shifts"},
+    {KEY(quant, seed), .type = FIELD_U64, .def = "1", .max = UINT32_MAX, .doc = "of stochastic rounding"},
+    {KEY(quant, decay), .type = FIELD_ENUM, .def = "auto", .names = quant_decay_names,
+     .doc = "decay of the state: auto is a shift where 1 - gamma is a power of two, else a multiplication"},
+    {KEY(quant, decay_bits), .type = FIELD_U64, .def = "8", .min = 8, .max = 16, .unit = "bits",
+     .doc = "width of an entry of the decay table"},
+    {KEY(quant, decay_block), .type = FIELD_U64, .def = "256", .min = 1, .max = 65536, .unit = "tokens",
+     .doc = "entries of the decay table; longer distances take a factor for each block beside it"},
+    {KEY(quant, score_bits), .type = FIELD_U64, .def = "8", .min = 4, .max = 16, .unit = "bits",
+     .doc = "width of a score"},
+    {KEY(quant, score_scale), .type = FIELD_ENUM, .def = "row_shift", .names = score_scale_names,
+     .doc = "scores by one scale a head, or by a power of two for each row from its maximum"},
+    {KEY(quant, score_block), .type = FIELD_U64, .def = "0", .max = 65536, .unit = "keys",
+     .doc = "keys that share a row's shift; 0: the whole row"},
+    {KEY(quant, rotary_bits), .type = FIELD_U64, .def = "16", .min = 8, .max = 16, .unit = "bits",
+     .doc = "width of queries and keys before rotary"},
+    {KEY(quant, norm_bits), .type = FIELD_U64, .def = "12", .min = 8, .max = 16, .unit = "bits",
+     .doc = "width of a row at the input of the per-head norm, after a shift of its own"},
+    {KEY(quant, calibration), .type = FIELD_ENUM, .def = "mse", .names = calibration_names,
+     .doc = "range of weights and activations: largest value, 99.99 percentile, least squared error"},
+    {KEY(quant, calibration_row), .type = FIELD_U64, .def = "auto", .allow_auto = true, .max = 1 << 20,
+     .doc = "first evaluation sequence to calibrate on; auto: the last quarter of them"},
+    {KEY(quant, calibration_rows), .type = FIELD_U64, .def = "auto", .allow_auto = true, .min = 1,
+     .max = 1 << 20, .doc = "how many"},
+    {KEY(quant, score_rows), .type = FIELD_U64, .def = "auto", .allow_auto = true, .min = 1, .max = 1 << 20,
+     .doc = "evaluation sequences to score, from the first; auto: the first three quarters"},
     {0},
 };
 static const struct section quant_section = {.name = "quant", .doc = "widths of numbers",
@@ -86,7 +133,9 @@ static const struct field work_fields[] = {
     {KEY(work, name), .type = FIELD_TEXT, .doc = "short name, stored"},
     {KEY(work, title), .type = FIELD_TEXT, .def = "", .doc = "one line for people"},
     {KEY(work, kind), .type = FIELD_ENUM, .def = "network", .names = kind_names,
-     .doc = "network: a whole model; msr: one retention layer; gemm: C[m,n] = A[m,k] B[k,n]"},
+     .doc = "network: a whole model; msr: one retention layer; gemm: C[m,n] = A[m,k] B[k,n]; in whole tiles, "
+            "for an engine fed by streams: linear [s,e][e,p], attention, feedforward [s,e][e,f][f,e], "
+            "single_attention (scores and context alone)"},
     {KEY(work, form), .type = FIELD_ENUM, .def = "parallel", .names = form_names,
      .doc = "form of retention in prefill"},
     {KEY(work, phase), .type = FIELD_ENUM, .def = "prefill", .names = phase_names,
@@ -113,6 +162,18 @@ static const struct field work_fields[] = {
      .doc = "kind gemm: columns of B and C"},
     {KEY(work, k), .type = FIELD_U64, .def = "0", .max = MAX_GEMM, .unit = "values",
      .doc = "kind gemm: columns of A, rows of B"},
+    {KEY(work, s), .type = FIELD_U64, .def = "0", .max = MAX_TILED, .unit = "rows",
+     .doc = "kernels in tiles: length of the sequence"},
+    {KEY(work, e), .type = FIELD_U64, .def = "0", .max = MAX_TILED, .unit = "values",
+     .doc = "kernels in tiles: embedding width"},
+    {KEY(work, p), .type = FIELD_U64, .def = "0", .max = MAX_TILED, .unit = "values",
+     .doc = "kernels in tiles: projection width"},
+    {KEY(work, f), .type = FIELD_U64, .def = "0", .max = MAX_TILED, .unit = "values",
+     .doc = "kernels in tiles: inner width of the feed-forward network"},
+    {KEY(work, bias), .type = FIELD_FLAG, .def = "1",
+     .doc = "kernels in tiles: 1 when products with weights have a bias"},
+    {KEY(work, activation), .type = FIELD_ENUM, .def = "identity", .names = kernel_activation_names,
+     .doc = "kernels in tiles: function of the output stage, whose pipeline is as long without one"},
     {KEY(work, sample_cycles), .type = FIELD_U64, .def = "auto", .allow_auto = true, .max = UINT32_MAX,
      .unit = "cycles", .prov = PROV_ASSUMPTION, .source = "a compare and a branch for each logit",
      .doc = "host work between two generated tokens; auto: 2 for each vocabulary entry"},
@@ -120,6 +181,11 @@ static const struct field work_fields[] = {
 };
 static const struct section section = {.name = "workload", .doc = "a network or a kernel, and how it is run",
                                        .size = sizeof(struct work), .fields = work_fields};
+
+const struct section *quant_section_of(void)
+{
+    return &quant_section;
+}
 
 const struct section *work_section(void)
 {
@@ -223,6 +289,9 @@ static bool check_foreign(struct check *c)
     bool ok = true;
     if (w->kind == WORK_GEMM && c->shape)
         return bad(c, c->root, "shape", "shape has no meaning for kind gemm; legal: m, n, k");
+    if (work_is_tiled(w) && c->shape)
+        return bad(c, c->root, "shape", "shape has no meaning for kind %s; legal: s, e, p, f",
+                   kind_names[w->kind]);
     for (int i = 0; i < 3; i++) {
         const char *key = gemm_keys[i];
         uint64_t v = i == 0 ? w->m : i == 1 ? w->n : w->k;
@@ -233,6 +302,27 @@ static bool check_foreign(struct check *c)
         if (w->kind != WORK_GEMM && written)
             ok = bad(c, c->root, key, "%s has no meaning for kind %s; legal: kind gemm", key,
                      kind_names[w->kind]);
+    }
+    return ok;
+}
+
+/* Widths of the kernels in tiles; those that a kernel does not use may be there. */
+static bool check_tiled(struct check *c)
+{
+    static const char *const keys[] = {"s", "e", "p", "f"};
+    static const char *const used[] = {[WORK_LINEAR] = "sep", [WORK_ATTENTION] = "sep",
+                                       [WORK_FEEDFORWARD] = "sef", [WORK_SINGLE_ATTENTION] = "sp"};
+    const struct work *w = c->w;
+    const uint64_t v[] = {w->s, w->e, w->p, w->f};
+    bool tiled = work_is_tiled(w), ok = true;
+    for (int i = 0; i < 4; i++) {
+        bool written = yaml_get(c->root, keys[i]);
+        if (!tiled && written)
+            ok = bad(c, c->root, keys[i], "%s has no meaning for kind %s; legal: kind linear, attention, "
+                     "feedforward or single_attention", keys[i], kind_names[w->kind]);
+        if (tiled && v[i] == 0 && strstr(used[w->kind], keys[i]))
+            ok = bad(c, c->root, keys[i], "%s is %s; legal: 1..%d for kind %s", keys[i],
+                     written ? "0" : "missing", MAX_TILED, kind_names[w->kind]);
     }
     return ok;
 }
@@ -271,9 +361,22 @@ static u128 dense_per_token(const struct work *w)
     return 2 * d * d + 3 * d * v + (w->kind == WORK_NETWORK ? 3 * d * s->ffn_dim : 0);
 }
 
+static u128 tiled_macs(const struct work *w)
+{
+    u128 s = w->s, scores = 2 * s * s * w->p;
+    switch (w->kind) {
+    case WORK_LINEAR: return s * w->e * w->p;
+    case WORK_ATTENTION: return 4 * s * w->e * w->p + scores;
+    case WORK_FEEDFORWARD: return 2 * s * w->e * w->f;
+    default: return scores;
+    }
+}
+
 static u128 count_macs(const struct work *w)
 {
     const struct shape *s = &w->shape;
+    if (work_is_tiled(w))
+        return tiled_macs(w);
     u128 head = w->kind == WORK_NETWORK && w->lm_head != LM_NONE ? (u128)s->d_model * s->vocab : 0, macs = 0;
     if (w->kind == WORK_GEMM)
         return (u128)w->m * w->n * w->k * w->batch;
@@ -303,7 +406,8 @@ struct work *work_decode(struct arena *a, const struct ynode *root, struct err *
     if (!schema_decode(a, &section, root, "work", w, err))
         return NULL;
     bool ok = check_foreign(&c);
-    if (w->kind != WORK_GEMM) {
+    ok &= check_tiled(&c);
+    if (w->kind != WORK_GEMM && !work_is_tiled(w)) {
         ok &= check_shape(&c);
         ok &= check_phase(&c);
     }

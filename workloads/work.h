@@ -5,12 +5,15 @@
 
 #include "base/schema.h"
 
-enum work_kind { WORK_NETWORK, WORK_MSR, WORK_GEMM };
+enum work_kind {
+    WORK_NETWORK, WORK_MSR, WORK_GEMM, WORK_LINEAR, WORK_ATTENTION, WORK_FEEDFORWARD, WORK_SINGLE_ATTENTION
+};
 enum work_form { FORM_PARALLEL, FORM_RECURRENT, FORM_CHUNKWISE };
 enum work_phase { PHASE_PREFILL, PHASE_DECODE, PHASE_BOTH };
 enum work_decode_by { DECODE_STATE, DECODE_KV_CACHE };
 enum work_lm_head { LM_LAST, LM_ALL, LM_NONE };
 enum map_order { ORDER_AUTO, ORDER_LAYER, ORDER_BLOCK, ORDER_TOKEN };
+enum kernel_activation { KERNEL_IDENTITY, KERNEL_RELU, KERNEL_GELU };
 enum activation { ACTIVATION_SWISH, ACTIVATION_GELU };
 
 struct shape { /* facts/retnet.md section 3 */
@@ -19,8 +22,17 @@ struct shape { /* facts/retnet.md section 3 */
     int activation; /* enum activation */
     bool pre_norm;
 };
-struct quant { /* section 6; widths in bits */
+enum { SCALE_TENSOR, SCALE_CHANNEL };
+enum { UPDATE_TOKEN, UPDATE_CHUNK };
+enum { ROUND_HALF_UP, ROUND_TRUNCATE, ROUND_STOCHASTIC };
+enum { DECAY_AUTO, DECAY_SHIFT, DECAY_MULTIPLY, DECAY_PER_TOKEN };
+enum { SCORE_STATIC, SCORE_ROW_SHIFT };
+enum { CALIBRATE_MINMAX, CALIBRATE_PERCENTILE, CALIBRATE_MSE };
+struct quant { /* facts/retnet.md section 6; widths in bits */
     uint64_t weights, activations, residual;
+    uint64_t state_bits, read_bits, decay_bits, decay_block, score_bits, score_block, rotary_bits, norm_bits;
+    uint64_t seed, calibration_row, calibration_rows, score_rows; /* FIELD_AUTO: as the network's size asks */
+    int weight_scale, state_update, rounding, decay, score_scale, calibration;
 };
 struct map { /* FIELD_AUTO: chosen by lowering, reported in the notes */
     uint64_t token_block;
@@ -35,13 +47,21 @@ struct work {
     struct quant quant;
     struct map map;
     uint64_t m, n, k; /* WORK_GEMM: C[m,n] = A[m,k] B[k,n] */
+    uint64_t s, e, p, f, bias; /* kernels in tiles: sequence, embedding, projection, feed-forward */
+    int activation;            /* enum kernel_activation */
     uint64_t sample_cycles; /* host work between two generated tokens; FIELD_AUTO: 2 a vocabulary entry */
 };
 
 const struct section *work_section(void);
+const struct section *quant_section_of(void); /* work.quant alone */
 /* NULL on error; lives in `a`. Rejects shapes that do not divide, with the reason. */
 struct work *work_decode(struct arena *a, const struct ynode *root, struct err *err);
 
+/* A kernel that is lowered in whole tiles, for an engine fed by streams. */
+static inline bool work_is_tiled(const struct work *w)
+{
+    return w->kind >= WORK_LINEAR;
+}
 static inline uint64_t work_dk(const struct work *w)
 {
     return w->shape.d_model / w->shape.heads;

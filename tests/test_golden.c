@@ -1,0 +1,158 @@
+/* Golden numerics against torchscale's tensors and trained networks, and the
+ * arithmetic that they stand on. */
+#include "workloads/eval.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef TEST_ROOT
+#define TEST_ROOT "."
+#endif
+
+static struct eval *run(const char *dir, const char *const *sets, size_t n, unsigned forms, struct net **net)
+{
+    struct arena a = {0};
+    struct err err = {0};
+    struct quant q;
+    char path[4096];
+    snprintf(path, sizeof path, TEST_ROOT "/%s", dir);
+    cr_assert(eval_quant(&a, sets, n, &q, &err));
+    *net = net_load(path, &err);
+    cr_assert(*net, "%s: %s", path, err.n_diags ? err.diags[0].text : "");
+    struct eval *e = eval_run(*net, &q, forms, &err);
+    cr_assert(e, "%s: %s", path, err.n_diags ? err.diags[0].text : "");
+    arena_finish(&a);
+    return e;
+}
+
+static double tensor(const struct eval_form *f, const char *name, bool sqnr)
+{
+    for (unsigned i = 0; i < f->n_tensors; i++)
+        if (!strcmp(f->tensors[i].name, name))
+            return sqnr ? f->tensors[i].sqnr_db : f->tensors[i].max_abs_error;
+    cr_assert_fail("no tensor %s", name);
+    return NAN;
+}
+
+#define MSR "tests/reference/retnet/msr_s16_d64_h2_v1_c8"
+#define BLOCK "tests/reference/retnet/block_s64_d64_h4_v2_c16"
+
+/* facts/retnet.md section 8: the same form agrees to 4e-6. */
+Test(golden, float_forms_match_torchscale)
+{
+    static const char *const dirs[] = {MSR, BLOCK};
+    for (unsigned i = 0; i < 2; i++) {
+        struct net *n;
+        struct eval *e = run(dirs[i], NULL, 0, 7, &n);
+        for (unsigned f = 0; f < 3; f++) {
+            cr_expect(e->form[f].max_abs_error <= 4e-6, "%s %u: %g", dirs[i], f, e->form[f].max_abs_error);
+            cr_expect(e->form[f].max_abs_error_f32 <= 1e-5, "%s %u: %g", dirs[i], f,
+                      e->form[f].max_abs_error_f32);
+        }
+        cr_expect(tensor(&e->form[1], "state_final", false) < 1e-6);
+        cr_expect(tensor(&e->form[1], "scale_final", false) < 1e-4);
+        eval_destroy(e);
+        net_destroy(n);
+    }
+}
+
+/* facts/retnet.md section 7.1, minus half a decibel. */
+Test(golden, integers_reach_the_measured_quality)
+{
+    struct net *n;
+    struct eval *e = run(MSR, NULL, 0, 7, &n);
+    static const double least[3] = {28.3 - 0.5, 28.4 - 0.5, 28.3 - 0.5};
+    for (unsigned f = 0; f < 3; f++) {
+        cr_expect(e->form[f].sqnr_db >= least[f], "form %u: %.2f dB", f, e->form[f].sqnr_db);
+        cr_expect_eq(e->form[f].over.n[P_STATE] + e->form[f].over.n[P_RET], 0);
+    }
+    eval_destroy(e);
+    net_destroy(n);
+    e = run(BLOCK, NULL, 0, 7, &n);
+    for (unsigned f = 0; f < 3; f++)
+        cr_expect(e->form[f].sqnr_db >= 28.3 - 0.5, "form %u: %.2f dB", f, e->form[f].sqnr_db);
+    eval_destroy(e);
+    net_destroy(n);
+}
+
+/* workloads/networks/README.md: what W8A8 and W6A8 cost, in bits per byte. */
+Test(golden, trained_network_keeps_its_quality)
+{
+    static const char *const wide[] = {"work.quant.calibration_row=12", "work.quant.score_rows=2"};
+    static const char *const narrow[] = {"work.quant.calibration_row=12", "work.quant.score_rows=2",
+                                         "work.quant.weights=6"};
+    struct net *n;
+    struct eval *e = run("workloads/networks/kjv_d64_l2", wide, 2, 3, &n);
+    static const double more[2] = {1.4921 - 1.4635, 1.4909 - 1.4635};
+    for (unsigned f = 0; f < 2; f++) {
+        cr_expect_float_eq(e->form[f].float_bits, 1.4635, 1e-4);
+        cr_expect(e->form[f].max_abs_error < 1e-5);
+        cr_expect(e->form[f].integer_bits - e->form[f].float_bits <= more[f] + 0.02, "%.4f",
+                  e->form[f].integer_bits);
+        cr_expect_eq(e->form[f].over.n[P_STATE] + e->form[f].over.n[P_RET], 0);
+    }
+    eval_destroy(e);
+    net_destroy(n);
+    e = run("workloads/networks/kjv_d64_l2", narrow, 3, 2, &n);
+    cr_expect(e->form[0].integer_bits - e->form[0].float_bits <= 1.5353 - 1.4635 + 0.02, "%.4f",
+              e->form[0].integer_bits);
+    eval_destroy(e);
+    net_destroy(n);
+}
+
+Test(golden, requantiser_rounds_half_up_to_a_15_bit_factor)
+{
+    for (double f = 1e-9; f < 1e4; f *= 1.37) {
+        struct rq q = rq_of(f);
+        cr_expect(q.m >= 16384 && q.m < 32768, "%g", f);
+        cr_expect(fabs(ldexp(q.m, -q.sh) / f - 1) <= 1.0 / 32768, "%g", f);
+    }
+    cr_expect_eq(rq_apply(rq_of(0.5), 3), 2);
+    cr_expect_eq(rq_apply(rq_of(0.5), -3), -1);
+    cr_expect_eq(rq_apply(rq_of(0), 1000), 0);
+    cr_expect_eq(clip(200, 127), 127);
+    cr_expect_eq(clip(-200, 127), -127);
+}
+
+Test(golden, knobs_are_checked)
+{
+    struct arena a = {0};
+    static const struct {
+        const char *set;
+        int code;
+    } cases[] = {{"work.quant.weights=9", 78}, {"work.quant.wieghts=8", 78}, {"arch.engine.units=4", 64},
+                 {"work.quant.calibration=best", 78}, {"work.quant.rounding=truncate", 0}};
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct err err = {0};
+        struct quant q;
+        bool ok = eval_quant(&a, &cases[i].set, 1, &q, &err);
+        cr_expect_eq(ok, cases[i].code == 0, "%s", cases[i].set);
+        cr_expect_eq((int)err.code, cases[i].code, "%s", cases[i].set);
+        err_finish(&err);
+    }
+    arena_finish(&a);
+}
+
+/* Widths, scales, roundings and decays in every combination that they may meet:
+ * nothing overflows unseen, and more bits are not worse by much. */
+Test(golden, every_knob_works)
+{
+    static const char *const knobs[] = {
+        "work.quant.weight_scale=tensor", "work.quant.state_bits=32", "work.quant.state_update=token",
+        "work.quant.read_bits=8", "work.quant.rounding=truncate", "work.quant.rounding=stochastic",
+        "work.quant.decay=shift", "work.quant.decay=multiply", "work.quant.decay=per_token",
+        "work.quant.decay_bits=16", "work.quant.decay_block=16", "work.quant.score_scale=static",
+        "work.quant.score_block=8", "work.quant.rotary_bits=8", "work.quant.norm_bits=16",
+        "work.quant.calibration=minmax", "work.quant.calibration=percentile", "work.quant.residual_bits=12"};
+    for (unsigned i = 0; i < sizeof knobs / sizeof knobs[0]; i++) {
+        struct net *n;
+        struct eval *e = run(MSR, &knobs[i], 1, 7, &n);
+        for (unsigned f = 0; f < 3; f++)
+            cr_expect(e->form[f].sqnr_db > 18, "%s, form %u: %.2f dB", knobs[i], f, e->form[f].sqnr_db);
+        eval_destroy(e);
+        net_destroy(n);
+    }
+}
