@@ -370,7 +370,7 @@ unsigned streamer_grants(struct machine *m, uint32_t granted, uint32_t requested
     st->held = (uint16_t)(requested & ~granted);
     for (unsigned i = 0; i < N_STREAMS; i++) {
         unsigned n = st->lanes < st->ports ? wide_words(&st->s[i], i, grants[i])
-                                           : (unsigned)__builtin_popcount(grants[i]);
+                                           : count_bits(grants[i]);
         m->counter[m->cb.streamer + i] += n;
         words += n;
         if (i == STORE && st->s[i].c)

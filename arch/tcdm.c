@@ -8,6 +8,7 @@
  * change. */
 #include "arch/hci.h"
 #include "arch/result.h"
+#include "base/num.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -133,7 +134,7 @@ static struct demand cluster(struct machine *m, const struct demand *d, const st
 
 static unsigned count(const struct demand *d)
 {
-    return (unsigned)(__builtin_popcount(d->hwpe) + __builtin_popcount(d->udma));
+    return count_bits(d->hwpe) + count_bits(d->udma);
 }
 
 static void tick(void *self, uint64_t now)
@@ -152,7 +153,7 @@ static void tick(void *self, uint64_t now)
     if (m->tcdm_cfg->ideal)
         won.udma = d.udma; /* streams do not even ask */
     uint64_t *n = &m->counter[m->cb.tcdm];
-    n[C_UDMA] += (unsigned)__builtin_popcount(won.udma);
+    n[C_UDMA] += count_bits(won.udma);
     n[C_CONFLICT] += count(&d) - count(&won);
     n[C_BUSY] += count(&won) != 0;
     udma_grants(m, won.udma);

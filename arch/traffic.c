@@ -4,6 +4,7 @@
  * next one `period_cycles` after the grant at the earliest. They run as long as
  * the accelerator does. Linear traffic recurs and folds; random traffic does not. */
 #include "arch/result.h"
+#include "base/num.h"
 #include "base/hash.h"
 
 #include <stdlib.h>
@@ -76,8 +77,8 @@ void traffic_grants(struct machine *m, uint32_t granted, uint32_t requested)
 {
     const struct traffic_cfg *c = m->traffic_cfg;
     uint64_t *n = &m->counter[m->cb.traffic];
-    n[C_GRANT] += (unsigned)__builtin_popcount(granted);
-    n[C_WAIT] += (unsigned)__builtin_popcount(requested & ~granted);
+    n[C_GRANT] += count_bits(granted);
+    n[C_WAIT] += count_bits(requested & ~granted);
     for (uint32_t left = granted; left; left &= left - 1) {
         struct master *a = &m->traffic_state->master[__builtin_ctz(left)];
         a->pause = (uint32_t)c->period_cycles - 1;

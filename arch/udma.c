@@ -5,6 +5,7 @@
  * access more. */
 #include "arch/result.h"
 #include "arch/udma.h"
+#include "base/num.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -129,7 +130,7 @@ void udma_finish_transfer(struct machine *m, unsigned i)
 void udma_grants(struct machine *m, uint32_t granted)
 {
     struct udma *u = m->udma;
-    m->counter[m->cb.udma + C_WORDS] += (unsigned)__builtin_popcount(granted);
+    m->counter[m->cb.udma + C_WORDS] += count_bits(granted);
     if (granted & 1) {
         u->ch[0].fifo_bytes += beat(&u->ch[0]);
         advance(&u->ch[0]);

@@ -32,6 +32,15 @@ static inline uint64_t bytes_of(uint64_t n, uint64_t bits)
     return div_up(n * bits, 8);
 }
 
+/* Bits that are set. Without the machine's instruction the compiler's builtin is a call. */
+static inline unsigned count_bits(uint32_t v)
+{
+    v -= v >> 1 & 0x55555555u;
+    v = (v & 0x33333333u) + (v >> 2 & 0x33333333u);
+    v = (v + (v >> 4)) & 0x0f0f0f0fu;
+    return v * 0x01010101u >> 24;
+}
+
 static inline uint64_t gcd(uint64_t a, uint64_t b)
 {
     while (b) {

@@ -212,12 +212,12 @@ static void random_trials(bool store, unsigned n, uint64_t seed)
 
 Test(streams, loads_are_those_of_hwpe_stream_source)
 {
-    random_trials(false, 250, 1);
+    random_trials(false, 150, 1);
 }
 
 Test(streams, stores_are_those_of_hwpe_stream_sink)
 {
-    random_trials(true, 250, 2);
+    random_trials(true, 150, 2);
 }
 
 /* A line that does not start on a word takes one access more, in both. */
