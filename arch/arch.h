@@ -126,7 +126,7 @@ struct mode_cfg {
 struct engine_cfg {
     int style, dataflow; /* enum engine_style, enum dataflow */
     uint64_t units, length, rows, cols, weight_sets, acc_bits, latency_cycles, requant_lanes, os_depth,
-        output_credits, pipeline;
+        output_credits, pipeline, requant_bits;
     bool weights_preloaded;
     int fill_drain; /* enum fill_drain */
     struct list modes; /* struct mode_cfg */
@@ -154,7 +154,8 @@ struct beat_cfg {
 struct streams_cfg {
     int feed; /* enum feed */
     struct beat_cfg input, weight, output;
-    uint64_t bias_bits, address_fifo, request_fifo, data_fifo;
+    uint64_t bias_bits, address_fifo, request_fifo, data_fifo, softmax_dividers;
+    bool activation;
 };
 /* Who feeds the engine: buffers and commands, streams of their own, or streams that share a port. */
 enum feed { FEED_BUFFERS, FEED_DRIVER, FEED_PORT };

@@ -64,6 +64,8 @@ static const struct field fields[] = {
     {F("pipeline", FIELD_U64, pipeline, "1"), .min = 1, .max = 16, .unit = "ranks",
      .doc = "ranks the array's and the requantiser's logic is divided into; each beyond the first adds "
             "registers and a cycle to latency_cycles"},
+    {F("requant_bits", FIELD_U64, requant_bits, "15"), .min = 2, .max = 32, .unit = "bits",
+     .doc = "multiplier of a requantiser; changes area and energy only"},
     {F("requant_lanes", FIELD_U64, requant_lanes, "auto"), .min = 1, .max = 1024, .allow_auto = true,
      .doc = "requantisers at the output; auto: one an output"},
     {F("fill_drain", FIELD_ENUM, fill_drain, "overlapped"), .names = fill_names,
@@ -260,6 +262,16 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
     return true;
 }
 
+uint64_t engine_rows(const struct machine *m)
+{
+    return m->counter[m->cb.engine + C_ROWS];
+}
+
+uint64_t engine_values(const struct machine *m)
+{
+    return m->counter[m->cb.engine + C_REQUANT];
+}
+
 static void cost(const struct machine *m, struct cost_sink *sink)
 {
     const struct engine_cfg *e = m->engine;
@@ -281,7 +293,7 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     it = cost_add(sink, "engine", "requant",
                   e->requant_lanes == FIELD_AUTO ? m->geom.n_tile : e->requant_lanes);
     cost_param(it, "acc_bits", (double)e->acc_bits);
-    cost_param(it, "mul_bits", 15);
+    cost_param(it, "mul_bits", (double)e->requant_bits);
     cost_count(it, "requant", n[C_REQUANT]);
     it->path = "requantiser";
     it->pipeline = (unsigned)e->pipeline;

@@ -206,6 +206,9 @@ int64_t l2_part(const struct machine *m, const struct thread *t, const struct cm
 uint64_t engine_cycles(const struct machine *m, const struct cmd *c, uint32_t rows);
 uint64_t retention_cycles(const struct machine *m, const struct cmd *c, uint32_t rows);
 uint64_t vector_cycles(const struct machine *m, const struct cmd *c, uint32_t rows);
+/* Rows that the engine took and values that it requantised. */
+uint64_t engine_rows(const struct machine *m);
+uint64_t engine_values(const struct machine *m);
 void engine_count(struct machine *m, const struct issued *is, uint64_t cycles);
 void retention_count(struct machine *m, const struct issued *is, uint64_t cycles);
 void vector_count(struct machine *m, const struct issued *is, uint64_t cycles);

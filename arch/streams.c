@@ -45,6 +45,11 @@ static const struct field fields[] = {
     {F("output", FIELD_SECTION, output, NULL), .sub = &output_section, .doc = "results"},
     {F("bias_bits", FIELD_U64, bias_bits, "24"), .min = 8, .max = 64, .unit = "bits",
      .doc = "of a bias value; it travels with the rows", .prov = PROV_RTL, .source = "ITA ita_package.sv"},
+    {F("activation", FIELD_BOOL, activation, "false"),
+     .doc = "a requantiser and an activation unit an output behind the first requantiser; their time is in "
+            "engine.latency_cycles"},
+    {F("softmax_dividers", FIELD_U64, softmax_dividers, "0"), .max = 64,
+     .doc = "dividers of a softmax over rows as they stream; 0: none"},
     {F("address_fifo", FIELD_U64, address_fifo, "2"), .min = 1, .max = 64, .unit = "addresses",
      .doc = "port: addresses ahead of each stream", .prov = PROV_RTL, .source = "hci_core_source.sv"},
     {F("request_fifo", FIELD_U64, request_fifo, "2"), .min = 2, .max = 64, .unit = "requests",
@@ -374,7 +379,10 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
 
 static void cost(const struct machine *m, struct cost_sink *sink)
 {
-    if (m->streams && m->streams->port)
+    if (!m->streams)
+        return;
+    streams_cost(m, sink, engine_rows(m), engine_values(m));
+    if (m->streams->port)
         port_cost(m, sink);
 }
 

@@ -45,5 +45,8 @@ void port_job(struct machine *m, const struct cmd *c);
 enum cause port_cycle(struct machine *m);
 void port_counters(struct machine *m);
 void port_cost(const struct machine *m, struct cost_sink *sink);
+/* Registers, output FIFO, activation, softmax and control of the streamed core
+ * (streams_cost.c), for so many accepted rows and finished values. */
+void streams_cost(const struct machine *m, struct cost_sink *sink, uint64_t rows, uint64_t values);
 
 #endif
