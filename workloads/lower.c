@@ -26,7 +26,7 @@ static void init_context(struct lower *l)
     l->dv = w->shape.heads ? work_dv(w) : 0;
     l->wb = w->quant.weights;
     l->ab = 8; /* narrower activations travel in bytes */
-    l->layer = l->head = l->seq = l->blk = aff(0);
+    l->layer = l->head = l->seq = l->blk = l->now = aff(0);
     const uint64_t slots[N_RINGS] = {[RING_ACT] = l->act_slot, [RING_AUX] = l->aux_slot,
         [RING_SET] = engine_set_bytes(l->engine), [RING_SCORE] = l->score_slot,
         [RING_OUT] = l->out_slot};
@@ -52,6 +52,8 @@ static void define_tensors(struct lower *l)
     uint64_t block = max64(min64(l->T, rows), decode ? w->batch : 1); /* a decode takes the batch at once */
     uint64_t heads_block = prefill ? max64(block, min64(retention_block(l), rows)) : block;
     uint64_t kv_block = cache ? max64(heads_block, cache_block(l)) : heads_block;
+    if (w->form == FORM_PARALLEL && w->phase == PHASE_BOTH && !cache) /* the state is built chunk by chunk */
+        heads_block = kv_block = max64(heads_block, min64(w->chunk, w->seq));
     enum unit_id gemm = l->geom.swapped ? UNIT_WEIGHT : UNIT_LOAD;
     bool step = (prefill && w->form == FORM_RECURRENT) || (decode && !cache);
     bool chunk = prefill && w->form == FORM_CHUNKWISE, par = prefill && w->form == FORM_PARALLEL;
@@ -88,7 +90,7 @@ static void define_tensors(struct lower *l)
     l->p->state_bytes = l->state_resident ? states * head : l->dk * l->state_dv * l->ret->state_bits / 8;
     uint64_t heads = w->lm_head == LM_ALL && prefill ? rows : w->batch;
     if (s->vocab && w->lm_head != LM_NONE && w->kind == WORK_NETWORK)
-        l->logits = tensor("logits", T_LOGIT, UNIT_STORE, s->vocab, heads, heads);
+        l->logits = tensor("logits", T_LOGIT, UNIT_STORE, 2 * s->vocab, heads, heads);
     if (s->vocab && w->kind == WORK_NETWORK) {
         l->emb = tensor("embedding", T_EMBED, UNIT_LOAD, s->d_model, s->vocab, block);
         l->emb.scattered = true;
@@ -147,9 +149,10 @@ static struct gemm gemm(struct tensor *in, uint64_t k, uint64_t tokens, struct a
     return (struct gemm){.in = in, .k = k, .tokens = tokens, .first_tok = aff(0), .w_off = w_off};
 }
 
-static void add_seg(struct gemm *g, uint64_t n, enum post post, struct tensor *dst, struct tensor *dst2)
+static void add_seg(struct gemm *g, uint64_t n, enum post post, enum what_kind what, struct tensor *dst,
+                    struct tensor *dst2)
 {
-    g->seg[g->n_segs++] = (struct gemm_seg){.n = n, .post = post, .dst = dst, .dst2 = dst2, .col = aff(0)};
+    g->seg[g->n_segs++] = (struct gemm_seg){.n = n, .post = post, .what = what, .dst = dst, .dst2 = dst2};
 }
 
 static void run_gemm(struct lower *l, struct gemm *g)
@@ -181,11 +184,11 @@ struct gemm projection(struct lower *l, uint64_t tokens)
     struct affine off = aff_scale(l->layer, (int64_t)l->w_layer_bytes);
     struct affine h = aff_scale(l->head, (int64_t)l->w_head_bytes);
     struct gemm g = gemm(&l->xn, s->d_model, tokens, aff_add(off, &h));
-    struct tensor *khat = l->khat.used && tokens > l->w->batch ? &l->khat : NULL;
-    add_seg(&g, l->dk, POST_ROTARY, &l->q, NULL);
-    add_seg(&g, l->dk, khat ? POST_ROTARY_DECAY : POST_ROTARY, &l->k, khat);
-    add_seg(&g, l->dv, POST_NONE, &l->v, NULL);
-    add_seg(&g, l->dv, POST_LUT, &l->g, NULL);
+    struct tensor *khat = l->khat.used && !l->decoding ? &l->khat : NULL;
+    add_seg(&g, l->dk, POST_ROTARY, WHAT_QR, &l->q, NULL);
+    add_seg(&g, l->dk, khat ? POST_ROTARY_DECAY : POST_ROTARY, WHAT_KR, &l->k, khat);
+    add_seg(&g, l->dv, POST_NONE, WHAT_V, &l->v, NULL);
+    add_seg(&g, l->dv, POST_LUT, WHAT_SWISH, &l->g, NULL);
     return g;
 }
 
@@ -195,13 +198,15 @@ static void project(struct lower *l, uint64_t tokens)
     run_gemm(l, &g);
 }
 
-static void norm_step(struct lower *l, uint64_t tokens)
+/* Post-norm: what the block's first norm makes is what the FFN takes, what its second makes is the next
+ * block's. */
+static void norm_step(struct lower *l, uint64_t tokens, enum what_kind what)
 {
     job_begin(l, AUTONOMY_TILE);
     if (l->w->shape.pre_norm)
-        emit_norm(l, tokens, NULL);
+        emit_norm(l, tokens, NULL, what);
     else
-        emit_post_norm(l, tokens);
+        emit_post_norm(l, tokens, what);
     job_end(l, AUTONOMY_TILE);
 }
 
@@ -211,23 +216,24 @@ static void output_and_ffn(struct lower *l, uint64_t tokens)
     bool network = l->w->kind == WORK_NETWORK;
     struct affine base = aff_scale(l->layer, (int64_t)l->w_layer_bytes);
     struct gemm g = gemm(&l->y, s->value_dim, tokens, aff_plus(base, (int64_t)l->w_out));
-    add_seg(&g, s->d_model, network ? POST_RESIDUAL : POST_NONE, network ? &l->x : &l->h, NULL);
+    add_seg(&g, s->d_model, network ? POST_RESIDUAL : POST_NONE, network ? WHAT_RES1 : WHAT_MSR,
+            network ? &l->x : &l->h, NULL);
     run_gemm(l, &g);
     pipe_settle(l);
     if (network && !s->pre_norm)
-        norm_step(l, tokens);
+        norm_step(l, tokens, WHAT_LN2);
     if (!network || !s->ffn_dim)
         return;
     if (s->pre_norm)
-        norm_step(l, tokens);
+        norm_step(l, tokens, WHAT_LN2);
     g = gemm(&l->xn, s->d_model, tokens, aff_plus(base, (int64_t)l->w_ffn1));
-    add_seg(&g, s->ffn_dim, POST_GLU, &l->h, NULL);
+    add_seg(&g, s->ffn_dim, POST_GLU, WHAT_PROD, &l->h, NULL);
     run_gemm(l, &g);
     g = gemm(&l->h, s->ffn_dim, tokens, aff_plus(base, (int64_t)l->w_ffn2));
-    add_seg(&g, s->d_model, POST_RESIDUAL, &l->x, NULL);
+    add_seg(&g, s->d_model, POST_RESIDUAL, WHAT_RES2, &l->x, NULL);
     run_gemm(l, &g);
     if (!s->pre_norm)
-        norm_step(l, tokens);
+        norm_step(l, tokens, WHAT_LN1);
 }
 
 /* Readers inside a loop cannot wait for what was written before it. */
@@ -274,7 +280,7 @@ static void layers_begin(struct lower *l, uint64_t tokens)
     loop_index(l, l->w->shape.layers, &l->layer);
     job_begin(l, AUTONOMY_LAYER);
     if (l->w->kind == WORK_NETWORK && l->w->shape.pre_norm)
-        emit_norm(l, tokens, NULL);
+        emit_norm(l, tokens, NULL, WHAT_LN1);
 }
 
 static void layers_end(struct lower *l)
@@ -325,17 +331,27 @@ static void head_on(struct lower *l, uint64_t tokens, uint64_t first)
         return;
     settle(l, &l->x);
     if (!post_norm(l)) {
-        emit_norm(l, tokens, &at);
+        emit_norm(l, tokens, &at, WHAT_FINAL);
         settle(l, &l->xn);
     }
     struct gemm g = gemm(&l->xn, s->d_model, tokens, aff((int64_t)l->w_lm));
     g.first_tok = at;
-    add_seg(&g, s->vocab, POST_NONE, &l->logits, NULL);
+    add_seg(&g, s->vocab, POST_WIDE, WHAT_LOGITS, &l->logits, NULL);
     l->logits.outer = aff(-(int64_t)(first * l->logits.pitch));
     run_gemm(l, &g);
     mark(l, l->mark_head, &index);
     prog_wait(l->p, THREAD_HOST, N_UNITS, l->logits.ready, l->logits.posts);
     l->logits.pending = false;
+    struct cmd *take = prog_add(l->p, THREAD_HOST, OP_TAKE, N_UNITS);
+    struct affine none = aff(0);
+    take->addr = aff((int64_t)l->logits.base);
+    take->rows = (uint32_t)tokens;
+    take->row_bytes = (uint32_t)l->logits.pitch;
+    take->row_stride = (int64_t)l->logits.pitch;
+    take->tensor = T_LOGIT;
+    take->cols = (uint32_t)s->vocab;
+    take->out_bytes = 2;
+    emit_what(l, take, WHAT_LOGITS, &none, &at);
 }
 
 static void embed(struct lower *l, uint64_t tokens)
@@ -368,8 +384,7 @@ static void emit_prefill(struct lower *l)
     bool many = w->batch > 1;
     if (many)
         loop_index(l, w->batch, &l->seq);
-    bool build = w->form == FORM_PARALLEL && l->khat.used;
-    l->state_zero = l->scope >= w->seq || build;
+    l->state_zero = l->scope >= w->seq; /* later scopes go on with the state of those before */
     uint64_t full = w->seq / l->scope, rest = w->seq % l->scope;
     if (full > 1) {
         /* The last block also makes the logits; the others are a loop. */
@@ -400,11 +415,16 @@ static void decode_token(struct lower *l, const struct affine *full, const struc
 {
     const struct work *w = l->w;
     uint64_t n = w->batch;
+    l->now = aff_plus(*position, w->decode == DECODE_STATE ? (int64_t)w->seq : 0);
     prog_wait(l->p, THREAD_ACCEL, UNIT_LOAD, l->sampled, 1);
     embed(l, n);
     layers_begin(l, n);
     heads_begin(l);
     place_cache(l, position);
+    if (l->keep_kv) { /* of every sequence one row */
+        l->k.apart = l->context * l->k.pitch;
+        l->v.apart = l->context * l->v.pitch;
+    }
     project(l, n);
     struct tensor *in[] = {&l->q, &l->k, &l->v, &l->g};
     for (unsigned i = 0; i < 4; i++)
@@ -459,6 +479,7 @@ static void emit_decode(struct lower *l)
     const struct work *w = l->w;
     uint64_t p = w->seq, left = w->tokens, step = w->decode == DECODE_KV_CACHE ? cache_block(l) : w->tokens;
     l->state_zero = false;
+    l->decoding = true;
     l->blk = aff(0);
     if (w->decode == DECODE_STATE) {
         decode_run(l, left, aff(0), 0, 0);
@@ -486,7 +507,7 @@ static void emit_gemm_kernel(struct lower *l)
 {
     struct gemm g = gemm(&l->xn, l->w->k, gemm_rows(l->w), aff(0));
     struct affine index = aff(0);
-    add_seg(&g, l->w->n, POST_NONE, &l->y, NULL);
+    add_seg(&g, l->w->n, POST_NONE, WHAT_GEMM, &l->y, NULL);
     run_gemm(l, &g);
     mark(l, l->mark_layer, &index);
 }
@@ -518,9 +539,12 @@ static void start(struct lower *l)
 static void whole_chunks(struct lower *l)
 {
     const struct work *w = l->w;
-    if (w->kind == WORK_GEMM || w->form != FORM_CHUNKWISE || l->scope >= w->seq)
+    bool build = w->form == FORM_PARALLEL && w->phase == PHASE_BOTH && w->decode == DECODE_STATE;
+    if (w->kind == WORK_GEMM || (w->form != FORM_CHUNKWISE && !build) || l->scope >= w->seq)
         return;
     l->scope = min64(max64(l->scope / w->chunk * w->chunk, w->chunk), w->seq);
+    while (build && l->scope < w->seq && l->scope % l->R)
+        l->R = l->R % 2 ? 1 : l->R / 2;
 }
 
 static bool define(struct lower *l)
@@ -582,5 +606,6 @@ bool lower_build(struct lower *l)
     prog_add(l->p, THREAD_HOST, OP_HALT, N_UNITS);
     prog_prune(l->p);
     report_homes(l);
+    describe_image(l);
     return true;
 }
