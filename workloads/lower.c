@@ -306,6 +306,7 @@ static void heads_in_turn(struct lower *l, uint64_t tokens)
     place_cache(l, &start);
     job_begin(l, AUTONOMY_TILE);
     emit_retention(l, (enum work_form)w->form, tokens);
+    place_cache(l, &l->blk); /* the state takes in the keys and values of this scope */
     if (w->form == FORM_PARALLEL && l->khat.used)
         emit_state_build(l, tokens);
     job_end(l, AUTONOMY_TILE);

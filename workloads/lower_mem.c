@@ -366,6 +366,7 @@ void describe_image(struct lower *l)
     p->batch = w->batch;
     p->context = l->context;
     p->state_cols = l->state_dv;
+    p->scope = l->scope;
     if (w->kind == WORK_GEMM) {
         put_matrix(l, WHAT_GEMM, WHAT_NONE, w->n, w->k, 0, false);
         p->input = there(&l->xn, WHAT_GEMM);
@@ -385,7 +386,7 @@ void describe_image(struct lower *l)
     }
     if (l->state.used)
         p->state = there(&l->state, WHAT_STATE);
-    p->output = w->kind == WORK_MSR ? left(l, &l->h, WHAT_MSR) : left(l, &l->x, WHAT_RES2);
+    p->output = w->kind == WORK_MSR ? left(l, &l->h, WHAT_MSR) : left(l, &l->x, w->shape.pre_norm ? WHAT_RES2 : WHAT_BACK2);
 }
 
 void report_homes(struct lower *l)

@@ -49,7 +49,7 @@ static void sub_rows(struct lower *l, void *arg, const struct block *b)
     again.addr = aff_add(again.addr, &at);
     r.at = c->dst2_at;
     r.bytes = 2;
-    emit_what(l, emit_store(l, again, &r, v->in, true), v->what == WHAT_LN2 ? WHAT_RES1 : WHAT_RES2, &none,
+    emit_what(l, emit_store(l, again, &r, v->in, true), v->what == WHAT_LN2 ? WHAT_BACK1 : WHAT_BACK2, &none,
               &tok);
 }
 
