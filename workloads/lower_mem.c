@@ -28,7 +28,8 @@ static void tensors(struct lower *l, struct tensor *out[], unsigned *n)
  * program order. */
 static uint64_t shared_bytes(const struct lower *l)
 {
-    if (!l->y.used || !l->h.used || l->y.ext || l->h.ext)
+    bool network = l->w->kind == WORK_NETWORK; /* a layer alone writes its result while it reads y */
+    if (!network || !l->y.used || !l->h.used || l->y.ext || l->h.ext)
         return 0;
     uint64_t y = tensor_bytes(&l->y), h = tensor_bytes(&l->h);
     return min64(y, h);

@@ -102,9 +102,9 @@ struct expected *expected_create(const struct work *w, const struct qnet *q, con
         e->rq = logits_rq(q);
     if (q->n->kind == NET_MSR) {
         e->width = q->n->d;
-        e->input = xrealloc(NULL, e->S * q->n->d + 1, sizeof *e->input);
-        golden_input(q, e->S, in[0], e->input);
-        e->input_rows = e->S;
+        e->input = xrealloc(NULL, q->n->S * q->n->d + 1, sizeof *e->input);
+        golden_input(q, q->n->S, q->n->x, e->input);
+        e->input_rows = q->n->S;
     }
     return e;
 }
