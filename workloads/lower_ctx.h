@@ -118,7 +118,8 @@ typedef void (*block_fn)(struct lower *l, void *arg, const struct block *b);
 void each_block(struct lower *l, uint64_t n, uint64_t rows, const struct affine *first, block_fn fn,
                 void *arg);
 /* The host's part for staged tensors of such blocks: inputs in, outputs out. */
-void host_staged(struct lower *l, uint64_t n, uint64_t rows, struct tensor *const *in, struct tensor *const *out);
+void host_staged(struct lower *l, uint64_t n, uint64_t rows, struct tensor *const *in,
+                 struct tensor *const *out);
 /* Both together. */
 void each_staged(struct lower *l, uint64_t n, uint64_t rows, struct tensor *const *in,
                  struct tensor *const *out, block_fn fn, void *arg);

@@ -297,7 +297,8 @@ static void block_body(struct lower *l, void *arg, const struct block *blk)
 }
 
 /* Every block but the last normalises the one after it. */
-static void blocks_with_norm(struct lower *l, struct body *b, struct tensor *const *in, struct tensor *const *out)
+static void blocks_with_norm(struct lower *l, struct body *b, struct tensor *const *in,
+                             struct tensor *const *out)
 {
     uint64_t n = b->g->tokens, rows = min64(l->T, n), full = n / rows, rest = n % rows;
     struct block at = {rows, aff(0)}, next = {rows, aff((int64_t)rows)};

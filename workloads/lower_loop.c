@@ -203,7 +203,8 @@ static void host_blocks(struct lower *l, uint64_t n, uint64_t rows, struct tenso
     host_release(l, in);
 }
 
-void host_staged(struct lower *l, uint64_t n, uint64_t rows, struct tensor *const *in, struct tensor *const *out)
+void host_staged(struct lower *l, uint64_t n, uint64_t rows, struct tensor *const *in,
+                 struct tensor *const *out)
 {
     if (any_ext(in) || any_ext(out))
         host_blocks(l, n, rows, in, out);
