@@ -10,7 +10,7 @@ struct run {
     uint64_t cycle;
     unsigned next[TWIN_MASTERS]; /* the request that is on the bus or comes next */
     bool on_bus[TWIN_MASTERS];
-    bool granted[TWIN_MASTERS];  /* in this cycle */
+    bool granted[TWIN_MASTERS]; /* in this cycle */
 };
 
 static struct twin_request *current(struct run *r, unsigned m)
@@ -85,7 +85,7 @@ static void crossbar_cycle(struct run *r, struct banks *b)
 
 struct hci_twin {
     struct banks log;
-    unsigned count;                   /* of the arbiter in front of the banks */
+    unsigned count;                        /* of the arbiter in front of the banks */
     unsigned tree[TWIN_HWPES][TWIN_HWPES]; /* of the arbiters of each level */
 };
 
@@ -106,8 +106,9 @@ static void hci_arbiter(unsigned *count, const struct twin *t, unsigned num, uns
         *count = *count + 1 == den ? 0 : (*count + 1) % 256;
 }
 
-/* Requests of HWPEs first, first + step, ... below `step` inputs go into one tree; `wish` gets what it asks of
- * the banks, and own[h][b] is cleared where another input of an arbiter has the bank. */
+/* The tree of the HWPEs, level by level: pairs meet in an arbiter, an odd one passes. wish[i]: banks that
+ * input i of the level asks for, in the end wish[0] those of the tree; own[h][b] is cleared where the other
+ * input of an arbiter above HWPE h has bank b. */
 static void hci_tree(struct hci_twin *h, const struct twin *t, bool wish[TWIN_HWPES][TWIN_MASTERS],
                      bool own[TWIN_HWPES][TWIN_MASTERS])
 {
@@ -170,7 +171,18 @@ static void hci_cycle(struct run *r, struct hci_twin *h)
 
 /* ---- SoC interconnect ---- */
 
-enum place { SILENT, BANK, PRIVATE0, PRIVATE1, ROM, APB, APB_SLOW_READ, APB_NOWHERE, NOWHERE, HWPE_NOWHERE };
+enum place {
+    SILENT,
+    BANK,
+    PRIVATE0,
+    PRIVATE1,
+    ROM,
+    APB,
+    APB_SLOW_READ,
+    APB_NOWHERE,
+    NOWHERE,
+    HWPE_NOWHERE
+};
 
 static enum place place_of(unsigned master, uint32_t addr)
 {
@@ -187,13 +199,18 @@ static enum place place_of(unsigned master, uint32_t addr)
     if (addr < 0x1A100000 || addr >= 0x1A400000)
         return NOWHERE;
     switch (addr >> 12 & 0xfff) {
-    case 0x101: case 0x102: case 0x103: case 0x104: case 0x105: case 0x106: case 0x109: case 0x10a: case 0x10b:
-    case 0x10f:
-        return APB;
-    case 0x10c:
-        return APB_SLOW_READ;
-    default:
-        return addr >= 0x1A110000 && addr < 0x1A140000 ? APB : APB_NOWHERE;
+    case 0x101:
+    case 0x102:
+    case 0x103:
+    case 0x104:
+    case 0x105:
+    case 0x106:
+    case 0x109:
+    case 0x10a:
+    case 0x10b:
+    case 0x10f: return APB;
+    case 0x10c: return APB_SLOW_READ;
+    default: return addr >= 0x1A110000 && addr < 0x1A140000 ? APB : APB_NOWHERE;
     }
 }
 
@@ -250,7 +267,8 @@ static void memory_output(struct run *r, struct soc_twin *s, struct arbiter *a, 
         grant_soc(r, s, (unsigned)winner, r->cycle + 1);
 }
 
-/* An address of no region is answered in two cycles, one outside interleaved memory of an HWPE port in one. */
+/* An address of no region is answered in two cycles, one outside interleaved memory of an HWPE port in one.
+ */
 static void error_outputs(struct run *r, struct soc_twin *s, const enum place *to)
 {
     for (unsigned m = 0; m < r->t->masters; m++) {

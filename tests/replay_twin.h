@@ -1,6 +1,6 @@
 /* A second, slow account of the interconnects, for tests: random scenarios and what has to come of them,
- * written from the rules (arbitration trees walked node by node, queues as counted lists, every cycle of every
- * master looked at), with nothing of arch/ in it. */
+ * written from the rules (arbitration trees walked node by node, queues as counted lists, every cycle of
+ * every master looked at), with nothing of arch/ in it. */
 #ifndef TESTS_REPLAY_TWIN_H
 #define TESTS_REPLAY_TWIN_H
 
@@ -24,7 +24,7 @@ struct twin {
     unsigned masters, banks;
     bool byte_addresses;
     bool blocking[TWIN_MASTERS];
-    unsigned group[TWIN_MASTERS]; /* 0: none */
+    unsigned group[TWIN_MASTERS];                             /* 0: none */
     unsigned cores, ext, dma, hwpes, words, invert, num, den; /* of HCI */
     unsigned n[TWIN_MASTERS];
     struct twin_request request[TWIN_MASTERS][TWIN_REQUESTS];

@@ -39,7 +39,8 @@ static uint32_t soc_address(uint32_t word, unsigned kinds, struct rng *rng)
         0x1C090000, 0x00000000, 0x1A10E000, 0x1A107000, 0xFFFFFF00,
     };
     enum { COMMON = 8, ALL = sizeof base / sizeof base[0] };
-    unsigned k = kinds ? (unsigned)rng_below(rng, kinds == 1 ? COMMON : ALL) : 4 + (unsigned)rng_below(rng, 2);
+    unsigned k =
+        kinds ? (unsigned)rng_below(rng, kinds == 1 ? COMMON : ALL) : 4 + (unsigned)rng_below(rng, 2);
     return base[k] + 4 * (word % 64);
 }
 
@@ -47,7 +48,8 @@ static void draw_requests(struct twin *t, unsigned m, unsigned n, struct rng *rn
 {
     struct walk w = draw_walk(t, rng);
     uint32_t earliest = chance(rng, 50) ? 0 : (uint32_t)rng_below(rng, 20);
-    unsigned gap_pct = chance(rng, 50) ? 0 : (unsigned)rng_below(rng, 100), gap = 1 + (unsigned)rng_below(rng, 30);
+    unsigned gap_pct = chance(rng, 50) ? 0 : (unsigned)rng_below(rng, 100),
+             gap = 1 + (unsigned)rng_below(rng, 30);
     unsigned write_pct = (unsigned)rng_below(rng, 3) * 50, kinds = (unsigned)rng_below(rng, 3);
     t->n[m] = n;
     for (unsigned i = 0; i < n; i++) {
@@ -127,14 +129,16 @@ static void members(const struct twin *t, unsigned group, struct text *out)
 
 void twin_trace(const struct twin *t, struct text *out)
 {
-    static const char *const names[] = {"interleaved_crossbar", "soc_interconnect_wrap", "hci_interconnect"};
+    static const char *const names[] = {"interleaved_crossbar", "soc_interconnect_wrap",
+                                        "hci_interconnect"};
     unsigned groups = 0;
-    text_printf(out, "# dut: %s\n# masters: %u\n# banks: %u\n# address unit: %s\n", names[t->dut], t->masters,
-                t->banks, t->byte_addresses ? "byte" : "word");
+    text_printf(out, "# dut: %s\n# masters: %u\n# banks: %u\n# address unit: %s\n", names[t->dut],
+                t->masters, t->banks, t->byte_addresses ? "byte" : "word");
     if (t->dut == TWIN_HCI)
-        text_printf(out, "# n_core: %u\n# n_ext: %u\n# n_dma: %u\n# n_hwpe: %u\n# hwpe_words: %u\n"
-                    "# invert_prio: %u\n# prio_num: %u\n# prio_den: %u\n", t->cores, t->ext, t->dma, t->hwpes,
-                    t->words, t->invert, t->num, t->den);
+        text_printf(out,
+                    "# n_core: %u\n# n_ext: %u\n# n_dma: %u\n# n_hwpe: %u\n# hwpe_words: %u\n"
+                    "# invert_prio: %u\n# prio_num: %u\n# prio_den: %u\n",
+                    t->cores, t->ext, t->dma, t->hwpes, t->words, t->invert, t->num, t->den);
     members(t, 0, out);
     for (unsigned m = 0; m < t->masters; m++)
         groups = t->group[m] > groups ? t->group[m] : groups;

@@ -33,28 +33,29 @@ static unsigned addresses(const struct stream_job *j, unsigned words, uint32_t *
         unsigned blocks = i / block, feat = blocks;
         if (j->feat_roll)
             feat = j->loop_outer ? blocks / j->feat_roll : blocks % j->feat_roll;
-        addr[i] = (j->base + feat * (uint32_t)j->feat_stride +
-                   i % block / line * (uint32_t)j->line_stride + i % line * 4 * words) & ~3u;
+        addr[i] = (j->base + feat * (uint32_t)j->feat_stride + i % block / line * (uint32_t)j->line_stride +
+                   i % line * 4 * words) &
+                  ~3u;
     }
     return n;
 }
 
 struct source {
     uint32_t addr[STREAM_PACKETS];
-    unsigned n, current;               /* accesses; the one whose address goes out */
+    unsigned n, current; /* accesses; the one whose address goes out */
     bool working, sent[STREAM_PORTS], taken[STREAM_PORTS], arriving[STREAM_PORTS], held[STREAM_PORTS];
     struct fifo address[STREAM_PORTS], packets;
     unsigned data[STREAM_PORTS];
-    unsigned handed, swallow;          /* packets; of these the first are not shown */
-    int done;                          /* cycle */
+    unsigned handed, swallow; /* packets; of these the first are not shown */
+    int done;                 /* cycle */
 };
 
 struct sink {
     uint32_t addr[STREAM_PACKETS];
-    unsigned n, current, left;         /* packets; accepted; that the producer still has */
+    unsigned n, current, left; /* packets; accepted; that the producer still has */
     bool working;
     struct fifo fifo[STREAM_PORTS];
-    int done, last, before;            /* cycles: done flag, last two handshakes */
+    int done, last, before; /* cycles: done flag, last two handshakes */
 };
 
 struct run {
@@ -167,7 +168,8 @@ static void arbitrate_all(struct run *r, bool ready, bool valid, struct text *ou
         if (won[m] && m < t->background)
             grant_background(r, m);
         else if (won[m])
-            text_printf(out, "g %u %d %" PRIx32 " %d\n", m, r->cycle, addr[m], m >= t->background + t->words);
+            text_printf(out, "g %u %d %" PRIx32 " %d\n", m, r->cycle, addr[m],
+                        m >= t->background + t->words);
     }
     memcpy(r->source_grant, won + t->background, t->words * sizeof *won);
     memcpy(r->sink_grant, won + t->background + t->words, t->words * sizeof *won);
@@ -227,7 +229,8 @@ static bool decoupled_source_ends(struct run *r, bool ready)
 {
     struct source *s = &r->source;
     unsigned there[STREAM_PORTS], full[STREAM_PORTS];
-    bool room = s->packets.n < 2, shown = source_valid(r), swallowed = s->packets.n && s->handed < s->swallow;
+    bool room = s->packets.n < 2, shown = source_valid(r),
+         swallowed = s->packets.n && s->handed < s->swallow;
     memcpy(there, s->data, sizeof there);
     for (unsigned p = 0; p < r->t->words; p++)
         full[p] = s->data[p] == r->t->load_depth;
@@ -335,11 +338,12 @@ bool stream_twin_run(struct stream_twin *t, struct text *out)
     r.sink.n = r.sink.left = addresses(&t->sink, t->words, r.sink.addr);
     r.sink.last = r.sink.before = -1;
     text_add(out, "# g port cycle byte_address_hex write | s cycle | k cycle | d src|snk cycle | "
-             "b master index first_request_cycle grant_cycle response_cycle\n");
+                  "b master index first_request_cycle grant_cycle response_cycle\n");
     for (; !over(&r); r.cycle++)
         if (r.cycle == MAX_CYCLES || !cycle_of(&r, out))
             return false;
     print_background(t, out);
-    /* A sink whose last packet comes three cycles after the one before it does not write it: a limit of the RTL. */
+    /* A sink whose last packet comes three cycles after the one before it does not write it: a limit of the
+     * RTL. */
     return t->sink.start < 0 || r.sink.n < 2 || r.sink.last - r.sink.before < 3;
 }

@@ -1,6 +1,7 @@
-/* A second, slow account of the HWPE streamers behind a crossbar, for tests: packets as lists, FIFOs as arrays
- * of packet numbers. It knows what the rules cover: sources with FIFOs (DECOUPLED=1) of any width, misaligned
- * or not if the job is one line; sources without (DECOUPLED=0) of one word; sinks with FIFOs or without, aligned. */
+/* A second, slow account of the HWPE streamers behind a crossbar, for tests: packets as lists, FIFOs as
+ * arrays of packet numbers. It knows what the rules cover: sources with FIFOs (DECOUPLED=1) of any width,
+ * misaligned or not if the job is one line; sources without (DECOUPLED=0) of one word; sinks with FIFOs or
+ * without, aligned. */
 #ifndef TESTS_STREAM_TWIN_H
 #define TESTS_STREAM_TWIN_H
 
@@ -10,7 +11,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { STREAM_PACKETS = 400, STREAM_PORTS = 8, STREAM_DEPTH = 16, STREAM_BACKGROUND = 8, STREAM_REQUESTS = 200 };
+enum {
+    STREAM_PACKETS = 400,
+    STREAM_PORTS = 8,
+    STREAM_DEPTH = 16,
+    STREAM_BACKGROUND = 8,
+    STREAM_REQUESTS = 200
+};
 
 struct stream_job {
     int start; /* cycle, -1: not used */

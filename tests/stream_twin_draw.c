@@ -11,7 +11,8 @@ static bool chance(struct rng *rng, unsigned pct)
 
 static struct stream_job draw_job(bool may_misalign, struct rng *rng)
 {
-    struct stream_job j = {.base = 4 * (uint32_t)rng_below(rng, 4096), .size = 2 + (uint32_t)rng_below(rng, 120),
+    struct stream_job j = {.base = 4 * (uint32_t)rng_below(rng, 4096),
+                           .size = 2 + (uint32_t)rng_below(rng, 120),
                            .feat_length = 1};
     j.line_length = j.size;
     if (may_misalign && chance(rng, 20)) {
@@ -75,19 +76,22 @@ void stream_twin_draw(struct stream_twin *t, struct rng *rng)
 
 static void print_job(const char *side, const struct stream_job *j, struct text *out)
 {
-    text_printf(out, "# start_%s: %d\n# %s_base: %" PRIu32 "\n# %s_size: %" PRIu32 "\n", side, j->start, side,
-                j->base, side, j->size);
-    text_printf(out, "# %s_line_length: %" PRIu32 "\n# %s_line_stride: %" PRId32 "\n# %s_feat_length: %" PRIu32
-                "\n", side, j->line_length, side, j->line_stride, side, j->feat_length);
-    text_printf(out, "# %s_feat_stride: %" PRId32 "\n# %s_feat_roll: %" PRIu32 "\n# %s_loop_outer: %d\n", side,
-                j->feat_stride, side, j->feat_roll, side, j->loop_outer);
+    text_printf(out, "# start_%s: %d\n# %s_base: %" PRIu32 "\n# %s_size: %" PRIu32 "\n", side, j->start,
+                side, j->base, side, j->size);
+    text_printf(out,
+                "# %s_line_length: %" PRIu32 "\n# %s_line_stride: %" PRId32 "\n# %s_feat_length: %" PRIu32
+                "\n",
+                side, j->line_length, side, j->line_stride, side, j->feat_length);
+    text_printf(out, "# %s_feat_stride: %" PRId32 "\n# %s_feat_roll: %" PRIu32 "\n# %s_loop_outer: %d\n",
+                side, j->feat_stride, side, j->feat_roll, side, j->loop_outer);
 }
 
 void stream_twin_trace(const struct stream_twin *t, struct text *out)
 {
     text_printf(out, "# dut: hwpe_stream\n# masters: %u\n# banks: %u\n# address unit: word\n# words: %u\n",
                 t->background + 2 * t->words, t->banks, t->words);
-    text_printf(out, "# decoupled: %d\n# load_fifo_depth: %u\n# sink_fifo_depth: %u\n# background_masters: %u\n",
+    text_printf(out,
+                "# decoupled: %d\n# load_fifo_depth: %u\n# sink_fifo_depth: %u\n# background_masters: %u\n",
                 t->decoupled, t->load_depth, t->sink_depth, t->background);
     text_printf(out, "# loop: %d\n# ready_period: %u\n# valid_period: %u\n", t->loop, t->ready_period,
                 t->valid_period);

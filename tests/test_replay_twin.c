@@ -1,4 +1,5 @@
-/* Replay against the slow twins (tests/replay_twin.c, tests/stream_twin.c) on random scenarios, byte for byte. */
+/* Replay against the slow twins (tests/replay_twin.c, tests/stream_twin.c) on random scenarios, byte for
+ * byte. */
 #include "tests/replay_text.h"
 #include "tests/replay_twin.h"
 #include "tests/stream_twin.h"

@@ -11,8 +11,8 @@
 #define ARCH TEST_ROOT "/configs/arch/pulpissimo_retention.yaml"
 #define GEMM TEST_ROOT "/workloads/kernels/gemm.yaml"
 
-/* First request two cycles after the start of a load; data three after its last grant, and the program ends in
- * the cycle after that, in which the other masters still get what they ask for. */
+/* First request two cycles after the start of a load; data three after its last grant, and the program ends
+ * in the cycle after that, in which the other masters still get what they ask for. */
 enum { FIRST_REQUEST = 2, DATA = 4, FIRST_HWPE = 9, MAX_SETS = 12 };
 
 struct trial {
@@ -74,8 +74,8 @@ static struct counts run(const struct trial *t)
     prog_add(&p, THREAD_HOST, OP_HALT, N_UNITS);
     struct machine *m = machine_create(d->arch, &p, &evq_wheel, false, &err);
     cr_assert(m && machine_run(m, &err), "%s", err.n_diags ? err.diags[0].text : "");
-    struct counts n = {m->now / m->soc_ticks, counter(m, "tcdm", "hwpe_grant"), counter(m, "traffic", "grant"),
-                       counter(m, "traffic", "wait")};
+    struct counts n = {m->now / m->soc_ticks, counter(m, "tcdm", "hwpe_grant"),
+                       counter(m, "traffic", "grant"), counter(m, "traffic", "wait")};
     machine_destroy(m);
     program_finish(&p);
     rs_design_destroy(d);
@@ -83,12 +83,13 @@ static struct counts run(const struct trial *t)
 }
 
 /* Requests of a master that goes on at once: as many as the twin keeps of one. */
-static void linear(struct twin *w, unsigned m, uint32_t from, uint32_t stride, unsigned n, uint32_t earliest)
+static void linear(struct twin *w, unsigned m, uint32_t from, uint32_t stride, unsigned n,
+                   uint32_t earliest)
 {
     w->n[m] = n;
     for (unsigned i = 0; i < n; i++)
-        w->request[m][i] = (struct twin_request){.earliest = earliest ? earliest + i : 0,
-                                                 .addr = from + i * stride};
+        w->request[m][i] =
+            (struct twin_request){.earliest = earliest ? earliest + i : 0, .addr = from + i * stride};
 }
 
 static struct counts predicted(const struct trial *t)
@@ -125,7 +126,8 @@ static struct counts predicted(const struct trial *t)
 
 static struct trial draw(struct rng *rng, bool hci)
 {
-    struct trial t = {.hci = hci, .banks = 1u << (1 + rng_below(rng, 5)), .cores = (unsigned)rng_below(rng, 10)};
+    struct trial t = {
+        .hci = hci, .banks = 1u << (1 + rng_below(rng, 5)), .cores = (unsigned)rng_below(rng, 10)};
     t.ports = hci ? 1 + (unsigned)rng_below(rng, t.banks < 16 ? t.banks : 16) : 1;
     t.stride = (unsigned)rng_below(rng, 5);
     t.first = (unsigned)rng_below(rng, 5);
@@ -146,9 +148,10 @@ static void trials(bool hci, uint64_t seed)
         struct counts want = predicted(&t), is = run(&t);
         if (want.cycles + 2 >= TWIN_REQUESTS)
             continue; /* the twin's masters would run dry */
-        cr_assert(!memcmp(&want, &is, sizeof is), "banks %u cores %u ports %u stride %u first %u packets %u base "
-                  "%u invert %u num %u den %u: cycles %u hwpe %u others %u waits %u, not %u %u %u %u", t.banks,
-                  t.cores, t.ports, t.stride, t.first, t.packets, t.base, t.invert, t.num, t.den,
+        cr_assert(!memcmp(&want, &is, sizeof is),
+                  "banks %u cores %u ports %u stride %u first %u packets %u base "
+                  "%u invert %u num %u den %u: cycles %u hwpe %u others %u waits %u, not %u %u %u %u",
+                  t.banks, t.cores, t.ports, t.stride, t.first, t.packets, t.base, t.invert, t.num, t.den,
                   (unsigned)is.cycles, (unsigned)is.hwpe, (unsigned)is.others, (unsigned)is.waits,
                   (unsigned)want.cycles, (unsigned)want.hwpe, (unsigned)want.others, (unsigned)want.waits);
         waits += is.waits;
