@@ -119,7 +119,8 @@ void udma_finish_transfer(struct machine *m, unsigned i)
     c->head = (c->head + 1) % 4;
     if (--c->n)
         begin(m, i);
-    token_post(m, token, 1);
+    if (token != TOKEN_NONE)
+        token_post(m, token, 1);
     if (token2 != TOKEN_NONE)
         token_post(m, token2, 1);
     hyperram_kick(m);

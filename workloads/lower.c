@@ -26,7 +26,7 @@ static void init_context(struct lower *l)
     l->dv = w->shape.heads ? work_dv(w) : 0;
     l->wb = w->quant.weights;
     l->ab = 8; /* narrower activations travel in bytes */
-    l->layer = l->head = l->seq = l->blk = aff(0);
+    l->layer = l->head = l->seq = l->blk = l->now = aff(0);
     const uint64_t slots[N_RINGS] = {[RING_ACT] = l->act_slot, [RING_AUX] = l->aux_slot,
         [RING_SET] = engine_set_bytes(l->engine), [RING_SCORE] = l->score_slot,
         [RING_OUT] = l->out_slot};
@@ -52,6 +52,8 @@ static void define_tensors(struct lower *l)
     uint64_t block = max64(min64(l->T, rows), decode ? w->batch : 1); /* a decode takes the batch at once */
     uint64_t heads_block = prefill ? max64(block, min64(retention_block(l), rows)) : block;
     uint64_t kv_block = cache ? max64(heads_block, cache_block(l)) : heads_block;
+    if (w->form == FORM_PARALLEL && w->phase == PHASE_BOTH && !cache) /* the state is built chunk by chunk */
+        heads_block = kv_block = max64(heads_block, min64(w->chunk, w->seq));
     enum unit_id gemm = l->geom.swapped ? UNIT_WEIGHT : UNIT_LOAD;
     bool step = (prefill && w->form == FORM_RECURRENT) || (decode && !cache);
     bool chunk = prefill && w->form == FORM_CHUNKWISE, par = prefill && w->form == FORM_PARALLEL;
@@ -88,7 +90,7 @@ static void define_tensors(struct lower *l)
     l->p->state_bytes = l->state_resident ? states * head : l->dk * l->state_dv * l->ret->state_bits / 8;
     uint64_t heads = w->lm_head == LM_ALL && prefill ? rows : w->batch;
     if (s->vocab && w->lm_head != LM_NONE && w->kind == WORK_NETWORK)
-        l->logits = tensor("logits", T_LOGIT, UNIT_STORE, s->vocab, heads, heads);
+        l->logits = tensor("logits", T_LOGIT, UNIT_STORE, 2 * s->vocab, heads, heads);
     if (s->vocab && w->kind == WORK_NETWORK) {
         l->emb = tensor("embedding", T_EMBED, UNIT_LOAD, s->d_model, s->vocab, block);
         l->emb.scattered = true;
@@ -127,8 +129,7 @@ static void emit_prefill(struct lower *l)
     bool many = w->batch > 1;
     if (many)
         loop_index(l, w->batch, &l->seq);
-    bool build = w->form == FORM_PARALLEL && l->khat.used;
-    l->state_zero = l->scope >= w->seq || build;
+    l->state_zero = l->scope >= w->seq; /* later scopes go on with the state of those before */
     uint64_t full = w->seq / l->scope, rest = w->seq % l->scope;
     if (full > 1) {
         /* The last block also makes the logits; the others are a loop. */
@@ -159,11 +160,16 @@ static void decode_token(struct lower *l, const struct affine *full, const struc
 {
     const struct work *w = l->w;
     uint64_t n = w->batch;
+    l->now = aff_plus(*position, w->decode == DECODE_STATE ? (int64_t)w->seq : 0);
     prog_wait(l->p, THREAD_ACCEL, UNIT_LOAD, l->sampled, 1);
     embed(l, n);
     layers_begin(l, n);
     heads_begin(l);
     place_cache(l, position);
+    if (l->keep_kv) { /* of every sequence one row */
+        l->k.apart = l->context * l->k.pitch;
+        l->v.apart = l->context * l->v.pitch;
+    }
     project(l, n, false);
     struct tensor *in[] = {&l->q, &l->k, &l->v, &l->g};
     for (unsigned i = 0; i < 4; i++)
@@ -218,6 +224,7 @@ static void emit_decode(struct lower *l)
     const struct work *w = l->w;
     uint64_t p = w->seq, left = w->tokens, step = w->decode == DECODE_KV_CACHE ? cache_block(l) : w->tokens;
     l->state_zero = false;
+    l->decoding = true;
     l->blk = aff(0);
     if (w->decode == DECODE_STATE) {
         decode_run(l, left, aff(0), 0, 0);
@@ -245,7 +252,7 @@ static void emit_gemm_kernel(struct lower *l)
 {
     struct gemm g = gemm_op(&l->xn, l->w->k, gemm_rows(l->w), aff(0));
     struct affine index = aff(0);
-    add_seg(&g, l->w->n, POST_NONE, &l->y, NULL);
+    add_seg(&g, l->w->n, POST_NONE, WHAT_GEMM, &l->y, NULL);
     run_gemm(l, &g);
     mark(l, l->mark_layer, &index);
 }
@@ -277,9 +284,12 @@ static void start(struct lower *l)
 static void whole_chunks(struct lower *l)
 {
     const struct work *w = l->w;
-    if (w->kind == WORK_GEMM || w->form != FORM_CHUNKWISE || l->scope >= w->seq)
+    bool build = w->form == FORM_PARALLEL && w->phase == PHASE_BOTH && w->decode == DECODE_STATE;
+    if (w->kind == WORK_GEMM || (w->form != FORM_CHUNKWISE && !build) || l->scope >= w->seq)
         return;
     l->scope = min64(max64(l->scope / w->chunk * w->chunk, w->chunk), w->seq);
+    while (build && l->scope < w->seq && l->scope % l->R)
+        l->R = l->R % 2 ? 1 : l->R / 2;
 }
 
 static bool define(struct lower *l)
@@ -341,5 +351,6 @@ bool lower_build(struct lower *l)
     prog_add(l->p, THREAD_HOST, OP_HALT, N_UNITS);
     prog_prune(l->p);
     report_homes(l);
+    describe_image(l);
     return true;
 }

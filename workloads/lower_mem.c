@@ -93,9 +93,14 @@ static uint64_t l2_need(struct lower *l)
     return bytes - shared_bytes(l) + other + max64(stage[0], stage[1]) + max64(stage[2], stage[3]);
 }
 
+static uint64_t matrices(const struct lower *l, uint64_t n, uint64_t k, uint64_t parts)
+{
+    return round_up(packed_bytes(l, n, k, parts), L2_ALIGN);
+}
+
 static uint64_t matrix(const struct lower *l, uint64_t n, uint64_t k)
 {
-    return round_up(bytes_of(n * k, l->wb), L2_ALIGN);
+    return matrices(l, n, k, 1);
 }
 
 /* Layout of one layer's packed weights: per head q, k, v, g; out; fc1 with
@@ -110,7 +115,7 @@ static void layout_weights(struct lower *l)
     l->w_head_bytes = 2 * matrix(l, l->dk, s->d_model) + 2 * matrix(l, l->dv, s->d_model);
     l->w_out = l->w_head_bytes * s->heads;
     l->w_ffn1 = l->w_out + matrix(l, s->d_model, s->value_dim);
-    l->w_ffn2 = l->w_ffn1 + matrix(l, 2 * s->ffn_dim, s->d_model);
+    l->w_ffn2 = l->w_ffn1 + matrices(l, s->ffn_dim, s->d_model, 2);
     bool ffn = s->ffn_dim > 0;
     l->w_layer_bytes = ffn ? l->w_ffn2 + matrix(l, s->d_model, s->ffn_dim) : l->w_ffn1;
     l->w_lm = l->w_layer_bytes * s->layers;
@@ -145,7 +150,7 @@ static uint64_t max_slice(const struct lower *l)
     if (l->w->kind == WORK_GEMM)
         return l->w_layer_bytes;
     uint64_t m = l->w_head_bytes, out = matrix(l, s->d_model, s->value_dim);
-    uint64_t ffn = matrix(l, 2 * s->ffn_dim, s->d_model), lm = matrix(l, s->vocab, s->d_model);
+    uint64_t ffn = matrices(l, s->ffn_dim, s->d_model, 2), lm = matrix(l, s->vocab, s->d_model);
     m = m > out ? m : out;
     m = m > ffn ? m : ffn;
     return m > lm ? m : lm;
@@ -302,6 +307,85 @@ static void home(struct lower *l, const char *tensor, bool ext, uint64_t bytes)
     struct program *p = l->p;
     if (bytes && p->n_homes < sizeof p->homes / sizeof p->homes[0])
         p->homes[p->n_homes++] = (struct prog_home){tensor, ext ? "hyperram" : "l2", bytes};
+}
+
+/* ---- what memory holds before the run ---- */
+
+static void put_matrix(struct lower *l, enum what_kind a, enum what_kind b, uint64_t n, uint64_t k, uint64_t at,
+                       bool by_heads)
+{
+    struct program *p = l->p;
+    p->matrices[p->n_matrices++] = (struct prog_matrix){
+        .what = {(uint8_t)a, (uint8_t)b}, .ext = l->weights_ext, .by_rows = l->geom.swapped,
+        .at = (int64_t)(l->w_base + at), .layer_bytes = l->w_layer_bytes,
+        .head_bytes = by_heads ? l->w_head_bytes : 0, .n = n, .k = k, .n_tile = l->geom.n_tile,
+        .k_tile = (uint32_t)weight_k_tile(l), .bits = (uint32_t)l->wb};
+}
+
+static void put_layer(struct lower *l)
+{
+    const struct shape *s = &l->w->shape;
+    uint64_t q = matrix(l, l->dk, s->d_model), v = matrix(l, l->dv, s->d_model);
+    put_matrix(l, WHAT_Q, WHAT_NONE, l->dk, s->d_model, 0, true);
+    put_matrix(l, WHAT_K, WHAT_NONE, l->dk, s->d_model, q, true);
+    put_matrix(l, WHAT_V, WHAT_NONE, l->dv, s->d_model, 2 * q, true);
+    put_matrix(l, WHAT_G, WHAT_NONE, l->dv, s->d_model, 2 * q + v, true);
+    put_matrix(l, l->w->kind == WORK_MSR ? WHAT_MSR : WHAT_OUT, WHAT_NONE, s->d_model, s->value_dim, l->w_out,
+               false);
+    if (!s->ffn_dim || l->w->kind == WORK_MSR)
+        return;
+    put_matrix(l, WHAT_FC1, WHAT_GATE, s->ffn_dim, s->d_model, l->w_ffn1, false);
+    put_matrix(l, WHAT_FC2, WHAT_NONE, s->d_model, s->ffn_dim, l->w_ffn2, false);
+}
+
+static struct prog_tensor there(const struct tensor *t, enum what_kind what)
+{
+    return (struct prog_tensor){.what = (uint8_t)what, .ext = t->ext, .at = (int64_t)t->base,
+                                .pitch = t->pitch, .rows = t->used ? t->rows : 0, .pos = aff(0)};
+}
+
+/* The last rows of the run that `t` holds. */
+static struct prog_tensor left(const struct lower *l, const struct tensor *t, enum what_kind what)
+{
+    struct prog_tensor p = there(t, what);
+    const struct work *w = l->w;
+    uint64_t rest = w->seq % l->scope;
+    if (w->kind == WORK_GEMM)
+        return p;
+    p.rows = decodes(w) ? w->batch : rest ? rest : min64(l->scope, w->seq);
+    p.pos = decodes(w) ? aff((int64_t)(w->seq + w->tokens - 1))
+                       : aff((int64_t)(w->seq - p.rows) + (int64_t)(w->batch - 1) * PROG_SEQUENCE);
+    return p;
+}
+
+void describe_image(struct lower *l)
+{
+    struct program *p = l->p;
+    const struct work *w = l->w;
+    p->heads = max64(w->shape.heads, 1);
+    p->batch = w->batch;
+    p->context = l->context;
+    p->state_cols = l->state_dv;
+    if (w->kind == WORK_GEMM) {
+        put_matrix(l, WHAT_GEMM, WHAT_NONE, w->n, w->k, 0, false);
+        p->input = there(&l->xn, WHAT_GEMM);
+        p->output = left(l, &l->y, WHAT_GEMM);
+        return;
+    }
+    put_layer(l);
+    if (l->logits.used)
+        put_matrix(l, WHAT_LOGITS, WHAT_NONE, w->shape.vocab, w->shape.d_model, l->w_lm, false);
+    if (l->emb.used)
+        p->embedding = there(&l->emb, WHAT_EMBED);
+    if (w->kind == WORK_MSR)
+        p->input = there(&l->xn, WHAT_LN1);
+    if (l->keep_kv) {
+        p->keys = there(&l->k, WHAT_KR);
+        p->values = there(&l->v, WHAT_V);
+    }
+    if (l->state.used)
+        p->state = there(&l->state, WHAT_STATE);
+    p->output = w->kind == WORK_MSR ? left(l, &l->h, WHAT_MSR) : left(l, &l->x, WHAT_RES2);
 }
 
 void report_homes(struct lower *l)

@@ -15,9 +15,16 @@ static struct where add_tok(struct where w, const struct affine *tok, uint64_t p
 static struct sweep sweep_of(struct lower *l, uint64_t rows, uint64_t n, uint64_t k)
 {
     struct sweep s = {.rows = rows, .n = n, .k = k, .first = true, .last = true, .src = RING_ACT,
-                      .out_bytes = 1, .decay = -1, .useful_scale = 1, .k_depth = -1};
+                      .src_pitch = (uint32_t)k, .out_bytes = 1, .useful_scale = 1, .k_depth = -1};
     sweep_mode(l, &s, l->ab, l->ab);
     return s;
+}
+
+/* Position of key `tok` of the sequence at hand. */
+static struct affine key_position(const struct lower *l, const struct affine *tok)
+{
+    struct affine seq = aff_scale(l->seq, PROG_SEQUENCE);
+    return aff_add(*tok, &seq);
 }
 
 /* The slice of value columns, `bytes` each, of rows that begin at w. */
@@ -55,40 +62,56 @@ static void each_slice(struct lower *l, struct ret_op *r, slice_fn fn)
     }
 }
 
+struct inner { /* one tile of queries and keys */
+    uint64_t rows, keys;
+    struct affine pos, key; /* of the first query and the first key */
+    bool causal, first, last;
+};
+
 /* Scores of `rows` queries against `keys` keys at k: masked, decayed,
  * requantised into a score slot. */
-static void emit_scores(struct lower *l, const struct ret_op *r, uint64_t rows, uint64_t keys, struct where k,
-                        bool causal, uint8_t q_age)
+static void emit_scores(struct lower *l, const struct ret_op *r, const struct inner *t, struct where k)
 {
-    struct sweep s = sweep_of(l, rows, keys, l->dk);
-    s.src_age = q_age;
+    struct sweep s = sweep_of(l, t->rows, t->keys, l->dk);
     s.dst = MM_SCORE;
+    s.dst_pitch = (uint32_t)t->keys;
     s.set = k;
     s.pitch = l->k.pitch;
-    s.tensor = l->w->decode == DECODE_KV_CACHE && r->form == FORM_PARALLEL && l->kc.used ? T_KV : T_ACT;
-    s.causal = causal ? CAUSAL_SCORES : CAUSAL_NONE;
-    s.decay = 0;
-    s.acc_base = (uint32_t)(rows * r->dv);
+    s.tensor = l->k.kind;
+    s.causal = t->causal ? CAUSAL_SCORES : CAUSAL_NONE;
+    s.what = WHAT_SCORE;
+    s.col = aff(0);
+    s.pos = t->pos;
+    s.pos_step = 1;
+    s.key = t->key;
+    s.acc_base = (uint32_t)(t->rows * r->dv);
+    s.acc_tile = true;
+    s.again = r->again;
     s.useful_scale = !r->again && !r->padded; /* scores computed again are no useful work */
     emit_slot(l, OP_ALLOC, UNIT_ENGINE, RING_SCORE, 0, 0);
     emit_sweep(l, &s);
     emit_slot(l, OP_COMMIT, UNIT_ENGINE, RING_SCORE, 0, 2);
 }
 
-static void emit_values(struct lower *l, const struct ret_op *r, uint64_t rows, uint64_t keys, struct where v,
-                        bool causal, bool first, bool last)
+static void emit_values(struct lower *l, const struct ret_op *r, const struct inner *t, struct where v)
 {
-    struct sweep s = sweep_of(l, rows, r->dv, keys);
+    struct sweep s = sweep_of(l, t->rows, r->dv, t->keys);
     s.src = RING_SCORE;
-    s.first = first;
-    s.last = last;
+    s.first = t->first;
+    s.last = t->last;
     s.dst = MM_OUT;
     s.out_bytes = 2;
+    s.dst_pitch = (uint32_t)(2 * r->dv);
     s.set = where_slice(v, r, 1);
     s.transpose = true;
     s.pitch = l->v.pitch;
-    s.tensor = T_ACT;
-    s.causal = causal ? CAUSAL_VALUES : CAUSAL_NONE;
+    s.tensor = l->v.kind;
+    s.causal = t->causal ? CAUSAL_VALUES : CAUSAL_NONE;
+    s.what = WHAT_RAW;
+    s.col = r->dv0;
+    s.pos = t->pos;
+    s.pos_step = 1;
+    s.key = t->key;
     s.useful_scale = !r->padded;
     emit_sweep(l, &s);
     emit_slot(l, OP_FREE, UNIT_ENGINE, RING_SCORE, 0, 2);
@@ -101,18 +124,21 @@ static void load_queries(struct lower *l, struct where q, uint64_t rows)
 
 /* The finished rows: norm and gate on the way out, or raw. */
 static void emit_result(struct lower *l, const struct ret_op *r, struct where out, struct where g,
-                        uint64_t rows)
+                        uint64_t rows, const struct affine *tok)
 {
+    struct affine none = aff(0);
+    struct rows_of rows_of = {rows, r->dv, r->hp.fused ? 1 : 2, 0};
     if (!r->hp.fused) {
-        emit_store(l, where_slice(out, r, 2), rows, r->dv * 2, l->o.pitch, T_ACT, true);
+        emit_what(l, emit_store(l, where_slice(out, r, 2), &rows_of, &l->o, true), WHAT_RAW, &r->dv0, tok);
         return;
     }
     emit_load(l, RING_AUX, g, rows, l->dv, l->g.pitch, T_ACT, true, true);
     struct cmd *c = emit_vec(l, VEC_RMS_GATE, rows, l->dv);
+    emit_what(l, c, WHAT_GATED, &none, tok);
     c->src = (struct slot_use){.ring = RING_OUT, .stage = 1};
     c->src2 = (struct slot_use){.ring = RING_AUX, .stage = 2, .release = true};
     c->dst = (struct slot_use){.ring = RING_OUT, .stage = 2, .commit = true};
-    emit_store(l, out, rows, l->dv, l->y.pitch, T_ACT, true);
+    emit_what(l, emit_store(l, out, &rows_of, &l->y, true), WHAT_GATED, &none, tok);
 }
 
 static uint8_t out_stage(const struct ret_op *r)
@@ -132,16 +158,15 @@ static struct where out_place(struct lower *l, struct ret_op *r, const struct bl
 
 /* ---- parallel ---- */
 
-static void key_block(struct lower *l, const struct ret_op *r, uint64_t rows, uint64_t keys,
-                      const struct block *kb, bool causal, bool last)
+static void key_block(struct lower *l, const struct ret_op *r, const struct inner *t, const struct block *kb)
 {
     struct tensor *kv[] = {&l->k, &l->v, NULL};
     host_in(l, kv, kb);
     struct where k = tensor_in(l, &l->k, kb), v = tensor_in(l, &l->v, kb);
-    emit_scores(l, r, rows, keys, k, causal, 0);
-    if (last)
+    emit_scores(l, r, t, k);
+    if (t->last)
         emit_slot(l, OP_ALLOC, UNIT_ENGINE, RING_OUT, 0, 0);
-    emit_values(l, r, rows, keys, v, causal, false, last);
+    emit_values(l, r, t, v);
     tensor_in_end(l, &l->k);
     tensor_in_end(l, &l->v);
 }
@@ -164,18 +189,24 @@ static void query_block(struct lower *l, struct ret_op *r, uint64_t rows, const 
     unsigned d = prog_repeat(l->p, THREAD_ACCEL, *i);
     prog_repeat(l->p, THREAD_HOST, *i);
     kb.tok.k[d] = (int64_t)step;
-    key_block(l, r, rows, step, &kb, false, false);
+    struct inner t = {.rows = rows, .keys = step, .pos = position_of(l, &b->tok)};
+    t.key = key_position(l, &kb.tok);
+    key_block(l, r, &t, &kb);
     both_end(l);
     l->k.pending = k_pending;
     l->v.pending = v_pending;
     kb = (struct block){useful_keys ? step : rows, aff_scale(*i, (int64_t)step)};
     /* A part of a block is computed whole; what counts was booked above. */
     r->padded = useful_keys != NULL;
-    key_block(l, r, rows, kb.rows, &kb, !useful_keys, true);
+    t.keys = kb.rows;
+    t.key = key_position(l, &kb.tok);
+    t.causal = !useful_keys;
+    t.last = true;
+    key_block(l, r, &t, &kb);
     r->padded = false;
     emit_slot(l, OP_COMMIT, UNIT_ENGINE, RING_OUT, 0, out_stage(r));
     emit_slot(l, OP_FREE, UNIT_ENGINE, RING_ACT, 0, 2);
-    emit_result(l, r, o, g, rows);
+    emit_result(l, r, o, g, rows, &b->tok);
     tensor_in_end(l, &l->q);
     if (r->hp.fused)
         tensor_in_end(l, &l->g);
@@ -214,7 +245,37 @@ struct chunk_op {
     struct ret_op *r;
     struct where q, k, khat, v, g, out; /* of the chunk */
     uint64_t len;
+    struct affine tok; /* its first */
 };
+
+static void inner_tile(struct lower *l, struct chunk_op *c, struct inner *t, const struct affine *at)
+{
+    struct affine tok = aff_add(*at, &c->tok);
+    t->key = position_of(l, &tok);
+    emit_scores(l, c->r, t, add_tok(c->k, at, l->k.pitch));
+    if (t->last)
+        emit_slot(l, OP_ALLOC, UNIT_ENGINE, RING_OUT, 0, 0);
+    emit_values(l, c->r, t, add_tok(c->v, at, l->v.pitch));
+}
+
+/* Queries x state, decayed and brought to the step of the inner products. */
+static void cross_rows(struct lower *l, const struct chunk_op *c, const struct inner *t)
+{
+    struct sweep s = sweep_of(l, t->rows, c->r->dv, l->dk);
+    sweep_mode(l, &s, l->ret->read_bits, l->ab);
+    s.dst = MM_ACC;
+    s.from_state = true;
+    s.state = state_at(l, c->r);
+    s.pitch = c->r->dv * l->ret->state_bits / 8;
+    s.set.l2ring = L2RING_NONE;
+    s.tensor = T_STATE;
+    s.what = WHAT_CROSS;
+    s.col = c->r->dv0;
+    s.pos = t->pos;
+    s.pos_step = 1;
+    s.key = position_of(l, &c->tok);
+    emit_sweep(l, &s);
+}
 
 /* `rows` queries at offset within the chunk. */
 static void chunk_rows(struct lower *l, struct chunk_op *c, uint64_t rows, const struct affine *i,
@@ -222,64 +283,105 @@ static void chunk_rows(struct lower *l, struct chunk_op *c, uint64_t rows, const
 {
     struct ret_op *r = c->r;
     uint64_t step = r->hp.rows;
-    struct affine off = aff_scale(*i, (int64_t)step);
+    struct affine off = aff_scale(*i, (int64_t)step), j = aff(0), tok = aff_add(off, &c->tok);
+    struct inner t = {.rows = rows, .keys = step, .pos = position_of(l, &tok)};
     load_queries(l, add_tok(c->q, &off, l->q.pitch), rows);
-    struct sweep s = sweep_of(l, rows, r->dv, l->dk); /* cross: queries x state */
-    sweep_mode(l, &s, l->ret->read_bits, l->ab);
-    s.last = false;
-    s.from_state = true;
-    s.set.l2ring = L2RING_NONE;
-    s.tensor = T_STATE;
-    s.decay = 1;
-    emit_sweep(l, &s);
+    cross_rows(l, c, &t);
     if (earlier) {
-        struct affine j = aff(0);
-        emit_scores(l, r, rows, step, c->k, false, 0);
-        emit_values(l, r, rows, step, c->v, false, false, false);
+        inner_tile(l, c, &t, &j);
         unsigned d = prog_repeat(l->p, THREAD_ACCEL, aff_plus(*i, -1));
         j = aff_term(aff((int64_t)step), d, (int64_t)step);
-        emit_scores(l, r, rows, step, add_tok(c->k, &j, l->k.pitch), false, 0);
-        emit_values(l, r, rows, step, add_tok(c->v, &j, l->v.pitch), false, false, false);
+        inner_tile(l, c, &t, &j);
         prog_end(l->p, THREAD_ACCEL);
     }
-    emit_scores(l, r, rows, rows, add_tok(c->k, &off, l->k.pitch), true, 0);
-    emit_slot(l, OP_ALLOC, UNIT_ENGINE, RING_OUT, 0, 0);
-    emit_values(l, r, rows, rows, add_tok(c->v, &off, l->v.pitch), true, false, true);
+    t.keys = rows;
+    t.causal = t.last = true;
+    inner_tile(l, c, &t, &off);
     emit_slot(l, OP_COMMIT, UNIT_ENGINE, RING_OUT, 0, out_stage(r));
     emit_slot(l, OP_FREE, UNIT_ENGINE, RING_ACT, 0, 2);
-    emit_result(l, r, add_tok(c->out, &off, r->dst->pitch), add_tok(c->g, &off, l->g.pitch), rows);
+    emit_result(l, r, add_tok(c->out, &off, r->dst->pitch), add_tok(c->g, &off, l->g.pitch), rows, &tok);
 }
 
-/* S <- gamma^B S + K^T V: rows of the decayed, transposed keys move past sets
- * of values. The next chunk may not read before the pipeline is empty. */
-static void chunk_state(struct lower *l, const struct chunk_op *c)
+struct state_tile { /* rows of the state that pass at a time, tokens that an activation slot holds of them */
+    uint64_t rows, tokens;
+};
+
+/* Products of all tokens of a chunk meet in the accumulators: the state is rounded once. */
+static struct state_tile state_tile_of(const struct lower *l, const struct chunk_op *c)
 {
-    uint64_t step = l->act_slot / l->dk;
-    for (uint64_t at = 0; at < c->len; at += step) {
-        uint64_t n = min64(step, c->len - at);
-        struct cmd *ld = emit_load(l, RING_ACT, where_at(c->khat, (int64_t)(at * l->khat.pitch)), n, l->dk,
-                                   l->khat.pitch, T_ACT, true, true);
+    uint64_t nt = l->geom.n_tile, kt = l->geom.k_tile;
+    struct state_tile t = {min64(l->dk, min64(l->act_slot / c->len, l->acc_values / nt)), c->len};
+    if (t.rows)
+        return t;
+    t.rows = max64(min64(l->dk, min64(l->acc_values / c->r->dv, l->act_slot / kt)), 1);
+    t.tokens = l->act_slot / t.rows;
+    t.tokens = t.tokens > kt ? t.tokens / kt * kt : t.tokens;
+    return t;
+}
+
+/* Rows of the decayed, transposed keys from `row` on move past sets of values. */
+static void state_rows(struct lower *l, const struct chunk_op *c, const struct state_tile *t, uint64_t rows,
+                       const struct affine *row)
+{
+    uint64_t bytes = l->ret->state_bits / 8, line = c->r->dv * bytes;
+    struct affine last = aff_plus(c->tok, (int64_t)c->len - 1), at_row = aff_scale(*row, (int64_t)line);
+    for (uint64_t at = 0; at < c->len; at += t->tokens) {
+        uint64_t n = min64(t->tokens, c->len - at);
+        struct where k = where_at(c->khat, (int64_t)(at * l->khat.pitch));
+        k.addr = aff_add(k.addr, row);
+        struct cmd *ld = emit_load(l, RING_ACT, k, n, rows, l->khat.pitch, T_ACT, true, true);
         ld->transpose = true;
         ld->rows = (uint32_t)n;
-        ld->row_bytes = (uint32_t)l->dk;
-        struct sweep s = sweep_of(l, l->dk, c->r->dv, n);
+        ld->row_bytes = (uint32_t)rows;
+        ld->buf_pitch = (uint32_t)n;
+        struct sweep s = sweep_of(l, rows, c->r->dv, n);
+        s.first = at == 0;
+        s.last = at + n == c->len;
+        s.acc_tile = n == c->len;
         s.dst = MM_STATE;
-        s.out_bytes = (uint8_t)(l->ret->state_bits / 8);
+        s.out_bytes = (uint8_t)bytes;
+        s.dst_pitch = (uint32_t)line;
         s.set = where_slice(where_at(c->v, (int64_t)(at * l->v.pitch)), c->r, 1);
         s.transpose = true;
         s.pitch = l->v.pitch;
-        s.tensor = T_ACT;
-        s.decay = 2;
+        s.tensor = l->v.kind;
+        s.what = WHAT_STATE;
+        s.col = c->r->dv0;
+        s.pos = position_of(l, &last);
+        s.pos_step = 1;
+        s.key = *row;
+        s.tokens = (uint32_t)c->len;
+        s.state = state_at(l, c->r);
+        s.state = aff_add(s.state, &at_row);
         emit_sweep(l, &s);
         emit_slot(l, OP_FREE, UNIT_ENGINE, RING_ACT, 0, 2);
     }
+}
+
+/* S <- gamma^B S + K^T V. The next chunk may not read before the pipeline is empty. */
+static void chunk_state(struct lower *l, const struct chunk_op *c)
+{
+    struct state_tile t = state_tile_of(l, c);
+    uint64_t full = l->dk / t.rows, rest = l->dk % t.rows;
+    struct affine row = aff(0);
+    if (full > 1) {
+        unsigned d = prog_repeat(l->p, THREAD_ACCEL, aff((int64_t)full));
+        row = aff_term(row, d, (int64_t)t.rows);
+        state_rows(l, c, &t, t.rows, &row);
+        prog_end(l->p, THREAD_ACCEL);
+    } else {
+        state_rows(l, c, &t, t.rows, &row);
+    }
+    row = aff((int64_t)(full * t.rows));
+    if (rest)
+        state_rows(l, c, &t, rest, &row);
     state_pass(l, UNIT_ENGINE, UNIT_WEIGHT);
 }
 
 static void chunk_block(struct lower *l, void *arg, const struct block *b)
 {
     struct ret_op *r = arg;
-    struct chunk_op c = {.r = r, .len = b->rows};
+    struct chunk_op c = {.r = r, .len = b->rows, .tok = b->tok};
     c.q = tensor_in(l, &l->q, b);
     c.k = tensor_in(l, &l->k, b);
     c.khat = tensor_in(l, &l->khat, b);
@@ -337,6 +439,7 @@ static void chunk_body(struct lower *l, struct ret_op *r)
 struct step_op {
     const struct ret_op *r;
     struct where q, k, v, g, out;
+    struct affine tok; /* of the block */
 };
 
 static void step_rows(struct lower *l, void *arg, const struct block *b)
@@ -344,33 +447,36 @@ static void step_rows(struct lower *l, void *arg, const struct block *b)
     const struct step_op *s = arg;
     const struct ret_op *r = s->r;
     bool l2 = l->ret->state == STATE_L2;
-    emit_load(l, RING_ACT, add_tok(s->q, &b->tok, l->q.pitch), b->rows, l->dk, l->q.pitch, T_ACT, true,
-              false);
-    emit_load(l, RING_ACT, add_tok(s->k, &b->tok, l->k.pitch), b->rows, l->dk, l->k.pitch, T_ACT, false,
-              false);
-    emit_load(l, RING_ACT, where_slice(add_tok(s->v, &b->tok, l->v.pitch), r, 1), b->rows, r->dv, l->v.pitch,
-              T_ACT, false, true);
+    uint64_t rows = b->rows;
+    emit_load(l, RING_ACT, add_tok(s->q, &b->tok, l->q.pitch), rows, l->dk, l->q.pitch, T_ACT, true, false);
+    emit_load(l, RING_ACT, add_tok(s->k, &b->tok, l->k.pitch), rows, l->dk, l->k.pitch, T_ACT, false,
+              false)->buf_offset = (uint32_t)(rows * l->dk);
+    emit_load(l, RING_ACT, where_slice(add_tok(s->v, &b->tok, l->v.pitch), r, 1), rows, r->dv, l->v.pitch,
+              T_ACT, false, true)->buf_offset = (uint32_t)(2 * rows * l->dk);
     if (l2)
         state_load(l, r, ret_unit(l), ret_unit(l));
     state_take(l, ret_unit(l));
     struct cmd *c = emit(l, OP_RET_STEP, ret_unit(l));
-    c->rows = (uint32_t)b->rows;
+    struct affine tok = aff_add(s->tok, &b->tok);
+    emit_what(l, c, WHAT_RAW, &r->dv0, &tok);
+    c->rows = (uint32_t)rows;
     c->k = (uint32_t)l->dk;
     c->cols = (uint32_t)r->dv;
     c->out_bytes = 2;
-    c->useful = aff((int64_t)(2 * b->rows * l->dk * r->dv));
+    c->state_at = state_at(l, r);
+    c->useful = aff((int64_t)(2 * rows * l->dk * r->dv));
     c->src = (struct slot_use){.ring = RING_ACT, .stage = 2, .release = true};
     c->dst = (struct slot_use){.ring = RING_OUT, .stage = out_stage(r), .acquire = true, .commit = true};
     state_pass(l, ret_unit(l), ret_unit(l));
     if (l2)
         state_save(l, r, ret_unit(l), ret_unit(l));
-    emit_result(l, r, add_tok(s->out, &b->tok, r->dst->pitch), add_tok(s->g, &b->tok, l->g.pitch), b->rows);
+    emit_result(l, r, add_tok(s->out, &b->tok, r->dst->pitch), add_tok(s->g, &b->tok, l->g.pitch), rows, &tok);
 }
 
 static void step_block(struct lower *l, void *arg, const struct block *b)
 {
     struct ret_op *r = arg;
-    struct step_op s = {.r = r};
+    struct step_op s = {.r = r, .tok = b->tok};
     s.q = tensor_in(l, &l->q, b);
     s.k = tensor_in(l, &l->k, b);
     s.v = tensor_in(l, &l->v, b);
@@ -510,7 +616,7 @@ void retention_end(struct lower *l, struct ret_op *r)
 
 static void cached_slice(struct lower *l, struct ret_op *r)
 {
-    struct block b = {1, l->seq};
+    struct block b = {1, aff(0)};
     struct tensor *out[] = {r->dst, NULL};
     query_block(l, r, 1, &b, &r->key_blocks, cache_block(l), &r->part_keys);
     host_drain(l, out, 1, 1);
@@ -539,7 +645,7 @@ void emit_cached(struct lower *l, const struct affine *full, const struct affine
 static void build_block(struct lower *l, void *arg, const struct block *b)
 {
     struct ret_op *r = arg;
-    struct chunk_op c = {.r = r, .len = b->rows};
+    struct chunk_op c = {.r = r, .len = b->rows, .tok = b->tok};
     c.khat = tensor_in(l, &l->khat, b);
     c.v = tensor_in(l, &l->v, b);
     state_take(l, UNIT_WEIGHT);
@@ -555,7 +661,7 @@ static void build_slice(struct lower *l, struct ret_op *r)
     struct tensor *in[] = {&l->khat, &l->v, NULL}, *none[] = {NULL};
     state_open(l, r);
     state_begin(l, r, UNIT_WEIGHT);
-    each_staged(l, r->tokens, min64(l->T, r->tokens), in, none, build_block, r);
+    each_staged(l, r->tokens, chunk_of(l), in, none, build_block, r);
     state_end(l, r, UNIT_WEIGHT);
     state_close(l, r);
 }

@@ -41,6 +41,9 @@ uint64_t chunk_of(const struct lower *l);
 
 /* ---- lower_state.c: the state of a head and who may touch it ---- */
 
+/* Where the slice at hand lies in the state buffer, and what one takes. */
+struct affine state_at(const struct lower *l, const struct ret_op *r);
+uint64_t state_slice_bytes(const struct lower *l);
 /* The unit that steps states. */
 enum unit_id ret_unit(const struct lower *l);
 /* Hands the state from one unit to another; the other takes it. */

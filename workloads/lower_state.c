@@ -3,6 +3,11 @@
 
 #include "base/num.h"
 
+uint64_t state_slice_bytes(const struct lower *l)
+{
+    return l->dk * l->state_dv * l->ret->state_bits / 8;
+}
+
 /* The state belongs to one unit at a time: a credit is handed on explicitly.
  * Between ops it is the retention unit's. */
 void state_pass(struct lower *l, enum unit_id from, enum unit_id to)
@@ -20,6 +25,24 @@ enum unit_id ret_unit(const struct lower *l)
     return l->ret->state == STATE_ENGINE ? UNIT_ENGINE : UNIT_RETENTION;
 }
 
+/* Index of the slice at hand among those of all (layer, head, sequence). */
+static struct block state_block(const struct lower *l, const struct ret_op *r)
+{
+    int64_t heads = (int64_t)l->w->shape.heads, batch = (int64_t)l->w->batch;
+    int64_t slices = (int64_t)div_up(l->dv, l->state_dv);
+    struct affine a = aff_scale(l->layer, heads), s = l->seq;
+    a = aff_scale(aff_add(a, &l->head), batch);
+    a = aff_scale(aff_add(a, &s), slices);
+    return (struct block){1, aff_add(a, &r->slice)};
+}
+
+/* Only what stays in the buffer has a place of its own there. */
+struct affine state_at(const struct lower *l, const struct ret_op *r)
+{
+    struct block b = state_block(l, r);
+    return l->state_resident ? aff_scale(b.tok, (int64_t)state_slice_bytes(l)) : aff(0);
+}
+
 static void state_move(struct lower *l, enum op op, const struct ret_op *r, struct where home)
 {
     struct cmd *c = emit(l, op, op == OP_RET_LOAD ? UNIT_LOAD : UNIT_STORE);
@@ -27,6 +50,7 @@ static void state_move(struct lower *l, enum op op, const struct ret_op *r, stru
     c->l2ring = home.l2ring;
     c->row_bytes = (uint32_t)(l->dk * r->dv * l->ret->state_bits / 8);
     c->tensor = T_STATE;
+    c->state_at = state_at(l, r);
 }
 
 /* The credit goes from `from` over the load (store) unit to `to`. */
@@ -54,18 +78,8 @@ static void state_clear(struct lower *l, const struct ret_op *r, enum unit_id to
     struct cmd *c = emit(l, OP_RET_DECAY, ret_unit(l));
     c->k = (uint32_t)l->dk;
     c->cols = (uint32_t)r->dv;
+    c->state_at = state_at(l, r);
     state_pass(l, ret_unit(l), to);
-}
-
-/* Index of the slice at hand among those of all (layer, head, sequence). */
-static struct block state_block(const struct lower *l, const struct ret_op *r)
-{
-    int64_t heads = (int64_t)l->w->shape.heads, batch = (int64_t)l->w->batch;
-    int64_t slices = (int64_t)div_up(l->dv, l->state_dv);
-    struct affine a = aff_scale(l->layer, heads), s = l->seq;
-    a = aff_scale(aff_add(a, &l->head), batch);
-    a = aff_scale(aff_add(a, &s), slices);
-    return (struct block){1, aff_add(a, &r->slice)};
 }
 
 /* Brings the state in (or clears it) and gives it to `to`. */
