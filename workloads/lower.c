@@ -41,6 +41,16 @@ static struct tensor tensor(const char *name, enum tensor_kind kind, enum unit_i
                            .stage_bytes = pitch * block};
 }
 
+/* Rows of the embedding that are staged at a time: few, since each is a transfer
+ * of its own. */
+static uint64_t embed_part(const struct lower *l, uint64_t block)
+{
+    uint64_t rows = block;
+    while (rows % 2 == 0 && rows * l->w->shape.d_model > 4096)
+        rows /= 2;
+    return rows;
+}
+
 /* Who reads keys and values, how long they live, follows from the form. */
 static void define_tensors(struct lower *l)
 {
@@ -87,12 +97,13 @@ static void define_tensors(struct lower *l)
     if (in_l2 && (step || chunk || build))
         l->state = tensor("state", T_STATE, UNIT_LOAD, l->dk * l->state_dv * l->ret->state_bits / 8,
                           states * div_up(l->dv, l->state_dv), 1);
+    l->state.in_place = pieces(l, l->state.stage_bytes) <= 1;
     l->p->state_bytes = l->state_resident ? states * head : l->dk * l->state_dv * l->ret->state_bits / 8;
     uint64_t heads = w->lm_head == LM_ALL && prefill ? rows : w->batch;
     if (s->vocab && w->lm_head != LM_NONE && w->kind == WORK_NETWORK)
         l->logits = tensor("logits", T_LOGIT, UNIT_STORE, 2 * s->vocab, heads, heads);
     if (s->vocab && w->kind == WORK_NETWORK) {
-        l->emb = tensor("embedding", T_EMBED, UNIT_LOAD, s->d_model, s->vocab, block);
+        l->emb = tensor("embedding", T_EMBED, UNIT_LOAD, s->d_model, s->vocab, embed_part(l, block));
         l->emb.scattered = true;
     }
 }
@@ -123,31 +134,37 @@ static void prefill_scope(struct lower *l, uint64_t tokens, bool last)
         settle(l, &l->x);
 }
 
+/* Scopes between the first, which begins with empty states, and the last, which
+ * makes the logits and leaves states only for a decode: they are alike. */
+static void middle_scopes(struct lower *l, uint64_t first, uint64_t n)
+{
+    l->blk = aff((int64_t)(first * l->scope));
+    if (n > 1) {
+        unsigned d = both_repeat(l, n);
+        l->blk = aff_term(l->blk, d, (int64_t)l->scope);
+        prefill_scope(l, l->scope, false);
+        both_end(l);
+    } else if (n) {
+        prefill_scope(l, l->scope, false);
+    }
+}
+
 static void emit_prefill(struct lower *l)
 {
     const struct work *w = l->w;
-    bool many = w->batch > 1;
+    bool many = w->batch > 1, states = w->form != FORM_PARALLEL || l->khat.used, saved = l->state_saved;
+    uint64_t n = div_up(w->seq, l->scope), tail = w->seq - (n - 1) * l->scope;
     if (many)
         loop_index(l, w->batch, &l->seq);
-    l->state_zero = l->scope >= w->seq; /* later scopes go on with the state of those before */
-    uint64_t full = w->seq / l->scope, rest = w->seq % l->scope;
-    if (full > 1) {
-        /* The last block also makes the logits; the others are a loop. */
-        uint64_t loops = rest ? full : full - 1;
-        unsigned d = both_repeat(l, loops);
-        l->blk = aff_term(aff(0), d, (int64_t)l->scope);
-        prefill_scope(l, l->scope, false);
-        both_end(l);
-        l->blk = aff((int64_t)(loops * l->scope));
-        prefill_scope(l, rest ? rest : l->scope, true);
-    } else if (full) {
-        prefill_scope(l, l->scope, !rest);
-        l->blk = aff((int64_t)l->scope);
-        if (rest)
-            prefill_scope(l, rest, true);
-    } else {
-        prefill_scope(l, rest, true);
-    }
+    uint64_t first = n > 1 && states;
+    l->state_zero = true;
+    middle_scopes(l, 0, first);
+    l->state_zero = n == 1;
+    middle_scopes(l, first, n - 1 - first);
+    l->blk = aff((int64_t)((n - 1) * l->scope));
+    l->state_saved = decodes(w);
+    prefill_scope(l, tail, true);
+    l->state_saved = saved;
     l->blk = aff(0);
     if (many)
         both_end(l);

@@ -13,6 +13,7 @@ struct tensor {
     uint8_t kind;        /* enum tensor_kind */
     uint8_t reader;      /* unit that reads it: load or weight */
     bool used, ext, scattered; /* scattered: rows are fetched one by one */
+    bool in_place;       /* staged results go to where the inputs were: one pair of parts for both */
     uint64_t pitch, rows;
     uint64_t base;       /* L2 or off-chip offset */
     struct affine outer; /* further offset from enclosing loops (layer, head, batch) */

@@ -1,6 +1,8 @@
 /* One layer: jobs, products, the loop over heads, norms, feed-forward. */
 #include "workloads/lower_layer.h"
 
+#include "workloads/lower_ret.h"
+
 /* ---- jobs ---- */
 
 void emit_job(struct lower *l, bool counted)
@@ -220,11 +222,21 @@ void layers_end(struct lower *l)
     l->layer = aff(0);
 }
 
-static void one_head(struct lower *l, uint64_t tokens, bool norm)
+/* `owed`: the host moves the state of the head before out once it has asked for
+ * all weights of this one. */
+static void one_head(struct lower *l, uint64_t tokens, bool norm, bool owed)
 {
     const struct work *w = l->w;
+    struct ret_op any = {.form = (enum work_form)w->form};
+    struct affine head = l->head;
+    if (l->in_pipe)
+        state_fetch(l, &any);
     place_cache(l, &l->blk);
     project(l, tokens, norm);
+    l->head = aff_plus(head, -1);
+    if (owed)
+        state_move_out(l, &any);
+    l->head = head;
     struct affine start = aff(0);
     place_cache(l, &start);
     job_begin(l, AUTONOMY_TILE);
@@ -234,26 +246,40 @@ static void one_head(struct lower *l, uint64_t tokens, bool norm)
     job_end(l, AUTONOMY_TILE);
 }
 
+/* Whether the host may be a head behind with states, so that it asks for the next
+ * weights first: a head has one state, staged in parts of which two are there. */
+static bool states_lag(const struct lower *l)
+{
+    return l->state.used && l->state.ext && l->state.in_place && l->state_dv == l->dv &&
+           ARCH_CFG(l->arch, sequencer)->autonomy != AUTONOMY_TILE;
+}
+
 static void heads_in_turn(struct lower *l, uint64_t tokens)
 {
     uint64_t heads = l->w->shape.heads;
-    if (!norm_rides(l, tokens)) {
+    bool rides = norm_rides(l, tokens);
+    l->in_pipe = states_lag(l);
+    if (!rides && !l->in_pipe) {
         heads_begin(l);
-        one_head(l, tokens, false);
+        one_head(l, tokens, false, false);
         heads_end(l);
         return;
     }
-    /* The first head's projections make the norm. */
+    /* The first head is apart: its projections make the norm, and no state is owed. */
+    if (!rides)
+        settle(l, &l->xn);
     l->head = aff(0);
-    one_head(l, tokens, true);
+    one_head(l, tokens, rides, false);
     if (heads > 1) {
         unsigned d = both_repeat(l, heads - 1);
         l->head = aff_term(aff(1), d, 1);
-        one_head(l, tokens, false);
+        one_head(l, tokens, false, l->in_pipe);
         both_end(l);
     }
     l->head = aff(0);
     heads_written(l);
+    l->state_owed = l->in_pipe;
+    l->in_pipe = false;
 }
 
 void prefill_layers(struct lower *l, uint64_t tokens)

@@ -157,9 +157,11 @@ void emit_norm_gate(struct lower *l, uint64_t tokens)
 
 struct embed {
     struct where table;
-    uint64_t rows;
-    struct where dst;
-    struct affine tok; /* of the block at hand */
+    uint64_t rows, part; /* at a time; staged at a time */
+    struct where dst;    /* of the part */
+    struct where block;
+    struct affine tok; /* of the part */
+    struct affine block_tok;
 };
 
 static void embed_rows(struct lower *l, void *arg, const struct block *b)
@@ -191,16 +193,58 @@ static void embed_rows(struct lower *l, void *arg, const struct block *b)
     emit_what(l, emit_store(l, dst, &r, &l->x, true), WHAT_EMBED, &none, &tok);
 }
 
-static void embed_block(struct lower *l, void *arg, const struct block *b)
+static void embed_part(struct lower *l, void *arg, const struct block *b)
 {
     struct embed *e = arg;
     struct block any = {b->rows, aff(0)}; /* rows are wherever the tokens say */
+    struct affine at = aff_scale(b->tok, (int64_t)l->x.pitch);
     e->table = tensor_in(l, &l->emb, &any);
-    e->dst = tensor_out(l, &l->x, b);
-    e->tok = b->tok;
+    e->dst = e->block;
+    e->dst.addr = aff_add(e->dst.addr, &at);
+    e->tok = aff_add(e->block_tok, &b->tok);
     each_block(l, b->rows, min64(e->rows, b->rows), NULL, embed_rows, e);
     tensor_in_end(l, &l->emb);
+}
+
+static void embed_block(struct lower *l, void *arg, const struct block *b)
+{
+    struct embed *e = arg;
+    e->block = tensor_out(l, &l->x, b);
+    e->block_tok = b->tok;
+    each_block(l, b->rows, min64(e->part, b->rows), NULL, embed_part, e);
     tensor_out_end(l, &l->x);
+}
+
+/* Host: the parts of one block of the stream, then the block itself moves out. */
+static void host_embed_block(struct lower *l, const struct block *b, uint64_t part)
+{
+    struct tensor *in[] = {&l->emb, NULL}, *out[] = {&l->x, NULL};
+    uint64_t full = b->rows / part;
+    struct block any = {part, aff(0)}, rest = {b->rows % part, aff(0)};
+    if (full) {
+        prog_repeat(l->p, THREAD_HOST, aff((int64_t)full));
+        host_in(l, in, &any);
+        prog_end(l->p, THREAD_HOST);
+    }
+    if (rest.rows)
+        host_in(l, in, &rest);
+    host_out(l, out, b);
+}
+
+static void host_embed(struct lower *l, uint64_t tokens, uint64_t rows, uint64_t part)
+{
+    struct tensor *out[] = {&l->x, NULL};
+    uint64_t full = tokens / rows, rest = tokens % rows;
+    struct block b = {rows, aff(0)}, tail = {rest, aff((int64_t)(full * rows))};
+    if (full) {
+        unsigned d = prog_repeat(l->p, THREAD_HOST, aff((int64_t)full));
+        b.tok.k[d] = (int64_t)rows;
+        host_embed_block(l, &b, part);
+        prog_end(l->p, THREAD_HOST);
+    }
+    if (rest)
+        host_embed_block(l, &tail, part);
+    host_drain(l, out, tokens, rows);
 }
 
 void emit_embed(struct lower *l, uint64_t tokens)
@@ -208,6 +252,11 @@ void emit_embed(struct lower *l, uint64_t tokens)
     uint64_t d = l->w->shape.d_model, rows = min64(l->T, tokens);
     struct embed e = {.rows = min64(l->aux_slot / d, l->out_slot / (2 * d))};
     struct tensor *ins[] = {&l->emb, NULL}, *outs[] = {&l->x, NULL};
-    each_staged(l, tokens, rows, ins, outs, embed_block, &e);
+    e.part = l->emb.ext ? min64(l->emb.stage_bytes / d, rows) : rows;
+    if (l->x.ext && e.part < rows)
+        host_embed(l, tokens, rows, e.part);
+    else
+        host_staged(l, tokens, e.part, ins, outs);
+    each_block(l, tokens, rows, NULL, embed_block, &e);
     tensor_written(&l->x, tokens, rows, 1);
 }
