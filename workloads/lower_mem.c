@@ -76,9 +76,21 @@ static uint64_t staging(struct lower *l, uint64_t by_class[4])
         if (!t[i]->ext)
             continue;
         int c = stage_class(l, t[i]);
-        *(c < 0 ? &other : &by_class[c]) += 4 * round_up(t[i]->stage_bytes, L2_ALIGN);
+        *(c < 0 ? &other : &by_class[c]) += (t[i]->in_place ? 2 : 4) * round_up(t[i]->stage_bytes, L2_ALIGN);
     }
     return other;
+}
+
+/* The logits take the place of a head's tensors: the last head is done when they
+ * are made, and the host fetches the rows of the next tokens, without which no head
+ * begins, after it has taken them. */
+static bool under_logits(const struct lower *l, const struct tensor *t)
+{
+    const struct tensor *const head[] = {&l->q, &l->k, &l->khat, &l->v, &l->g, &l->o};
+    for (unsigned i = 0; i < 6; i++)
+        if (t == head[i])
+            return l->emb.ext && t->used && !t->ext && t->kind == T_ACT;
+    return false;
 }
 
 /* Bytes of L2 in the current assignment, without weights. */
@@ -87,9 +99,10 @@ static uint64_t l2_need(struct lower *l)
     struct tensor *t[MAX_TENSORS];
     unsigned n;
     tensors(l, t, &n);
-    uint64_t bytes = tensor_bytes(&l->logits) + (l->emb.ext ? 2 * round_up(l->emb.stage_bytes, L2_ALIGN) : 0);
+    uint64_t bytes = l->emb.ext ? 2 * round_up(l->emb.stage_bytes, L2_ALIGN) : 0, under = 0;
     for (unsigned i = 0; i < n; i++)
-        bytes += t[i]->ext ? 0 : tensor_bytes(t[i]);
+        *(under_logits(l, t[i]) ? &under : &bytes) += t[i]->ext ? 0 : tensor_bytes(t[i]);
+    bytes += max64(under, tensor_bytes(&l->logits));
     uint64_t stage[4], other = staging(l, stage);
     return bytes - shared_bytes(l) + other + max64(stage[0], stage[1]) + max64(stage[2], stage[3]);
 }
@@ -217,7 +230,7 @@ static void place_tensor(struct lower *l, struct tensor *t, uint64_t bytes)
     t->in_free = role(l, t, " fetch part", 2, WAIT_OFFCHIP);
     if (t->scattered)
         return;
-    t->out_base = stage_take(l, t, 2 * stage);
+    t->out_base = t->in_place ? t->in_base : stage_take(l, t, 2 * stage);
     t->out_ring = prog_l2ring(p, t->name, 2, stage);
     t->out_full = role(l, t, " to move out", 0, WAIT_OFFCHIP);
     t->out_done = role(l, t, " moved out", 0, WAIT_OFFCHIP);
@@ -276,11 +289,16 @@ bool plan_memory(struct lower *l)
     tensors(l, t, &n);
     bool shared = shared_bytes(l) > 0;
     share_staging(l);
+    l->logits.base = l->l2_top;
     for (unsigned i = 0; i < n; i++)
-        place_tensor(l, t[i], place_bytes(l, t[i]));
+        if (under_logits(l, t[i]))
+            place_tensor(l, t[i], place_bytes(l, t[i]));
+    l->l2_top = max64(l->l2_top, l->logits.base + tensor_bytes(&l->logits));
+    for (unsigned i = 0; i < n; i++)
+        if (!under_logits(l, t[i]))
+            place_tensor(l, t[i], place_bytes(l, t[i]));
     if (shared)
         l->h.base = l->y.base;
-    l->logits.base = l2_take(l, tensor_bytes(&l->logits));
     l->logits.ready = prog_token(p, "logits", 0, WAIT_HOST);
     if (l->emb.used)
         place_tensor(l, &l->emb, tensor_bytes(&l->emb));

@@ -118,20 +118,39 @@ static bool state_goes(const struct lower *l)
     return l->state.used && !l->state_resident && (l->state_saved || l->ret->state == STATE_L2);
 }
 
+/* Parts of both directions are the same memory: their rings step together. */
+static void step_idle(struct lower *l, enum thread_id th, uint8_t ring)
+{
+    if (l->state.ext && l->state.in_place)
+        prog_add(l->p, th, OP_NEXT, th == THREAD_HOST ? N_UNITS : UNIT_LOAD)->l2ring = ring;
+}
+
 void state_fetch(struct lower *l, const struct ret_op *r)
 {
     struct block b = state_block(l, r);
     struct tensor *t[] = {&l->state, NULL};
     if (state_comes(l))
         host_in(l, t, &b);
+    else
+        step_idle(l, THREAD_HOST, l->state.in_ring);
+}
+
+/* A state that came and goes keeps its part until it has left. */
+static bool state_stays(const struct lower *l)
+{
+    return l->state.in_place && state_comes(l) && state_goes(l);
 }
 
 void state_move_out(struct lower *l, const struct ret_op *r)
 {
     struct block b = state_block(l, r);
-    struct tensor *t[] = {&l->state, NULL};
+    struct tensor there = l->state, *t[] = {&there, NULL};
+    if (state_stays(l))
+        there.out_free = there.in_free;
     if (state_goes(l))
         host_out(l, t, &b);
+    else
+        step_idle(l, THREAD_HOST, l->state.out_ring);
 }
 
 void state_drain(struct lower *l, uint64_t n)
@@ -149,15 +168,21 @@ void state_open(struct lower *l, const struct ret_op *r)
         state_fetch(l, r);
     if (state_comes(l))
         l->st_in = tensor_in(l, &l->state, &b);
-    if (state_goes(l))
+    else
+        step_idle(l, THREAD_ACCEL, l->state.in_ring);
+    if (state_goes(l) && !(l->state.ext && state_stays(l))) {
         l->st_out = tensor_out(l, &l->state, &b);
+        return;
+    }
+    step_idle(l, THREAD_ACCEL, l->state.out_ring);
+    l->st_out = (struct where){aff((int64_t)l->state.out_base), l->state.out_ring};
 }
 
 void state_close(struct lower *l, const struct ret_op *r)
 {
     if (!l->state.ext)
         return;
-    if (state_comes(l))
+    if (state_comes(l) && !state_stays(l))
         tensor_in_end(l, &l->state);
     if (!state_goes(l))
         return;
