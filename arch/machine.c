@@ -254,14 +254,20 @@ static bool done(const struct machine *m)
     return m->thread[THREAD_ACCEL].halted && m->thread[THREAD_HOST].halted && !udma_busy(m);
 }
 
-bool machine_run(struct machine *m, struct err *err)
+static void start(struct machine *m)
 {
     machine_post(m, &m->seq_event, 0, PHASE_DELIVER);
     machine_post(m, &m->kick_event, 0, PHASE_REQUEST);
-    for (struct event *e; (e = m->evq_ops->pop(m->evq));) {
-        m->phase = e->phase;
-        e->fn(e->self, e->t);
-    }
+}
+
+static void serve(struct machine *m, struct event *e)
+{
+    m->phase = e->phase;
+    e->fn(e->self, e->t);
+}
+
+static bool finish(struct machine *m, struct err *err)
+{
     acct_sync(m);
     if (done(m)) {
         m->layer_cycles[m->prog->n_layers] += machine_time(m) - m->layer_last;
@@ -269,4 +275,23 @@ bool machine_run(struct machine *m, struct err *err)
     }
     report_deadlock(m, err);
     return false;
+}
+
+bool machine_run(struct machine *m, struct err *err)
+{
+    start(m);
+    for (struct event *e; (e = m->evq_ops->pop(m->evq));)
+        serve(m, e);
+    return finish(m, err);
+}
+
+bool machine_watch(struct machine *m, const struct observer *observer, struct err *err)
+{
+    start(m);
+    for (struct event *e; (e = m->evq_ops->pop(m->evq));) {
+        serve(m, e);
+        if (!observer->after_event(observer->self))
+            return true;
+    }
+    return finish(m, err);
 }

@@ -211,6 +211,13 @@ void machine_destroy(struct machine *m);
 void machine_state(struct machine *m, struct state_io *io);
 /* Runs to the end. False on a deadlock (with a report of who waits for what). */
 bool machine_run(struct machine *m, struct err *err);
+/* Looks at the machine after each of its events; returning false ends the run. */
+struct observer {
+    void *self;
+    bool (*after_event)(void *self);
+};
+/* The same, watched. */
+bool machine_watch(struct machine *m, const struct observer *observer, struct err *err);
 /* Asks for another look at every unit in this cycle's request phase. */
 void machine_kick(struct machine *m);
 /* Makes an event of the machine. */

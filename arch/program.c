@@ -3,6 +3,7 @@
 #include "base/arena.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -277,4 +278,63 @@ void program_print(const struct program *p, struct text *out)
                 indent++;
         }
     }
+}
+
+const char *program_cmd_name(const struct cmd *c, char *buf, size_t size)
+{
+    const char *op = op_names[c->op], *of = "";
+    switch (c->op) {
+    case OP_LOAD: case OP_STORE: case OP_LDW: case OP_RET_LOAD: case OP_RET_SAVE:
+    case OP_UDMA_RX: case OP_UDMA_TX:
+        of = tensor_kind_names[c->tensor];
+        break;
+    case OP_VEC:
+        of = vec_names[c->vec_kind];
+        break;
+    default:
+        break;
+    }
+    snprintf(buf, size, "%s%s%s", op, *of ? " " : "", of);
+    return buf;
+}
+
+/* A MARK command, the loops around it and the layer that is looked for. */
+struct mark {
+    const struct cmd *mark, *loop[PROG_MAX_DEPTH];
+    unsigned depth;
+    uint64_t idx[PROG_MAX_DEPTH];
+    int64_t wanted;
+};
+
+/* Is there an iteration of the loops from `d` on in which the mark ends the
+ * wanted layer? Loops that the layer does not depend on are run once. */
+static bool marks_layer(struct mark *k, unsigned d)
+{
+    if (d == k->depth)
+        return aff_eval(&k->mark->layer, k->idx, k->depth) == k->wanted;
+    int64_t trips = k->mark->layer.k[d] ? aff_eval(&k->loop[d]->trips, k->idx, d) : 1;
+    for (int64_t i = 0; i < trips; i++) {
+        k->idx[d] = (uint64_t)i;
+        if (marks_layer(k, d + 1))
+            return true;
+    }
+    k->idx[d] = 0;
+    return false;
+}
+
+const char *program_layer_name(const struct program *p, uint64_t index)
+{
+    struct mark k = {.wanted = (int64_t)index};
+    for (uint32_t pc = 0; pc < p->n[THREAD_ACCEL]; pc++) {
+        const struct cmd *c = &p->cmds[THREAD_ACCEL][pc];
+        if (c->op == OP_REPEAT)
+            k.loop[k.depth++] = c;
+        else if (c->op == OP_END)
+            k.depth--;
+        k.mark = c;
+        memset(k.idx, 0, sizeof k.idx);
+        if (c->op == OP_MARK && marks_layer(&k, 0))
+            return p->layer_names[c->layer_name];
+    }
+    return "end";
 }

@@ -259,6 +259,10 @@ uint8_t prog_l2ring(struct program *p, const char *name, uint64_t parts, uint64_
 /* Removes loops without commands (both threads). */
 void prog_prune(struct program *p);
 
+/* What a command does, in a word or two: "mm", "load activation", "vec rms". Returns buf. */
+const char *program_cmd_name(const struct cmd *c, char *buf, size_t size);
+/* Name of the class of layer `index`, as its first mark has it. */
+const char *program_layer_name(const struct program *p, uint64_t index);
 /* The program as text, one command a line. */
 void program_print(const struct program *p, struct text *out);
 

@@ -31,6 +31,7 @@ static const struct command commands[] = {
     {"schema", cmd_schema, "prints the JSON Schema of a kind of file"},
     {"status", cmd_status, "says how far the sweeps of a database are"},
     {"sweep", cmd_sweep, "runs every point of a sweep into a database"},
+    {"trace", cmd_trace, "writes the timeline of a run, for Perfetto or a waveform viewer"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 

@@ -39,6 +39,9 @@ double csv_real(const struct csv *c, const char *column);
 void accuracy_tcdm(struct accuracy *a, const char *dut);          /* accuracy_tcdm.c */
 void accuracy_scalesim(struct accuracy *a, const char *dataflow); /* accuracy_scalesim.c */
 void accuracy_tiles(struct accuracy *a, const char *what);        /* accuracy_tiles.c */
+void accuracy_twin_bus(struct accuracy *a, const char *dut);      /* accuracy_twin.c */
+void accuracy_twin_streams(struct accuracy *a, const char *unused);
+void accuracy_twin_tiles(struct accuracy *a, const char *what);
 void accuracy_area(struct accuracy *a, const char *units);        /* accuracy_cost.c */
 void accuracy_sram(struct accuracy *a, const char *quantity);
 

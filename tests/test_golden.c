@@ -67,7 +67,7 @@ Test(golden, integers_reach_the_measured_quality)
     static const double least[3] = {28.3 - 0.5, 28.4 - 0.5, 28.3 - 0.5};
     for (unsigned f = 0; f < 3; f++) {
         cr_expect(e->form[f].sqnr_db >= least[f], "form %u: %.2f dB", f, e->form[f].sqnr_db);
-        cr_expect_eq(e->form[f].over.n[P_STATE] + e->form[f].over.n[P_RET], 0);
+        cr_expect_eq(overflow_count(&e->form[f].over), 0);
     }
     eval_destroy(e);
     net_destroy(n);
@@ -92,7 +92,7 @@ Test(golden, trained_network_keeps_its_quality)
         cr_expect(e->form[f].max_abs_error < 1e-5);
         cr_expect(e->form[f].integer_bits - e->form[f].float_bits <= more[f] + 0.02, "%.4f",
                   e->form[f].integer_bits);
-        cr_expect_eq(e->form[f].over.n[P_STATE] + e->form[f].over.n[P_RET], 0);
+        cr_expect_eq(overflow_count(&e->form[f].over), 0);
     }
     eval_destroy(e);
     net_destroy(n);
@@ -106,13 +106,13 @@ Test(golden, trained_network_keeps_its_quality)
 Test(golden, requantiser_rounds_half_up_to_a_15_bit_factor)
 {
     for (double f = 1e-9; f < 1e4; f *= 1.37) {
-        struct rq q = rq_of(f);
+        struct rq q = rq_of(f, REQUANT_HALF_UP);
         cr_expect(q.m >= 16384 && q.m < 32768, "%g", f);
         cr_expect(fabs(ldexp(q.m, -q.sh) / f - 1) <= 1.0 / 32768, "%g", f);
     }
-    cr_expect_eq(rq_apply(rq_of(0.5), 3), 2);
-    cr_expect_eq(rq_apply(rq_of(0.5), -3), -1);
-    cr_expect_eq(rq_apply(rq_of(0), 1000), 0);
+    cr_expect_eq(rq_apply(rq_of(0.5, REQUANT_HALF_UP), 3), 2);
+    cr_expect_eq(rq_apply(rq_of(0.5, REQUANT_HALF_UP), -3), -1);
+    cr_expect_eq(rq_apply(rq_of(0, REQUANT_HALF_UP), 1000), 0);
     cr_expect_eq(clip(200, 127), 127);
     cr_expect_eq(clip(-200, 127), -127);
 }

@@ -196,10 +196,12 @@ static void score(struct job *j, struct eval_form *f)
     struct shots real = shots_new(n), whole = shots_new(n);
     double a = 0, b = 0;
     uint64_t same = 0, S = n->eval_len, rows = j->e->scored_rows;
+    struct golden_job job = {.form = f->form, .prefill = S};
+    struct golden_sink sink = {.real = catch_output, .arg = &whole};
     for (uint64_t r = 0; r < rows; r++) {
         const double *in = n->eval + r * (S + 1);
         golden_f64(n, f->form, S, in, catch_output, &real);
-        golden_int(j->q, f->form, S, in, catch_output, &whole, &f->over);
+        golden_int(j->q, &job, in, &sink, &f->over);
         const double *x = real.s[P_LOGITS].v, *y = whole.s[P_LOGITS].v;
         a += bits(x, in + 1, S, n->vocab);
         b += bits(y, in + 1, S, n->vocab);
@@ -219,8 +221,10 @@ static void one_form(struct job *j, enum net_form form)
     struct shots real = shots_new(j->n), whole = shots_new(j->n);
     *f = (struct eval_form){.form = form, .max_abs_error = NAN, .max_abs_error_f32 = NAN, .sqnr_db = NAN,
                             .float_bits = NAN, .integer_bits = NAN, .agreement = NAN};
+    struct golden_job job = {.form = form, .prefill = j->S};
+    struct golden_sink sink = {.real = catch_all, .arg = &whole};
     golden_f64(j->n, form, j->S, j->in, catch_all, &real);
-    golden_int(j->q, form, j->S, j->in, catch_all, &whole, &f->over);
+    golden_int(j->q, &job, j->in, &sink, &f->over);
     compare(j, f, &real, &whole);
     single_precision(j, f);
     if (j->n->eval)
@@ -289,7 +293,9 @@ struct eval *eval_run(struct net *n, const struct quant *q, unsigned forms, stru
     } else if (!j.in) {
         ok = err_add(err, ERR_DATA, NULL, "%s has neither tokens.npy nor eval_tokens.npy", n->dir);
     }
-    struct qnet *qn = ok ? qnet_create(n, &e->q, n_seqs, n->eval ? n->eval_len : n->S, seqs, err) : NULL;
+    struct qnet *qn = NULL;
+    if (ok)
+        qn = qnet_create(n, &e->q, n_seqs, n->eval ? n->eval_len : n->S, seqs, max64(n->S, n->eval_len), err);
     if (qn)
         e->q = qn->q;
     j.q = qn;
@@ -324,7 +330,7 @@ static void json_form(struct json *j, const struct eval_form *f)
     json_real(j, "sqnr_db", f->sqnr_db);
     json_real(j, "bits_per_byte", f->integer_bits);
     json_real(j, "argmax_agreement", f->agreement);
-    json_u64(j, "overflows", f->over.n[P_RET] + f->over.n[P_STATE] + f->over.n[P_RES1]);
+    json_u64(j, "overflows", overflow_count(&f->over));
     json_close(j, '}');
 }
 
@@ -350,8 +356,8 @@ static struct eval_form worst(const struct eval *e)
         w.float_bits = fmax(w.float_bits, f->float_bits);
         w.integer_bits = fmax(w.integer_bits, f->integer_bits);
         w.agreement = fmin(w.agreement, f->agreement);
-        for (unsigned p = 0; p < N_POINTS; p++)
-            w.over.n[p] += f->over.n[p];
+        for (unsigned p = 0; p < NET_MAX_LAYERS * N_OVERFLOWS; p++)
+            w.over.n[p / N_OVERFLOWS][p % N_OVERFLOWS] += f->over.n[p / N_OVERFLOWS][p % N_OVERFLOWS];
     }
     return w;
 }
@@ -393,14 +399,11 @@ static void cell(struct text *out, const char *format, double v)
 
 static void overflows(const struct eval_form *f, struct text *out)
 {
-    static const struct {
-        enum point p;
-        const char *where;
-    } places[] = {{P_RET, "retention accumulator"}, {P_STATE, "state"}, {P_RES1, "residual stream"}};
-    for (unsigned i = 0; i < 3; i++)
-        if (f->over.n[places[i].p])
-            text_printf(out, "%s: %" PRIu64 " overflows of the %s\n", net_form_names[f->form],
-                        f->over.n[places[i].p], places[i].where);
+    for (unsigned l = 0; l < NET_MAX_LAYERS; l++)
+        for (unsigned p = 0; p < N_OVERFLOWS; p++)
+            if (f->over.n[l][p])
+                text_printf(out, "%s: %" PRIu64 " overflows of layer %u, %s\n", net_form_names[f->form],
+                            f->over.n[l][p], l, overflow_names[p]);
 }
 
 void eval_text(const struct eval *e, struct text *out)

@@ -4,16 +4,8 @@
 #define WORKLOADS_QNET_H
 
 #include "workloads/golden.h"
+#include "workloads/intops.h"
 #include "workloads/work.h"
-
-/* y = clip((acc m + 2^(sh-1)) >> sh), m in [2^14, 2^15): a real factor, rounded once */
-struct rq {
-    int32_t m;
-    int sh;
-};
-struct rq rq_of(double factor);
-int64_t rq_apply(struct rq q, int64_t acc);
-int32_t clip(int64_t v, int32_t most); /* to -most..most */
 
 struct qmat {          /* out,in */
     int16_t *w;        /* int2..int8 values */
@@ -22,35 +14,35 @@ struct qmat {          /* out,in */
 };
 
 struct qhead {
-    int decay_shift;    /* gamma = 1 - 2^-shift, -1: multiply */
-    uint32_t gamma_u16; /* gamma, U0.16 */
-    uint32_t gamma_chunk_u16; /* gamma^B */
-    int p;              /* state step: k v 2^p */
-    int read_shift;     /* state to what is read */
-    double state_max;   /* calibrated, in steps of k v */
-    uint16_t *table;    /* decay_block: gamma^i, U0.decay_bits */
-    uint32_t *block;    /* gamma^(i decay_block), U0.16 */
-    uint64_t n_blocks;
-    struct rq score;    /* static scores */
-    double score_scale;
-    uint64_t *eps;      /* S: eps z_n / s^2 in 2^-12 of a squared step of q k v */
-    uint64_t *eps_static; /* the same when scores have a scale of their own */
     double gamma;
+    struct state_rule state;
+    struct decay_table decay;
+    uint32_t *gamma_pow; /* B+1: gamma^i, U0.16 */
+    int read_shift;      /* state to what is read */
+    double state_max;    /* calibrated, in steps of k v */
+    struct rq score;     /* static scores */
+    double score_scale;
+    /* Accumulators of a form to the int16 row: static scores shift by this; under
+     * row_shift an accumulator of steps 2^up of q k v shifts by this - up. */
+    int o_shift[N_NET_FORMS];
+    struct rq to_inner;  /* chunkwise, static scores: the decayed cross part to the inner step */
+    uint64_t *eps;       /* S_max: eps z_n / s^2 in 2^-12 of a squared step of q k v */
+    uint64_t *eps_static; /* the same when scores have a scale of their own */
 };
 
 struct qlayer {
     struct qmat wq, wk, wv, wg, wo, fc1, gate, fc2;
     struct rq *rq_q, *rq_k, *rq_v, *rq_g, *rq_fc1, *rq_gate; /* by output channel */
     struct rq *rq_o, *rq_fc2;                               /* into the residual stream */
-    struct rq qr, kr, y, gated, prod, res1, res2;
-    int16_t *ln1, *ln2;       /* d: int8 gains */
+    struct rq *rq_msr;                                      /* msr alone: to int8 */
+    struct rq qr, kr, gated, prod, res1, res2;
+    struct head_norm y;
+    struct rms_norm ln1, ln2; /* gains int8 */
     struct rq n1, n2;         /* norm to int8 */
     struct rq back1, back2;   /* post-norm: norm to the residual stream */
-    uint64_t eps1, eps2;      /* of a squared step of the stream, in 1/256 */
     int16_t swish[256], act[256];
-    double s_x, s_q, s_k, s_qr, s_kr, s_v, s_g, s_y, s_sw, s_gated, s_in, s_r1, s_n1, s_u, s_a, s_act, s_gp,
-        s_prod,
-        s_r2, s_n2, s_w1, s_w2;
+    double s_x, s_q, s_k, s_qr, s_kr, s_v, s_g, s_y, s_sw, s_gated, s_msr, s_in, s_r1, s_n1, s_u, s_a, s_act,
+        s_gp, s_prod, s_r2, s_n2, s_w1, s_w2;
     struct qhead *head;       /* H */
 };
 
@@ -59,7 +51,6 @@ struct qnet {
     const struct net *n;
     struct quant q;
     int32_t amax, rmax, omax; /* largest activation, 16-bit value before rotary, residual */
-    int32_t smax;             /* state */
     int16_t *cos, *sin;       /* S_max,dk/2: Q1.14 */
     uint64_t S_max;
     struct qlayer *layer;
@@ -67,24 +58,55 @@ struct qnet {
     struct rq *rq_embed;      /* vocab */
     struct rq undecay;        /* takes the decay table's full scale away again */
     struct rq narrow;         /* post-norm: embedding to int8 */
-    int16_t *ln;
+    struct rms_norm ln;
     struct rq nf;
-    uint64_t epsf;
     double s_f, s_wf;
 };
 
-/* Where an accumulator or a state left its width, and how often. */
-struct overflow {
-    uint64_t n[N_POINTS];
+/* Where a value left its width. */
+enum overflow_place {
+    OVER_ACC,      /* 32-bit accumulator of the retention's output or read-out */
+    OVER_ROW,      /* 16-bit row before the per-head norm */
+    OVER_STATE,
+    OVER_MSR,      /* what retention adds to the residual stream */
+    OVER_FFN,      /* what the FFN adds */
+    OVER_RESIDUAL, /* the stream after an addition */
+    N_OVERFLOWS
 };
+extern const char *const overflow_names[N_OVERFLOWS];
+struct overflow { /* how often, by layer */
+    uint64_t n[NET_MAX_LAYERS][N_OVERFLOWS];
+};
+uint64_t overflow_count(const struct overflow *o);
 
-/* Calibrates on sequences of S tokens each (as golden_f64 takes them). NULL with
- * an error (78) when a knob cannot be met. */
+/* Calibrates on sequences of S tokens each (as golden_f64 takes them), with tables
+ * for S_max positions and chunks of n->B. NULL with an error (78) when a knob cannot
+ * be met. */
 struct qnet *qnet_create(const struct net *n, const struct quant *q, uint64_t n_seqs, uint64_t S,
-                         const double *const *seqs, struct err *err);
+                         const double *const *seqs, uint64_t S_max, struct err *err);
 void qnet_destroy(struct qnet *q);
-/* Integer forward pass; taps get dequantised values. */
-void golden_int(const struct qnet *q, enum net_form form, uint64_t S, const double *in, tap_fn tap, void *arg,
-                struct overflow *over);
+
+/* ---- the integer forward pass ---- */
+
+/* The first `prefill` tokens in a form, then `decode` tokens one by one, from the
+ * state that prefill left (built in chunks after the parallel form) or, kv_cache, as
+ * rows of the parallel form. */
+struct golden_job {
+    enum net_form form;
+    uint64_t prefill, decode;
+    bool kv_cache;
+};
+/* Integers of a point, as the datapath holds them: P_MSR of an msr and P_RET, P_STATE
+ * (H,dk,dv) are what memory holds, P_LOGITS accumulators. */
+typedef void (*int_tap_fn)(void *arg, uint64_t layer, enum point p, const int32_t *v, uint64_t n);
+struct golden_sink { /* NULL: not wanted */
+    tap_fn real;     /* dequantised; accumulators where a requantisation follows an output */
+    int_tap_fn whole;
+    void *arg;
+};
+void golden_int(const struct qnet *q, const struct golden_job *job, const double *in,
+                const struct golden_sink *sink, struct overflow *over);
+/* What enters: in as golden_f64 takes it -> S,d (msr int8; else the residual stream). */
+void golden_input(const struct qnet *q, uint64_t S, const double *in, int16_t *x);
 
 #endif

@@ -62,6 +62,8 @@ static const char *const state_update_names[] = {"token", "chunk", NULL};
 static const char *const rounding_names[] = {"half_up", "truncate", "stochastic", NULL};
 static const char *const quant_decay_names[] = {"auto", "shift", "multiply", "per_token", NULL};
 static const char *const score_scale_names[] = {"static", "row_shift", NULL};
+static const char *const requant_names[] = {"half_up", "floor", NULL};
+static const char *const norm_names[] = {"native", "deeploy", NULL};
 static const char *const calibration_names[] = {"minmax", "percentile", "mse", NULL};
 
 /* What shapes cycles is `weights`; the others decide values (`retsim eval`). */
@@ -105,6 +107,10 @@ static const struct field quant_fields[] = {
      .doc = "width of a row at the input of the per-head norm, after a shift of its own"},
     {KEY(quant, calibration), .type = FIELD_ENUM, .def = "mse", .names = calibration_names,
      .doc = "range of weights and activations: largest value, 99.99 percentile, least squared error"},
+    {KEY(quant, requant), .type = FIELD_ENUM, .def = "half_up", .names = requant_names,
+     .doc = "rounding of requantisation: half up as Deeploy does, or down as QuantLib's devel branch"},
+    {KEY(quant, norm), .type = FIELD_ENUM, .def = "native", .names = norm_names,
+     .doc = "norms: isqrt with fractional bits and eps, or Deeploy's iRMSNorm (isqrt of mean square + 1)"},
     {KEY(quant, calibration_row), .type = FIELD_U64, .def = "auto", .allow_auto = true, .max = 1 << 20,
      .doc = "first evaluation sequence to calibrate on; auto: the last quarter of them"},
     {KEY(quant, calibration_rows), .type = FIELD_U64, .def = "auto", .allow_auto = true, .min = 1,

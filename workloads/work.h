@@ -33,6 +33,7 @@ struct quant { /* facts/retnet.md section 6; widths in bits */
     uint64_t state_bits, read_bits, decay_bits, decay_block, score_bits, score_block, rotary_bits, norm_bits;
     uint64_t seed, calibration_row, calibration_rows, score_rows; /* FIELD_AUTO: as the network's size asks */
     int weight_scale, state_update, rounding, decay, score_scale, calibration;
+    int requant, norm; /* REQUANT_*, NORM_* of intops.h */
 };
 struct map { /* FIELD_AUTO: chosen by lowering, reported in the notes */
     uint64_t token_block;

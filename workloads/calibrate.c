@@ -1,0 +1,207 @@
+#include "workloads/calibrate.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CLIP_STEPS = 80, BINS_PER_OCTAVE = 64, LEAST_OCTAVE = -32, N_BINS = 56 * BINS_PER_OCTAVE };
+
+struct bin {
+    double n, sum, squares;
+};
+struct samples { /* magnitudes of one point of one layer, in bins of equal ratio */
+    double most, n;
+    struct bin *bin; /* N_BINS; the first takes all that is smaller */
+};
+
+static void sample(struct samples *s, const double *v, uint64_t n)
+{
+    if (!s->bin)
+        s->bin = memset(xrealloc(NULL, N_BINS, sizeof *s->bin), 0, N_BINS * sizeof *s->bin);
+    for (uint64_t i = 0; i < n; i++) {
+        double x = fabs(v[i]);
+        int at = x > 0 ? (int)floor((log2(x) - LEAST_OCTAVE) * BINS_PER_OCTAVE) : 0;
+        struct bin *b = &s->bin[at < 0 ? 0 : at >= N_BINS ? N_BINS - 1 : at];
+        b->n++;
+        b->sum += x;
+        b->squares += x * x;
+        s->most = fmax(s->most, x);
+    }
+    s->n += (double)n;
+}
+
+/* Raw state of a head and its read-out: q, k S,dk; v S rows of dv, V apart. */
+static void largest_state(const struct net *n, uint64_t S, const double *q, const double *k, const double *v,
+                          double gamma, struct head_range *most)
+{
+    double *state = xrealloc(NULL, (n->dk + 1) * n->dv, sizeof *state), *o = state + n->dk * n->dv;
+    memset(state, 0, n->dk * n->dv * sizeof *state);
+    for (uint64_t t = 0; t < S; t++) {
+        memset(o, 0, n->dv * sizeof *o);
+        for (uint64_t i = 0; i < n->dk; i++)
+            for (uint64_t c = 0; c < n->dv; c++) {
+                double *s = &state[i * n->dv + c];
+                *s = *s * gamma + k[t * n->dk + i] * v[t * n->V + c];
+                o[c] += q[t * n->dk + i] * *s;
+                most->state = fmax(most->state, fabs(*s));
+            }
+        for (uint64_t c = 0; c < n->dv; c++)
+            most->row = fmax(most->row, fabs(o[c]));
+    }
+    free(state);
+}
+
+static double largest_score(const struct net *n, uint64_t S, const double *qr, const double *kr, double gamma)
+{
+    double most = 0;
+    for (uint64_t t = 0; t < S; t++) {
+        double decay = 1;
+        for (uint64_t m = t + 1; m-- > 0 && decay > 1e-4; decay *= gamma) {
+            double sum = 0;
+            for (uint64_t i = 0; i < n->dk; i++)
+                sum += qr[t * n->dk + i] * kr[m * n->dk + i];
+            most = fmax(most, fabs(sum) * decay);
+        }
+    }
+    return most;
+}
+
+static void tap(void *arg, uint64_t layer, enum point p, const double *v, uint64_t count)
+{
+    struct calibration *c = arg;
+    const struct net *n = c->n;
+    if (p == P_STATE || p == P_SCALE)
+        return;
+    sample(&c->s[layer * N_POINTS + p], v, count);
+    if (p != P_V && p != P_QR && p != P_KR)
+        return;
+    if (p != P_KR) { /* both come before the keys */
+        double **to = &c->kept[p == P_V];
+        *to = memcpy(xrealloc(*to, count, sizeof **to), v, count * sizeof *v);
+        return;
+    }
+    for (uint64_t h = 0; h < n->H; h++) {
+        struct head_range *most = &c->head[layer * n->H + h];
+        const double *q = c->kept[0] + h * c->S * n->dk, *k = v + h * c->S * n->dk;
+        largest_state(n, c->S, q, k, c->kept[1] + h * n->dv, n->decay[h], most);
+        most->score = fmax(most->score, largest_score(n, c->S, q, k, n->decay[h]));
+    }
+    free(c->kept[0]);
+    free(c->kept[1]);
+    c->kept[0] = c->kept[1] = NULL;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    double x = fabs(*(const double *)a), y = fabs(*(const double *)b);
+    return x < y ? -1 : x > y;
+}
+
+static double squared_error(const double *v, uint64_t n, double step, int32_t most)
+{
+    double sum = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        double q = floor(v[i] / step + 0.5);
+        q = q > most ? most : q < -most ? -most : q;
+        sum += (v[i] - q * step) * (v[i] - q * step);
+    }
+    return sum;
+}
+
+double step_of(int way, const double *v, uint64_t n, double largest, int32_t most)
+{
+    double best = largest / most, least = INFINITY;
+    if (!(largest > 0))
+        return 1.0 / most;
+    if (way == CALIBRATE_MINMAX)
+        return best;
+    if (way == CALIBRATE_PERCENTILE) {
+        double *sorted = memcpy(xrealloc(NULL, n, sizeof *sorted), v, n * sizeof *v);
+        qsort(sorted, n, sizeof *sorted, by_size);
+        double at = fabs(sorted[(uint64_t)(0.9999 * (double)(n - 1))]);
+        free(sorted);
+        return at > 0 ? at / most : best;
+    }
+    for (int i = 0; i < CLIP_STEPS; i++) {
+        double step = largest / most * (100 - i) / 100, e = squared_error(v, n, step, most);
+        if (e < least)
+            best = step;
+        least = fmin(least, e);
+    }
+    return best;
+}
+
+/* Squared error of rounding and clipping, from bins: exact where values are
+ * clipped, step^2/12 where a bin is wide against a step. */
+static double bin_error(const struct samples *s, double step, int32_t most)
+{
+    double sum = 0, top = most * step;
+    for (unsigned i = 0; i < N_BINS; i++) {
+        const struct bin *b = &s->bin[i];
+        if (b->n == 0)
+            continue;
+        double x = b->sum / b->n, q = floor(x / step + 0.5) * step;
+        if (x > top)
+            sum += b->squares - 2 * top * b->sum + b->n * top * top;
+        else if (x / BINS_PER_OCTAVE > step / 4)
+            sum += b->n * step * step / 12;
+        else
+            sum += b->squares - 2 * q * b->sum + b->n * q * q;
+    }
+    return sum;
+}
+
+static double percentile_of(const struct samples *s, double share)
+{
+    double n = 0;
+    for (unsigned i = 0; i < N_BINS; i++) {
+        n += s->bin[i].n;
+        if (n >= share * s->n && s->bin[i].n > 0)
+            return s->bin[i].sum / s->bin[i].n;
+    }
+    return s->most;
+}
+
+double calibrated_most(const struct calibration *c, uint64_t layer, enum point p)
+{
+    return c->s[layer * N_POINTS + p].most;
+}
+
+double calibrated_step(const struct calibration *c, int way, uint64_t layer, enum point p, int32_t most)
+{
+    const struct samples *s = &c->s[layer * N_POINTS + p];
+    double best = s->most / most, least = INFINITY;
+    if (!s->bin || !(s->most > 0))
+        return 1.0 / most;
+    if (way == CALIBRATE_MINMAX)
+        return best;
+    if (way == CALIBRATE_PERCENTILE)
+        return fmax(percentile_of(s, 0.9999), 1e-12) / most;
+    for (int i = 0; i < CLIP_STEPS; i++) {
+        double step = s->most / most * (100 - i) / 100, e = bin_error(s, step, most);
+        if (e < least)
+            best = step;
+        least = fmin(least, e);
+    }
+    return best;
+}
+
+void calibrate(struct calibration *c, const struct net *n, uint64_t n_seqs, uint64_t S,
+               const double *const *seqs)
+{
+    *c = (struct calibration){.n = n, .S = S};
+    c->s = ARENA_NEW(&c->arena, struct samples, n->L * N_POINTS);
+    c->head = ARENA_NEW(&c->arena, struct head_range, n->L * n->H);
+    for (uint64_t i = 0; i < n_seqs; i++) {
+        golden_f64(n, NET_PARALLEL, S, seqs[i], tap, c);
+        if (n->kind == NET_MSR)
+            sample(&c->s[P_LN1], seqs[i], S * n->d);
+    }
+}
+
+void calibration_finish(struct calibration *c)
+{
+    for (uint64_t i = 0; i < c->n->L * N_POINTS; i++)
+        free(c->s[i].bin);
+    arena_finish(&c->arena);
+}

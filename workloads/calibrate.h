@@ -1,0 +1,34 @@
+/* Calibration: ranges of every point from float runs, and the steps that a way of
+ * calibrating makes of them. */
+#ifndef WORKLOADS_CALIBRATE_H
+#define WORKLOADS_CALIBRATE_H
+
+#include "workloads/golden.h"
+#include "workloads/work.h"
+
+struct samples; /* magnitudes of one point of one layer */
+struct head_range { /* largest magnitudes of a head over the sequences, real values */
+    double state;   /* sum gamma^i k v */
+    double row;     /* q times that */
+    double score;   /* q k gamma^i */
+};
+struct calibration {
+    struct arena arena;
+    const struct net *n;
+    struct samples *s;       /* L,N_POINTS */
+    struct head_range *head; /* L,H */
+    double *kept[2];         /* qr and v of the layer at hand */
+    uint64_t S;
+};
+
+void calibrate(struct calibration *c, const struct net *n, uint64_t n_seqs, uint64_t S,
+               const double *const *seqs);
+void calibration_finish(struct calibration *c);
+/* Largest magnitude of a point. */
+double calibrated_most(const struct calibration *c, uint64_t layer, enum point p);
+/* Real value of a step of which `most` is the largest number. */
+double calibrated_step(const struct calibration *c, int way, uint64_t layer, enum point p, int32_t most);
+/* The same for values that are all there: weights. */
+double step_of(int way, const double *v, uint64_t n, double largest, int32_t most);
+
+#endif
