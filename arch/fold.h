@@ -14,8 +14,8 @@
 enum left_id { LEFT_EXT = 0, LEFT_L2 = 2, LEFT_BURST = 4, N_LEFT };
 
 /* What a thread did that depends on its loops; the last two are the uDMA's. */
-enum step_kind { STEP_ENTER, STEP_SKIP, STEP_ITERATE, STEP_LEAVE, STEP_RING, STEP_BANK, STEP_ROWS, STEP_USEFUL,
-                 STEP_MARK, STEP_TRANSFER, STEP_TRANSFER_END, STEP_ADVANCE };
+enum step_kind { STEP_ENTER, STEP_SKIP, STEP_ITERATE, STEP_LEAVE, STEP_RING, STEP_BANK, STEP_ROWS,
+                 STEP_USEFUL, STEP_MARK, STEP_TRANSFER, STEP_TRANSFER_END, STEP_ADVANCE };
 
 void fold_init(struct machine *m);
 void fold_finish(struct machine *m);

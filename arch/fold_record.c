@@ -11,7 +11,9 @@
 uint64_t *fold_left(struct machine *m, unsigned id)
 {
     struct udma *u = m->udma;
-    return id < LEFT_L2 ? &u->ch[id].ext_left : id < LEFT_BURST ? &u->ch[id - LEFT_L2].l2_left : &u->burst_left;
+    if (id == LEFT_BURST)
+        return &u->burst_left;
+    return id < LEFT_L2 ? &u->ch[id].ext_left : &u->ch[id - LEFT_L2].l2_left;
 }
 
 uint64_t fold_page_at(const struct machine *m, unsigned channel)
