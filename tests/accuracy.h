@@ -37,6 +37,8 @@ double csv_real(const struct csv *c, const char *column);
 
 /* ---- measurements; `arg` is the row's ---- */
 void accuracy_tcdm(struct accuracy *a, const char *dut);          /* accuracy_tcdm.c */
+void accuracy_saturated(struct accuracy *a, const char *unused);
+void accuracy_mac_jobs(struct accuracy *a, const char *which);
 void accuracy_scalesim(struct accuracy *a, const char *dataflow); /* accuracy_scalesim.c */
 void accuracy_tiles(struct accuracy *a, const char *what);        /* accuracy_tiles.c */
 void accuracy_twin_bus(struct accuracy *a, const char *dut);      /* accuracy_twin.c */
