@@ -22,7 +22,7 @@ enum { RANDOM_TRAFFIC = 1 };
 
 uint32_t fold_command(const struct machine *m, uint32_t pc)
 {
-    return m->fold->command[pc];
+    return m->fold->command[THREAD_ACCEL][pc];
 }
 
 uint32_t fold_place(const struct machine *m, enum thread_id th)
@@ -113,34 +113,6 @@ static void observe(void *self, uint64_t now)
 
 /* ---- build-up ---- */
 
-static uint8_t dynamic_of(const struct machine *m, const struct cmd *c)
-{
-    uint64_t line = 4 * m->tcdm_cfg->banks;
-    bool bank = c->l2ring != L2RING_NONE && m->prog->l2rings[c->l2ring].stride % line;
-    for (unsigned d = 0; d < PROG_MAX_DEPTH; d++)
-        bank |= c->addr.k[d] % (int64_t)line != 0;
-    bool rows = c->rows_is_affine && !aff_is_const(&c->rows_aff), useful = !aff_is_const(&c->useful);
-    return (uint8_t)((bank && c->op != OP_MARK ? DYNAMIC_BANK : 0) | (rows ? DYNAMIC_ROWS : 0) |
-                     (useful ? DYNAMIC_USEFUL : 0));
-}
-
-static void name_commands(struct machine *m)
-{
-    struct fold *f = m->fold;
-    for (int th = 0; th < N_THREADS; th++) {
-        uint32_t n = m->prog->n[th];
-        f->dynamic[th] = xrealloc(NULL, n + 1, sizeof *f->dynamic[th]);
-        f->place[th] = xrealloc(NULL, n + 1, sizeof *f->place[th]);
-        for (uint32_t pc = 0; pc < n; pc++) {
-            f->dynamic[th][pc] = dynamic_of(m, &m->prog->cmds[th][pc]);
-            f->place[th][pc] = pc;
-        }
-    }
-    f->command = xrealloc(NULL, m->prog->n[THREAD_ACCEL] + 1, sizeof *f->command);
-    for (uint32_t pc = 0; pc < m->prog->n[THREAD_ACCEL]; pc++)
-        f->command[pc] = pc;
-}
-
 void fold_init(struct machine *m)
 {
     if (m->streams_cfg->feed == FEED_PORT || (traffic_on(m) && m->traffic_cfg->pattern == RANDOM_TRAFFIC))
@@ -153,7 +125,7 @@ void fold_init(struct machine *m)
     f->node = NO_NODE;
     f->foretold = NO_EDGE;
     f->n_totals = FIRST_COUNTER + m->n_counters;
-    name_commands(m);
+    fold_names(m);
     period_init(m);
     record_open(m);
 }
@@ -172,10 +144,10 @@ void fold_finish(struct machine *m)
     graph_finish(&f->graph);
     for (int th = 0; th < N_THREADS; th++) {
         free(f->dynamic[th]);
+        free(f->command[th]);
         free(f->place[th]);
         free(f->modulus[th]);
     }
-    free(f->command);
     free(f->layer_step);
     free(f->done.v);
     free(f);

@@ -10,7 +10,7 @@ enum { NO_NODE = UINT32_MAX, NO_EDGE = UINT32_MAX, NO_GUARD = UINT32_MAX };
 struct step {
     uint8_t kind, thread;
     uint16_t skip;
-    uint32_t value, value2; /* bank, rows; a transfer's bank and place in its page; channel */
+    uint32_t value, value2; /* place behind an END; bank; rows; a transfer's bank, place in its page; channel */
 };
 
 /* Credits of a token at the beginning for which the same happens. */
@@ -131,7 +131,7 @@ struct fold {
     uint32_t node;
     unsigned n_totals;
     uint8_t *dynamic[N_THREADS]; /* by pc: what of a command depends on loop indices */
-    uint32_t *command, *place[N_THREADS];
+    uint32_t *command[N_THREADS], *place[N_THREADS]; /* names, by pc */
     uint64_t *modulus[N_THREADS]; /* by pc of a REPEAT; 0: never multiply */
     int64_t *layer_step;          /* by pc of an accel REPEAT: layers an iteration advances marks by */
     struct recording rec;
@@ -152,6 +152,9 @@ uint64_t *fold_left(struct machine *m, unsigned id);
 /* Place in its page of what the channel's running transfer moves next. */
 uint64_t fold_page_at(const struct machine *m, unsigned channel);
 uint32_t fold_head_tokens(const struct machine *m, unsigned channel);
+
+/* ---- fold_names.c ---- */
+void fold_names(struct machine *m);
 
 /* ---- fold_record.c ---- */
 void record_open(struct machine *m);

@@ -114,7 +114,9 @@ static uint32_t loop_pc(const struct machine *m, enum thread_id th, enum step_ki
 
 void fold_note_loop(struct machine *m, enum thread_id th, enum step_kind kind)
 {
-    add_step(m, th, kind, loop_pc(m, th, kind));
+    struct step *s = add_step(m, th, kind, loop_pc(m, th, kind));
+    if (kind == STEP_ITERATE || kind == STEP_LEAVE)
+        s->value = m->fold->place[th][m->thread[th].pc];
     m->fold->rec.pc[th] = m->thread[th].pc;
 }
 

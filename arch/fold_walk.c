@@ -65,8 +65,8 @@ static bool step_fits(struct machine *m, const struct step *s, struct effects *o
     t->pc += s->skip;
     const struct cmd *c = &m->prog->cmds[s->thread][t->pc];
     switch ((enum step_kind)s->kind) {
-    case STEP_ITERATE: return thread_iterate(t);
-    case STEP_LEAVE: return !thread_iterate(t);
+    case STEP_ITERATE: case STEP_LEAVE:
+        return thread_iterate(t) == (s->kind == STEP_ITERATE) && m->fold->place[s->thread][t->pc] == s->value;
     case STEP_ENTER: return thread_enter(t, c);
     case STEP_SKIP: return !thread_enter(t, c);
     case STEP_RING:
@@ -101,7 +101,8 @@ static bool steps_fit(struct machine *m, const struct edge *e, struct effects *o
     if (!s->skip && s->thread == THREAD_ACCEL && (s->kind == STEP_ITERATE || s->kind == STEP_LEAVE)) {
         const struct thread *t = &m->thread[THREAD_ACCEL]; /* at an END: cheaper than to go back */
         bool on = t->idx[t->depth - 1] + 1 < t->frame[t->depth - 1].trips;
-        if (on != (s->kind == STEP_ITERATE))
+        uint32_t pc = on ? t->frame[t->depth - 1].pc + 1 : t->pc + 1;
+        if (on != (s->kind == STEP_ITERATE) || m->fold->place[THREAD_ACCEL][pc] != s->value)
             return false;
     }
     if (e->may_fail)
