@@ -1,6 +1,6 @@
 /* The host: the FC core as far as the accelerator needs it. It alone programs
  * the uDMA, writes jobs and takes events. Costs are cycles of APB accesses and
- * interrupts (facts/pulpissimo.md sections 2.4 and 5); instruction fetch and data
+ * interrupts; instruction fetch and data
  * stay in the private banks, so the core does not load the interleaved banks. */
 #include "arch/regfile.h"
 #include "arch/result.h"
@@ -14,13 +14,13 @@ static const char *const dispatch_names[] = {"preprog", "queued", NULL};
 static const struct field fields[] = {
     {F("core", FIELD_ENUM, core, "cv32e40p"), .names = core_names, .doc = "fabric controller core"},
     {F("kge", FIELD_U64, kge, "41"), .min = 1, .max = 1000, .unit = "kGE", .doc = "size of the core",
-     .prov = PROV_ESTIMATE, .source = "from memory: RI5CY 40-41 kGE in 65 nm (facts/costs.md 2.4)"},
+     .prov = PROV_ESTIMATE, .source = "from memory: RI5CY 40-41 kGE in 65 nm"},
     {F("irq_path_cycles", FIELD_U64, irq_path_cycles, "4"), .max = 64, .unit = "cycles",
      .doc = "event to the core's interrupt input", .prov = PROV_RTL,
-     .source = "four registers: event queue, event FIFO, pending, core (facts/pulpissimo.md 5)"},
+     .source = "pulp_soc bf65372a by reading: registers of event queue, event FIFO, pending, core"},
     {F("irq_entry_cycles", FIELD_U64, irq_entry_cycles, "8"), .max = 64, .unit = "cycles",
      .doc = "pipeline drain and vector fetch", .prov = PROV_ESTIMATE,
-     .source = "facts/pulpissimo.md 5: 6..10"},
+     .source = "pipeline of CV32E40P, 6..10; not measured"},
     {F("isr_cycles", FIELD_U64, isr_cycles, "12"), .max = 1000, .unit = "cycles",
      .doc = "instructions of the handler besides its APB read", .prov = PROV_ASSUMPTION,
      .source = "save, decode, restore of a minimal handler"},

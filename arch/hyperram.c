@@ -1,6 +1,6 @@
 /* HyperRAM behind the uDMA's HyperBus peripheral, half duplex. A burst of n
  * bytes takes fixed + command + latency x (1 + extra) + n / bytes_per_clk +
- * recovery PHY clocks (facts/pulpissimo.md section 4.2); bursts end at
+ * recovery PHY clocks (udma_hyper bd41ed1, by reading); bursts end at
  * `burst_bytes` boundaries and when CS# has been low for max_cs clocks. When a
  * FIFO is full or empty the PHY clock stops. */
 #include "arch/result.h"
@@ -29,7 +29,7 @@ static const struct field fields[] = {
      .doc = "read-write recovery", .prov = PROV_RTL, .source = "udma_hyper default"},
     {F("fixed_clks", FIELD_U64, fixed_clks, "2"), .max = 64, .unit = "PHY clocks",
      .doc = "controller overhead of a burst", .prov = PROV_ESTIMATE,
-     .source = "facts/pulpissimo.md 4.2: c0 ~ 2"},
+     .source = "udma_hyper bd41ed1: states of the controller, about 2; not measured"},
     {F("max_cs_clks", FIELD_U64, max_cs_clks, "665"), .min = 16, .max = 65535, .unit = "PHY clocks",
      .doc = "longest burst: CS# low", .prov = PROV_RTL, .source = "udma_hyper default"},
     {F("burst_bytes", FIELD_BYTES, burst_bytes, "512 B"), .min = 16, .max = 1 << 20,

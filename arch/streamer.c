@@ -40,11 +40,10 @@ static const struct field fields[] = {
     {F("store", FIELD_SECTION, store, NULL), .sub = &stream_section, .doc = "output buffer to L2"},
     {F("start_cycles", FIELD_U64, start_cycles, "2"), .max = 64, .unit = "cycles",
      .doc = "start of an idle stream to its first request, FIFO included", .prov = PROV_MEASURED,
-     .source = "hwpe_stream v1.8.0: request visible at t+2 (facts/interconnect.md section 4)"},
+     .source = "RTL of hwpe-stream v1.8.0, simulated: request visible at t+2"},
     {F("latency_cycles", FIELD_U64, latency_cycles, "3"), .max = 64, .unit = "cycles",
      .doc = "cycle after the last grant to data in the buffer", .prov = PROV_MEASURED,
-     .source = "hwpe_stream v1.8.0: stream data at grant+3, readable a cycle later "
-               "(facts/interconnect.md section 4)"},
+     .source = "RTL of hwpe-stream v1.8.0, simulated: stream data at grant+3, readable a cycle later"},
     {F("store_fence", FIELD_BOOL, store_fence, "true"),
      .doc = "each port takes its word of a stored packet once (hwpe_stream_fence before the sink); false: "
             "hwpe_stream_sink v1.8.0 by itself, which repeats the writes of a packet that waits"},

@@ -44,7 +44,7 @@ static const struct field fields[] = {
     {F("weight", FIELD_SECTION, weight, NULL), .sub = &weight_section, .doc = "stationary operand"},
     {F("output", FIELD_SECTION, output, NULL), .sub = &output_section, .doc = "results"},
     {F("bias_bits", FIELD_U64, bias_bits, "24"), .min = 8, .max = 64, .unit = "bits",
-     .doc = "of a bias value; it travels with the rows", .prov = PROV_RTL, .source = "ITA ita_package.sv"},
+     .doc = "of a bias value; it travels with the rows", .prov = PROV_RTL, .source = "ita_package.sv"},
     {F("activation", FIELD_BOOL, activation, "false"),
      .doc = "a requantiser and an activation unit an output behind the first requantiser; their time is in "
             "engine.latency_cycles"},
@@ -54,10 +54,10 @@ static const struct field fields[] = {
      .doc = "port: addresses ahead of each stream", .prov = PROV_RTL, .source = "hci_core_source.sv"},
     {F("request_fifo", FIELD_U64, request_fifo, "2"), .min = 2, .max = 64, .unit = "requests",
      .doc = "port: requests, and responses, in front of the port", .prov = PROV_RTL,
-     .source = "ITA ita_hwpe_streamer.sv: hci_core_fifo depth 2"},
+     .source = "ita_hwpe_streamer.sv: hci_core_fifo depth 2"},
     {F("data_fifo", FIELD_U64, data_fifo, "8"), .min = 1, .max = 1024, .unit = "beats",
      .doc = "port: beats between each stream and the engine", .prov = PROV_RTL,
-     .source = "ITA ita_hwpe_input_buffer.sv"},
+     .source = "ita_hwpe_input_buffer.sv"},
     {0},
 };
 #undef F

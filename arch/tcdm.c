@@ -1,8 +1,8 @@
 /* Interleaved L2: word-interleaved single-port banks behind an interconnect.
- * `crossbar`, PULPissimo's: one rr_arb_tree a bank (arch/xbar.h;
- * facts/interconnect.md section 2), the accelerator has ports of 32 bits like
+ * `crossbar`, PULPissimo's: one rr_arb_tree a bank (arch/xbar.h),
+ * the accelerator has ports of 32 bits like
  * everybody else. `hci`, the clusters': the accelerator has one wide port and
- * competes with the cores' crossbar as a whole (arch/hci.h, section 3). Both
+ * competes with the cores' crossbar as a whole (arch/hci.h). Both
  * are the arbiters of `replay`. Banks grant every cycle, data follow one cycle
  * later. It ticks only while somebody asks; in other cycles no state can
  * change. */

@@ -258,6 +258,7 @@ static void end_all(struct timeline *t)
     if (now < tr->to)
         tr->to = now;
     tr->limit += TRACE_MAX_TRACKS; /* a full trace has room for the ends */
+    acct_sync(t->m); /* the last event of a window need not have booked the cycles before it */
     see_causes(t);
     end_cause(t);
     if (now > cycle(t->m, t->port_at))

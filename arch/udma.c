@@ -1,6 +1,6 @@
 /* The uDMA: one linear channel a direction between L2 and the off-chip memory,
  * one running and one pending transfer each, a word FIFO in between
- * (facts/pulpissimo.md section 4.1). Each direction is a master of the
+ * (udma_core 32bcc4f, by reading). Each direction is a master of the
  * interconnect and moves one 32-bit word an access; an unaligned start costs one
  * access more. */
 #include "arch/result.h"
@@ -21,7 +21,7 @@ static const struct field fields[] = {
      .source = "udma_core: 1 running + 1 pending per channel"},
     {F("cfg_stores", FIELD_U64, cfg_stores, "5"), .min = 3, .max = 16, .unit = "stores",
      .doc = "register writes to program one transfer", .prov = PROV_RTL,
-     .source = "SADDR, SIZE, CFG, HYPER_ADDR, HYPER_CFG (facts/pulpissimo.md 4.1)"},
+     .source = "SADDR, SIZE, CFG, HYPER_ADDR, HYPER_CFG: udma_hyper bd41ed1, by reading"},
     {0},
 };
 #undef F
@@ -207,7 +207,7 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
 static void cost(const struct machine *m, struct cost_sink *sink)
 {
     struct cost_item *it = cost_add(sink, "udma", "udma", 1);
-    cost_param(it, "channels", 13); /* 7 TX, 6 RX linear channels (facts/pulpissimo.md 4.1) */
+    cost_param(it, "channels", 13); /* 7 TX, 6 RX linear channels: udma_cfg_pkg.sv */
     it->path = "stage";
     cost_count(it, "word", m->counter[m->cb.udma + C_WORDS]);
 }
