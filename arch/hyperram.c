@@ -216,12 +216,15 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     const uint64_t *n = &m->counter[m->cb.hyperram];
     if (m->hyperram_cfg->kind == OFFCHIP_NONE)
         return;
-    cost_add(sink, "hyperram", "hyperram_phy", 1);
-    struct cost_item *it = cost_add(sink, "hyperram", "hyperram", 1);
-    cost_param(it, "capacity_bytes", (double)m->hyperram_cfg->bytes);
-    cost_count(it, "read_byte", n[C_READ]);
-    cost_count(it, "write_byte", n[C_WRITE]);
-    cost_count(it, "command", n[C_BURSTS]);
+    /* The two ends of the link: on the chip, and the device. */
+    for (unsigned end = 0; end < 2; end++) {
+        struct cost_item *it = cost_add(sink, "hyperram", end ? "hyperram" : "hyperram_phy", 1);
+        if (end)
+            cost_param(it, "capacity_bytes", (double)m->hyperram_cfg->bytes);
+        cost_count(it, "read_byte", n[C_READ]);
+        cost_count(it, "write_byte", n[C_WRITE]);
+        cost_count(it, "command", n[C_BURSTS]);
+    }
 }
 
 const struct arch_class hyperram_class = {.name = "hyperram", .section = &section, .check = check,

@@ -277,6 +277,7 @@ uint64_t streamer_packets(const struct machine *m, const struct cmd *c);
 uint64_t streamer_words(const struct machine *m, const struct cmd *c);
 /* Requests of other masters: bank by master, mask as return value. */
 uint32_t traffic_requests(struct machine *m, uint8_t *bank);
+uint64_t traffic_words(const struct machine *m); /* granted so far */
 void traffic_grants(struct machine *m, uint32_t granted, uint32_t requested);
 /* Other masters leave the accelerator nothing; arbitration has stopped. */
 bool tcdm_starved(const struct machine *m);

@@ -265,7 +265,9 @@ static void cost(const struct machine *m, struct cost_sink *sink)
 {
     const struct tcdm_cfg *c = m->tcdm_cfg;
     const uint64_t *stream = &m->counter[m->cb.streamer], *udma = &m->counter[m->cb.udma];
-    uint64_t writes = stream[2] + udma[0] / 4, reads = stream[0] + stream[1] + udma[1] / 4;
+    uint64_t sent = udma[1] / 4; /* words; the last one of a transfer may be a part */
+    uint64_t writes = stream[2] + udma[3] - sent, reads = stream[0] + stream[1] + sent;
+    reads += traffic_words(m); /* what others do costs energy here, too; read or write is not said */
     if (c->ideal)
         return; /* what does not exist has no price */
     struct cost_item *it = cost_add(sink, "tcdm", "sram", c->banks);

@@ -86,6 +86,11 @@ void traffic_grants(struct machine *m, uint32_t granted, uint32_t requested)
     }
 }
 
+uint64_t traffic_words(const struct machine *m)
+{
+    return m->counter[m->cb.traffic + C_GRANT];
+}
+
 static bool init(struct machine *m, struct err *err)
 {
     (void)err;
