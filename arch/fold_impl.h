@@ -10,7 +10,7 @@ enum { NO_NODE = UINT32_MAX, NO_EDGE = UINT32_MAX, NO_GUARD = UINT32_MAX };
 struct step {
     uint8_t kind, thread;
     uint16_t skip;
-    uint32_t value, value2; /* place behind an END; bank; rows; a transfer's bank, place in its page; channel */
+    uint32_t value, value2; /* place behind an END; bank; rows; bank and place in page */
 };
 
 /* Credits of a token at the beginning for which the same happens. */
