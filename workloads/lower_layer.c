@@ -298,9 +298,10 @@ void head_on(struct lower *l, uint64_t tokens, uint64_t first)
 {
     const struct shape *s = &l->w->shape;
     struct affine at = aff((int64_t)first), index = aff((int64_t)s->layers + 1);
+    if (l->x.used)
+        settle(l, &l->x);
     if (!l->logits.used)
         return;
-    settle(l, &l->x);
     if (!post_norm(l)) {
         emit_norm(l, tokens, &at, WHAT_FINAL);
         settle(l, &l->xn);
