@@ -211,8 +211,9 @@ void engine_count(struct machine *m, const struct issued *is, uint64_t cycles)
     n[C_ROWS] += is->rows;
     uint64_t values = (uint64_t)is->rows * c->cols;
     n[C_ACC_READ] += c->first ? 0 : values;
-    n[C_ACC_WRITE] += c->last && c->mm_dst != MM_ACC ? 0 : values;
-    n[C_REQUANT] += c->last ? values : 0;
+    uint64_t finished = (uint64_t)finished_rows(c, is->rows) * c->cols;
+    n[C_ACC_WRITE] += c->mm_dst == MM_ACC ? values : values - finished;
+    n[C_REQUANT] += finished;
     if (m->streams) /* else the streamer counts the words of the sets it fills */
         m->counter[m->cb.streamer + 1] +=
             div_up(is->rows, m->geom.k_tile) * m->geom.n_tile * m->geom.k_tile / 4;

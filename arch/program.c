@@ -138,7 +138,7 @@ static const char *const unit_names[N_UNITS + 1] = {"load", "weight", "engine", 
     "store", "host"};
 const char *const what_names[N_WHAT] = {"", "embedded", "narrow", "ln1", "q", "k", "v", "g", "qr", "kr", "khat",
     "swish", "score", "cross", "state", "raw", "gated", "out", "res1", "ln2", "fc1", "gate", "prod", "fc2",
-    "res2", "final", "logits", "msr", "product"};
+    "res2", "back1", "back2", "final", "logits", "msr", "product"};
 static const char *const ring_names[N_RINGS] = {"act", "aux", "set", "score", "out"};
 static const char *const vec_names[N_VEC_KINDS] = {"rms", "rms_gate", "rotary", "rotary_decay", "lut", "glu",
     "residual", "requant", "gather", "align"};

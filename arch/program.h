@@ -82,6 +82,7 @@ enum what_kind {
     WHAT_PROD,   /* activation times gate */
     WHAT_FC2,    /* what is added to the stream */
     WHAT_RES2,   /* stream after the block */
+    WHAT_BACK1, WHAT_BACK2, /* post-norm: stream after the norms that follow the two additions */
     WHAT_FINAL,  /* what the language-model head takes */
     WHAT_LOGITS,
     WHAT_MSR,    /* result of one retention layer alone */
@@ -250,6 +251,7 @@ struct program {
     unsigned n_matrices;
     struct prog_tensor embedding, input, output, keys, values, state; /* rows 0: none */
     uint64_t heads, batch, context, state_cols; /* what addresses in caches and states are made of */
+    uint64_t scope; /* tokens that pass a layer before the next layer begins; of a prefill */
     struct prog_home homes[24];
     unsigned n_homes;
     uint64_t spilled_bytes[N_TENSOR_KINDS]; /* moved off-chip for lack of L2, whole run */

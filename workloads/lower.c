@@ -200,7 +200,8 @@ static void decode_token(struct lower *l, const struct affine *full, const struc
     for (unsigned i = 0; i < 6; i++)
         if (per_seq[i])
             per_seq[i]->outer = aff_scale(seq_tok, (int64_t)per_seq[i]->pitch);
-    place_cache(l, &start);
+    /* A row of the cache sees all keys from its start, a step of the state its own. */
+    place_cache(l, w->decode == DECODE_KV_CACHE ? &start : position);
     job_begin(l, AUTONOMY_TILE);
     if (l->keep_kv && w->decode == DECODE_KV_CACHE)
         emit_cached(l, full, keys);
@@ -244,6 +245,7 @@ static void emit_decode(struct lower *l)
     l->decoding = true;
     l->blk = aff(0);
     if (w->decode == DECODE_STATE) {
+        l->k.reader = l->v.reader = UNIT_LOAD; /* whoever read them in the prefill */
         decode_run(l, left, aff(0), 0, 0);
         return;
     }

@@ -236,15 +236,11 @@ static void emit_mm(struct lower *l, const struct sweep *s, const struct tile *t
     c->dst_at = s->dst_at;
     c->dst_pitch = s->dst_pitch;
     c->unit_at = unit_of(l);
-    c->key_at = s->key;
-    if (!t->last)
-        return;
     c->what = (uint8_t)s->what;
     c->col_at = s->col;
     c->pos_at = s->pos;
     c->pos_step = s->pos_step;
-    if (s->dst != MM_STATE)
-        return;
+    c->key_at = s->key;
     c->tokens = s->tokens;
     c->state_at = s->state;
 }
@@ -255,7 +251,8 @@ static void emit_tile(struct lower *l, const struct sweep *s, const struct tile 
     emit_mm(l, s, t);
 }
 
-/* All contraction tiles of one output tile; the first and the last are peeled. */
+/* All contraction tiles of one output tile; the first and the last are peeled. A row of a
+ * triangular operand is finished by the tile that its diagonal is in. */
 static void sweep_k(struct lower *l, const struct sweep *s, struct tile t)
 {
     uint64_t kt = s->k_tile, full = s->k / kt, rest = s->k % kt, n = full + (rest != 0);
@@ -263,10 +260,12 @@ static void sweep_k(struct lower *l, const struct sweep *s, struct tile t)
     t.k0 = 0;
     t.k = full ? kt : rest;
     t.first = s->first;
-    t.last = s->last && n == 1;
+    bool each = s->last && s->causal == CAUSAL_VALUES;
+    t.last = each || (s->last && n == 1);
     emit_tile(l, s, &t);
     uint64_t middle = n > 1 ? n - 2 : 0;
-    t.first = t.last = false;
+    t.first = false;
+    t.last = each;
     if (middle) {
         t.k0 = 1;
         t.k = kt;

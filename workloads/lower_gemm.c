@@ -45,14 +45,21 @@ uint64_t packed_bytes(const struct lower *l, uint64_t n, uint64_t k, uint64_t pa
     return parts * (n / nt * tile + part);
 }
 
+/* Outputs that are not cut apart: whole tiles, and rotary turns pairs. */
+static uint64_t column_unit(const struct lower *l, enum post post)
+{
+    uint64_t nt = l->geom.swapped ? 1 : l->geom.n_tile;
+    return post == POST_ROTARY || post == POST_ROTARY_DECAY ? lcm(nt, 2) : nt;
+}
+
 static uint64_t group_of(const struct lower *l, uint64_t rows, enum post post)
 {
-    uint64_t nt = l->geom.n_tile;
+    uint64_t nt = column_unit(l, post);
     uint64_t group = min64(l->acc_values / rows, l->out_slot / (rows * slot_out_bytes(post)));
     if (post == POST_RESIDUAL)
         group = min64(group, l->aux_slot / (rows * 2));
     if (l->geom.swapped) /* the weights are the moving operand: a chunk of rows has to fit */
-        return min64(group, l->act_slot / chunk_unit(l));
+        return min64(group, l->act_slot / chunk_unit(l)) / nt * nt;
     return group >= nt ? group / nt * nt : 0;
 }
 
@@ -68,8 +75,7 @@ static struct plan plan_of(const struct lower *l, uint64_t rows, uint64_t k, uin
 
 uint64_t gemm_min_slice(const struct lower *l, uint64_t k, bool glu)
 {
-    uint64_t n = l->geom.swapped ? 1 : l->geom.n_tile;
-    return packed_bytes(l, n, k, glu ? 2 : 1) + 64;
+    return packed_bytes(l, column_unit(l, POST_ROTARY), k, glu ? 2 : 1) + 64;
 }
 
 bool gemm_check(struct lower *l)
@@ -495,7 +501,7 @@ static void norm_done(struct lower *l, struct body *b)
 /* One segment in slices of columns; every slice passes over all blocks. */
 static uint64_t slice_cols(const struct lower *l, const struct gemm *g, const struct gemm_seg *s)
 {
-    uint64_t tile = l->geom.swapped ? 1 : l->geom.n_tile, parts = parts_of(s);
+    uint64_t tile = column_unit(l, s->post), parts = parts_of(s);
     uint64_t cols = l->w_slot / packed_bytes(l, tile, g->k, parts) * tile;
     uint64_t unit = plan_of(l, min64(l->T, g->tokens), g->k, s->n, s->post).group;
     if (packed_bytes(l, s->n, g->k, parts) <= l->w_slot)

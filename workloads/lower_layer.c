@@ -241,6 +241,7 @@ static void one_head(struct lower *l, uint64_t tokens, bool norm, bool owed)
     place_cache(l, &start);
     job_begin(l, AUTONOMY_TILE);
     emit_retention(l, (enum work_form)w->form, tokens);
+    place_cache(l, &l->blk); /* the state takes in the keys and values of this scope */
     if (w->form == FORM_PARALLEL && l->khat.used)
         emit_state_build(l, tokens);
     job_end(l, AUTONOMY_TILE);
@@ -297,9 +298,10 @@ void head_on(struct lower *l, uint64_t tokens, uint64_t first)
 {
     const struct shape *s = &l->w->shape;
     struct affine at = aff((int64_t)first), index = aff((int64_t)s->layers + 1);
+    if (l->x.used)
+        settle(l, &l->x);
     if (!l->logits.used)
         return;
-    settle(l, &l->x);
     if (!post_norm(l)) {
         emit_norm(l, tokens, &at, WHAT_FINAL);
         settle(l, &l->xn);

@@ -28,7 +28,8 @@ static void tensors(struct lower *l, struct tensor *out[], unsigned *n)
  * program order. */
 static uint64_t shared_bytes(const struct lower *l)
 {
-    if (!l->y.used || !l->h.used || l->y.ext || l->h.ext)
+    bool network = l->w->kind == WORK_NETWORK; /* a layer alone writes its result while it reads y */
+    if (!network || !l->y.used || !l->h.used || l->y.ext || l->h.ext)
         return 0;
     uint64_t y = tensor_bytes(&l->y), h = tensor_bytes(&l->h);
     return min64(y, h);
@@ -384,6 +385,7 @@ void describe_image(struct lower *l)
     p->batch = w->batch;
     p->context = l->context;
     p->state_cols = l->state_dv;
+    p->scope = l->scope;
     if (w->kind == WORK_GEMM) {
         put_matrix(l, WHAT_GEMM, WHAT_NONE, w->n, w->k, 0, false);
         p->input = there(&l->xn, WHAT_GEMM);
@@ -403,7 +405,7 @@ void describe_image(struct lower *l)
     }
     if (l->state.used)
         p->state = there(&l->state, WHAT_STATE);
-    p->output = w->kind == WORK_MSR ? left(l, &l->h, WHAT_MSR) : left(l, &l->x, WHAT_RES2);
+    p->output = w->kind == WORK_MSR ? left(l, &l->h, WHAT_MSR) : left(l, &l->x, w->shape.pre_norm ? WHAT_RES2 : WHAT_BACK2);
 }
 
 void report_homes(struct lower *l)

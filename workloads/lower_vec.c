@@ -57,7 +57,7 @@ static void sub_rows(struct lower *l, void *arg, const struct block *b)
     again.addr = aff_add(again.addr, &at);
     r.at = c->dst2_at;
     r.bytes = 2;
-    emit_what(l, emit_store(l, again, &r, v->in, true), v->what == WHAT_LN2 ? WHAT_RES1 : WHAT_RES2, &none,
+    emit_what(l, emit_store(l, again, &r, v->in, true), v->what == WHAT_LN2 ? WHAT_BACK1 : WHAT_BACK2, &none,
               &tok);
 }
 
@@ -220,10 +220,11 @@ static void host_embed_block(struct lower *l, const struct block *b, uint64_t pa
 {
     struct tensor *in[] = {&l->emb, NULL}, *out[] = {&l->x, NULL};
     uint64_t full = b->rows / part;
-    struct block any = {part, aff(0)}, rest = {b->rows % part, aff(0)};
+    struct block at = {part, b->tok}, rest = {b->rows % part, aff_plus(b->tok, (int64_t)(full * part))};
     if (full) {
-        prog_repeat(l->p, THREAD_HOST, aff((int64_t)full));
-        host_in(l, in, &any);
+        unsigned d = prog_repeat(l->p, THREAD_HOST, aff((int64_t)full));
+        at.tok.k[d] = (int64_t)part;
+        host_in(l, in, &at);
         prog_end(l->p, THREAD_HOST);
     }
     if (rest.rows)
