@@ -246,8 +246,7 @@ static void print_body(const struct program *p, const struct cmd *c, struct text
         text_printf(out, "] %u B", c->row_bytes);
         if (c->gather)
             text_printf(out, " of the token's row from %lld", (long long)c->table);
-        if (c->token != TOKEN_NONE)
-            text_printf(out, " -> token %s%s", p->tokens[c->token].name, p->tokens[c->token].role);
+        text_printf(out, " -> token %s%s", p->tokens[c->token].name, p->tokens[c->token].role);
         break;
     case OP_MM:
         text_add(out, " rows ");

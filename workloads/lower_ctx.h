@@ -87,6 +87,7 @@ struct lower {
     uint64_t state_dv;         /* value columns of a state slice; the same for every op */
     /* loops that are open on both threads */
     struct affine layer, head, seq; /* their indices */
+    uint16_t scattered; /* rows that went to places of their own; nobody waits for each */
     uint16_t job, job_weight, contexts, sampled;
     unsigned mark_embed, mark_layer, mark_head;
 };

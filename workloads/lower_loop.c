@@ -108,12 +108,12 @@ static struct cmd *scatter_row(struct lower *l, const struct tensor *t, const st
     c->ext = aff_plus(aff_add(ext, &t->outer), (int64_t)t->base);
     c->row_bytes = (uint32_t)t->pitch;
     c->tensor = t->kind;
-    c->token = TOKEN_NONE;
+    c->token = l->scattered;
     return c;
 }
 
-/* A row of each sequence goes to its own place: one transfer each, in order; the
- * last one stands for all. */
+/* A row of each sequence goes to its own place: one transfer each, in order:
+ * the last one stands for all. */
 static void host_scatter(struct lower *l, const struct tensor *t, const struct block *b)
 {
     unsigned depth = prog_repeat(l->p, THREAD_HOST, aff((int64_t)b->rows - 1));

@@ -648,10 +648,14 @@ static void build_block(struct lower *l, void *arg, const struct block *b)
     struct chunk_op c = {.r = r, .len = b->rows, .tok = b->tok};
     c.khat = tensor_in(l, &l->khat, b);
     c.v = tensor_in(l, &l->v, b);
+    if (l->ret->state == STATE_L2)
+        state_load(l, r, UNIT_WEIGHT, UNIT_WEIGHT);
     state_take(l, UNIT_WEIGHT);
     state_pass(l, UNIT_WEIGHT, UNIT_ENGINE);
     state_take(l, UNIT_ENGINE);
     chunk_state(l, &c);
+    if (l->ret->state == STATE_L2)
+        state_save(l, r, UNIT_WEIGHT, UNIT_WEIGHT);
     tensor_in_end(l, &l->khat);
     tensor_in_end(l, &l->v);
 }
