@@ -222,10 +222,11 @@ static void host_embed_block(struct lower *l, const struct block *b, uint64_t pa
 {
     struct tensor *in[] = {&l->emb, NULL}, *out[] = {&l->x, NULL};
     uint64_t full = b->rows / part;
-    struct block any = {part, b->tok}, rest = {b->rows % part, aff_plus(b->tok, (int64_t)(full * part))};
+    struct block at = {part, b->tok}, rest = {b->rows % part, aff_plus(b->tok, (int64_t)(full * part))};
     if (full) {
-        any.tok = aff_term(any.tok, prog_repeat(l->p, THREAD_HOST, aff((int64_t)full)), (int64_t)part);
-        host_in(l, in, &any);
+        unsigned d = prog_repeat(l->p, THREAD_HOST, aff((int64_t)full));
+        at.tok.k[d] = (int64_t)part;
+        host_in(l, in, &at);
         prog_end(l->p, THREAD_HOST);
     }
     if (rest.rows)
