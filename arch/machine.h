@@ -191,6 +191,10 @@ static inline uint64_t soc_edge(const struct machine *m, uint64_t t)
 }
 void token_post(struct machine *m, uint16_t token, uint32_t n);
 
+/* ---- deadlock.c ---- */
+/* Adds one error that says who waits for what. */
+void deadlock_report(const struct machine *m, struct err *err);
+
 /* ---- acct.c: which cause each cycle is booked on ---- */
 void acct_sync(struct machine *m);   /* books the time since the last call */
 void acct_update(struct machine *m); /* decides the cause from now on */
