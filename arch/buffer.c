@@ -93,7 +93,11 @@ void buffers_count(struct machine *m, const struct issued *is)
         n[aux ? C_AUX_WRITE : C_ACT_WRITE] += words(bytes, aux ? &b->operand : &b->activation);
         break;
     }
-    case OP_STORE: n[C_OUT_READ] += words(bytes, &b->output); break;
+    case OP_STORE: {
+        bool aux = c->src.ring == RING_AUX;
+        n[aux ? C_AUX_READ : C_OUT_READ] += words(bytes, aux ? &b->operand : &b->output);
+        break;
+    }
     case OP_RET_LOAD: n[C_STATE_WRITE] += words(bytes, &b->state); break;
     case OP_RET_SAVE: n[C_STATE_READ] += words(bytes, &b->state); break;
     case OP_LDW: n[C_STATE_READ] += c->from_state ? words(bytes, &b->state) : 0; break;
@@ -110,7 +114,10 @@ void buffers_count(struct machine *m, const struct issued *is)
     case OP_VEC:
         n[c->src.ring == RING_AUX ? C_AUX_READ : C_OUT_READ] += words(elements * c->out_bytes, &b->output);
         n[C_AUX_READ] += c->src2.ring == RING_AUX ? words(elements, &b->operand) : 0;
-        n[C_OUT_WRITE] += words(elements * c->out_bytes, &b->output);
+        if (c->dst.ring == RING_AUX)
+            n[C_AUX_WRITE] += words(elements * c->out_bytes, &b->operand);
+        else
+            n[C_OUT_WRITE] += words(elements * c->out_bytes, &b->output);
         break;
     default: break;
     }

@@ -93,6 +93,17 @@ static const struct expr *formula(struct ctx *x, const struct ynode *map, const 
     return NULL;
 }
 
+static bool no_such_memory(struct ctx *x, const struct ynode *m, const char *nm)
+{
+    struct text legal = {0};
+
+    sram_list(x->t->sram, &legal);
+    err_add(x->err, ERR_CONFIG, &m->at, "the SRAM table has no rows for cell `%s` at %s nm; legal: %s",
+            x->c->cell, nm, legal.s);
+    text_finish(&legal);
+    return false;
+}
+
 /* The macro's results take six slots in every class; they have names only in
  * a class that has a macro. */
 static bool load_macro(struct ctx *x, const struct ynode *node)
@@ -116,8 +127,7 @@ static bool load_macro(struct ctx *x, const struct ynode *node)
             return false;
         if (!text_parse_u64(nm, UNIT_NONE, &v, NULL, 0, &(const char *){NULL}) || v > 1000 ||
             !sram_has(x->t->sram, x->c->cell, (unsigned)v))
-            return err_add(x->err, ERR_CONFIG, &m->at, "the SRAM table has no rows for cell `%s` at %s nm",
-                           x->c->cell, nm);
+            return no_such_memory(x, m, nm);
         x->c->node_nm = (unsigned)v;
     }
     for (unsigned q = 0; q < SRAM_N; q++)

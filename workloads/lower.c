@@ -1,5 +1,5 @@
-/* Lowering of a whole workload at a given mapping: phases, orders, layers. */
-#include "workloads/lower_ctx.h"
+/* Lowering of a whole workload at a given mapping: tensors, phases, orders. */
+#include "workloads/lower_layer.h"
 
 #include "base/num.h"
 
@@ -106,247 +106,6 @@ static void define_raw(struct lower *l)
         l->o = tensor("raw heads", T_ACT, UNIT_LOAD, 2 * l->dv, l->q.rows, l->q.stage_bytes / l->q.pitch);
 }
 
-/* ---- jobs ---- */
-
-static void emit_job(struct lower *l, bool counted)
-{
-    struct program *p = l->p;
-    if (counted)
-        prog_wait(p, THREAD_HOST, N_UNITS, l->contexts, 1);
-    struct cmd *c = prog_add(p, THREAD_HOST, OP_JOB, N_UNITS);
-    c->words = (uint32_t)ARCH_CFG(l->arch, regfile)->job_registers;
-    c->token = l->job;
-    prog_wait(p, THREAD_ACCEL, UNIT_LOAD, l->job, 1);
-    prog_post(p, THREAD_ACCEL, UNIT_LOAD, l->job_weight, 1);
-    prog_wait(p, THREAD_ACCEL, UNIT_WEIGHT, l->job_weight, 1);
-}
-
-static void job_begin(struct lower *l, enum autonomy level)
-{
-    if (ARCH_CFG(l->arch, sequencer)->autonomy == (int)level)
-        emit_job(l, true);
-}
-
-static void job_end(struct lower *l, enum autonomy level)
-{
-    if (ARCH_CFG(l->arch, sequencer)->autonomy == (int)level)
-        prog_post(l->p, THREAD_ACCEL, UNIT_STORE, l->contexts, 1);
-}
-
-static void mark(struct lower *l, unsigned name, const struct affine *index)
-{
-    struct cmd *c = emit(l, OP_MARK, UNIT_STORE);
-    c->layer_name = name;
-    c->layer = *index;
-}
-
-/* ---- one layer ---- */
-
-static struct gemm gemm(struct tensor *in, uint64_t k, uint64_t tokens, struct affine w_off)
-{
-    return (struct gemm){.in = in, .k = k, .tokens = tokens, .first_tok = aff(0), .w_off = w_off};
-}
-
-static void add_seg(struct gemm *g, uint64_t n, enum post post, struct tensor *dst, struct tensor *dst2)
-{
-    g->seg[g->n_segs++] = (struct gemm_seg){.n = n, .post = post, .dst = dst, .dst2 = dst2, .col = aff(0)};
-}
-
-static void run_gemm(struct lower *l, struct gemm *g)
-{
-    prog_op(l->p);
-    job_begin(l, AUTONOMY_TILE);
-    emit_gemm(l, g);
-    job_end(l, AUTONOMY_TILE);
-}
-
-/* Keys and values that live on: where those of this layer, head and sequence
- * begin in the cache. */
-void place_cache(struct lower *l, const struct affine *position)
-{
-    if (!l->keep_kv)
-        return;
-    int64_t heads = (int64_t)l->w->shape.heads, batch = (int64_t)l->w->batch, len = (int64_t)l->context;
-    struct affine a = aff_scale(l->layer, heads);
-    a = aff_scale(aff_add(a, &l->head), batch);
-    a = aff_scale(aff_add(a, &l->seq), len);
-    a = aff_add(a, position);
-    l->k.outer = aff_scale(a, (int64_t)l->k.pitch);
-    l->v.outer = aff_scale(a, (int64_t)l->v.pitch);
-}
-
-struct gemm projection(struct lower *l, uint64_t tokens)
-{
-    const struct shape *s = &l->w->shape;
-    struct affine off = aff_scale(l->layer, (int64_t)l->w_layer_bytes);
-    struct affine h = aff_scale(l->head, (int64_t)l->w_head_bytes);
-    struct gemm g = gemm(&l->xn, s->d_model, tokens, aff_add(off, &h));
-    struct tensor *khat = l->khat.used && tokens > l->w->batch ? &l->khat : NULL;
-    add_seg(&g, l->dk, POST_ROTARY, &l->q, NULL);
-    add_seg(&g, l->dk, khat ? POST_ROTARY_DECAY : POST_ROTARY, &l->k, khat);
-    add_seg(&g, l->dv, POST_NONE, &l->v, NULL);
-    add_seg(&g, l->dv, POST_LUT, &l->g, NULL);
-    return g;
-}
-
-static void project(struct lower *l, uint64_t tokens)
-{
-    struct gemm g = projection(l, tokens);
-    run_gemm(l, &g);
-}
-
-static void norm_step(struct lower *l, uint64_t tokens)
-{
-    job_begin(l, AUTONOMY_TILE);
-    if (l->w->shape.pre_norm)
-        emit_norm(l, tokens, NULL);
-    else
-        emit_post_norm(l, tokens);
-    job_end(l, AUTONOMY_TILE);
-}
-
-static void output_and_ffn(struct lower *l, uint64_t tokens)
-{
-    const struct shape *s = &l->w->shape;
-    bool network = l->w->kind == WORK_NETWORK;
-    struct affine base = aff_scale(l->layer, (int64_t)l->w_layer_bytes);
-    struct gemm g = gemm(&l->y, s->value_dim, tokens, aff_plus(base, (int64_t)l->w_out));
-    add_seg(&g, s->d_model, network ? POST_RESIDUAL : POST_NONE, network ? &l->x : &l->h, NULL);
-    run_gemm(l, &g);
-    pipe_settle(l);
-    if (network && !s->pre_norm)
-        norm_step(l, tokens);
-    if (!network || !s->ffn_dim)
-        return;
-    if (s->pre_norm)
-        norm_step(l, tokens);
-    g = gemm(&l->xn, s->d_model, tokens, aff_plus(base, (int64_t)l->w_ffn1));
-    add_seg(&g, s->ffn_dim, POST_GLU, &l->h, NULL);
-    run_gemm(l, &g);
-    g = gemm(&l->h, s->ffn_dim, tokens, aff_plus(base, (int64_t)l->w_ffn2));
-    add_seg(&g, s->d_model, POST_RESIDUAL, &l->x, NULL);
-    run_gemm(l, &g);
-    if (!s->pre_norm)
-        norm_step(l, tokens);
-}
-
-/* Readers inside a loop cannot wait for what was written before it. */
-static void settle(struct lower *l, struct tensor *t)
-{
-    tensor_open(l, t, 0, false);
-}
-
-static unsigned loop_index(struct lower *l, uint64_t trips, struct affine *index)
-{
-    unsigned d = both_repeat(l, trips);
-    *index = aff_term(aff(0), d, 1);
-    return d;
-}
-
-static void heads_begin(struct lower *l)
-{
-    settle(l, &l->xn);
-    loop_index(l, l->w->shape.heads, &l->head);
-}
-
-static void heads_end(struct lower *l)
-{
-    both_end(l);
-    l->head = aff(0);
-    l->y.posts *= l->w->shape.heads;
-    l->y.block = 0;
-}
-
-static bool post_norm(const struct lower *l)
-{
-    return l->w->kind == WORK_NETWORK && !l->w->shape.pre_norm;
-}
-
-/* Begins a layer; post-norm layers find their narrow input written already. */
-static void layers_begin(struct lower *l, uint64_t tokens)
-{
-    if (post_norm(l)) {
-        emit_narrow(l, tokens);
-        settle(l, &l->xn);
-    }
-    if (l->x.used)
-        settle(l, &l->x);
-    loop_index(l, l->w->shape.layers, &l->layer);
-    job_begin(l, AUTONOMY_LAYER);
-    if (l->w->kind == WORK_NETWORK && l->w->shape.pre_norm)
-        emit_norm(l, tokens, NULL);
-}
-
-static void layers_end(struct lower *l)
-{
-    struct affine at = aff_plus(l->layer, 1);
-    if (l->x.used)
-        settle(l, &l->x);
-    if (post_norm(l))
-        settle(l, &l->xn);
-    mark(l, l->mark_layer, &at);
-    job_end(l, AUTONOMY_LAYER);
-    both_end(l);
-    l->layer = aff(0);
-}
-
-static void heads_in_turn(struct lower *l, uint64_t tokens)
-{
-    const struct work *w = l->w;
-    heads_begin(l);
-    place_cache(l, &l->blk);
-    project(l, tokens);
-    struct affine start = aff(0);
-    place_cache(l, &start);
-    job_begin(l, AUTONOMY_TILE);
-    emit_retention(l, (enum work_form)w->form, tokens);
-    if (w->form == FORM_PARALLEL && l->khat.used)
-        emit_state_build(l, tokens);
-    job_end(l, AUTONOMY_TILE);
-    heads_end(l);
-}
-
-static void prefill_layers(struct lower *l, uint64_t tokens)
-{
-    layers_begin(l, tokens);
-    if (l->piece)
-        emit_pipe(l, tokens);
-    else
-        heads_in_turn(l, tokens);
-    output_and_ffn(l, tokens);
-    layers_end(l);
-}
-
-static void head_on(struct lower *l, uint64_t tokens, uint64_t first)
-{
-    const struct shape *s = &l->w->shape;
-    struct affine at = aff((int64_t)first), index = aff((int64_t)s->layers + 1);
-    if (!l->logits.used)
-        return;
-    settle(l, &l->x);
-    if (!post_norm(l)) {
-        emit_norm(l, tokens, &at);
-        settle(l, &l->xn);
-    }
-    struct gemm g = gemm(&l->xn, s->d_model, tokens, aff((int64_t)l->w_lm));
-    g.first_tok = at;
-    add_seg(&g, s->vocab, POST_NONE, &l->logits, NULL);
-    l->logits.outer = aff(-(int64_t)(first * l->logits.pitch));
-    run_gemm(l, &g);
-    mark(l, l->mark_head, &index);
-    prog_wait(l->p, THREAD_HOST, N_UNITS, l->logits.ready, l->logits.posts);
-    l->logits.pending = false;
-}
-
-static void embed(struct lower *l, uint64_t tokens)
-{
-    struct affine index = aff(0);
-    if (l->w->kind != WORK_NETWORK)
-        return;
-    emit_embed(l, tokens);
-    mark(l, l->mark_embed, &index);
-}
-
 /* ---- phases ---- */
 
 static void prefill_scope(struct lower *l, uint64_t tokens, bool last)
@@ -405,7 +164,7 @@ static void decode_token(struct lower *l, const struct affine *full, const struc
     layers_begin(l, n);
     heads_begin(l);
     place_cache(l, position);
-    project(l, n);
+    project(l, n, false);
     struct tensor *in[] = {&l->q, &l->k, &l->v, &l->g};
     for (unsigned i = 0; i < 4; i++)
         settle(l, in[i]);
@@ -484,7 +243,7 @@ static void emit_decode(struct lower *l)
 
 static void emit_gemm_kernel(struct lower *l)
 {
-    struct gemm g = gemm(&l->xn, l->w->k, gemm_rows(l->w), aff(0));
+    struct gemm g = gemm_op(&l->xn, l->w->k, gemm_rows(l->w), aff(0));
     struct affine index = aff(0);
     add_seg(&g, l->w->n, POST_NONE, &l->y, NULL);
     run_gemm(l, &g);

@@ -19,6 +19,8 @@ struct tensor {
     uint16_t ready;      /* posted by the store unit once a block is written */
     bool pending;        /* posts not yet waited for, in program order */
     uint64_t block, posts; /* tokens a post covers; posts over the whole tensor */
+    uint64_t parts;        /* posts of a block */
+    uint64_t before;       /* posts that come before those of the last pass over its blocks */
     uint64_t stage_bytes;  /* of one staged block */
     uint64_t view;         /* bytes of a token in the current slice of columns, 0 all */
     uint64_t view_rows, view_stride; /* tokens of its blocks, bytes between them off-chip: whole pages */
@@ -115,7 +117,10 @@ typedef void (*block_fn)(struct lower *l, void *arg, const struct block *b);
 /* Blocks of `rows` tokens over `n` tokens from `first`, accelerator thread only. */
 void each_block(struct lower *l, uint64_t n, uint64_t rows, const struct affine *first, block_fn fn,
                 void *arg);
-/* The same with the host moving staged inputs in and outputs out. */
+/* The host's part for staged tensors of such blocks: inputs in, outputs out. */
+void host_staged(struct lower *l, uint64_t n, uint64_t rows, struct tensor *const *in,
+                 struct tensor *const *out);
+/* Both together. */
 void each_staged(struct lower *l, uint64_t n, uint64_t rows, struct tensor *const *in,
                  struct tensor *const *out, block_fn fn, void *arg);
 /* Host side of one block: fetch inputs, move results out, wait for the latter. */
@@ -200,6 +205,7 @@ struct gemm {
     struct affine w_off;      /* of the packed weights */
     unsigned n_segs;
     struct gemm_seg seg[4];
+    bool norm; /* its input is the norm of the stream, made one block ahead */
 };
 void emit_gemm(struct lower *l, const struct gemm *g);
 /* The same in pieces: all weights of the product stay in L2 meanwhile. */
@@ -248,6 +254,8 @@ struct gemm projection(struct lower *l, uint64_t tokens);
 
 /* ---- lower_vec.c ---- */
 void emit_norm(struct lower *l, uint64_t tokens, const struct affine *first);
+/* The norm of one block's rows alone; its waits and posts are the caller's. */
+void norm_rows(struct lower *l, const struct block *b);
 void emit_embed(struct lower *l, uint64_t tokens);
 /* Norm after a residual addition: into the stream again and, narrow, for the next product. */
 void emit_post_norm(struct lower *l, uint64_t tokens);

@@ -72,6 +72,8 @@ struct body { /* what a block of tokens runs */
     struct affine n0;       /* first column of the slice (single segment) */
     uint64_t n;             /* its columns */
     struct where weights;   /* of the slice */
+    bool norm;              /* the input's norm is made on the way, one block ahead */
+    const struct block *next; /* the block to normalise meanwhile */
 };
 
 struct group { /* one output group of a block */
@@ -83,6 +85,7 @@ struct group { /* one output group of a block */
     struct where res, out, out2; /* the block in residual and results */
     struct affine col;      /* first column */
     uint64_t n;
+    const struct block *next; /* to normalise in parts, one before each group */
 };
 
 static struct where where_add(struct where w, const struct affine *a)
@@ -191,21 +194,48 @@ static void emit_group(struct lower *l, const struct group *gr)
     emit_store(l, w2, gr->blk->rows, gr->n, seg->dst2->pitch, seg->dst2->kind, true);
 }
 
+/* Part `index` of n of the rows to normalise: between two groups the vector unit
+ * has time, and no slot is held for long. Each part is a post. */
+static void norm_part(struct lower *l, const struct block *next, const struct affine *index, uint64_t n)
+{
+    if (!next)
+        return;
+    struct affine at = aff_scale(*index, (int64_t)(next->rows / n));
+    struct block part = {next->rows / n, aff_add(next->tok, &at)};
+    if (part.rows)
+        norm_rows(l, &part);
+    tensor_out_end(l, &l->xn);
+}
+
+/* The rows that n equal parts leave. */
+static void norm_rest(struct lower *l, const struct block *next, uint64_t n)
+{
+    if (!next || !(next->rows % n))
+        return;
+    struct block rest = {next->rows % n, aff_plus(next->tok, (int64_t)(next->rows / n * n))};
+    norm_rows(l, &rest);
+}
+
 static void emit_segment(struct lower *l, struct group gr, uint64_t n, struct affine col)
 {
     uint64_t k = gr.b->g->k, parts = gr.seg->post == POST_GLU ? 2 : 1;
     uint64_t group = min64(gr.plan.group, n), full = n / group, rest = n % group;
     int64_t bytes = (int64_t)bytes_of(group * k * parts, l->wb);
     struct where w = gr.w;
+    struct affine index = aff(0);
+    norm_rest(l, gr.next, full);
     gr.n = group;
     gr.col = col;
     if (full > 1) {
         unsigned d = prog_repeat(l->p, THREAD_ACCEL, aff((int64_t)full));
         gr.w.addr.k[d] += bytes;
         gr.col.k[d] += (int64_t)group;
+        index.k[d] = 1;
+        norm_part(l, gr.next, &index, full);
         emit_group(l, &gr);
         prog_end(l->p, THREAD_ACCEL);
     } else {
+        norm_part(l, gr.next, &index, 1);
         emit_group(l, &gr);
     }
     if (rest) {
@@ -243,6 +273,14 @@ static void block_body(struct lower *l, void *arg, const struct block *blk)
                       true);
             held = true;
         }
+        if (b->next && !i)
+            tensor_in(l, &l->x, b->next);
+        if (b->n_segs > 1 && !i)
+            norm_rest(l, b->next, b->n_segs);
+        struct affine index = aff((int64_t)i);
+        gr.next = b->n_segs == 1 ? b->next : NULL;
+        if (b->n_segs > 1)
+            norm_part(l, b->next, &index, b->n_segs);
         emit_segment(l, gr, b->n_segs == 1 ? b->n : gr.seg->n, b->n0);
         gr.w = where_at(gr.w, (int64_t)seg_bytes(l, g, gr.seg));
         if (gr.seg->post == POST_RESIDUAL)
@@ -258,6 +296,29 @@ static void block_body(struct lower *l, void *arg, const struct block *blk)
     }
 }
 
+/* Every block but the last normalises the one after it. */
+static void blocks_with_norm(struct lower *l, struct body *b, struct tensor *const *in,
+                             struct tensor *const *out)
+{
+    uint64_t n = b->g->tokens, rows = min64(l->T, n), full = n / rows, rest = n % rows;
+    struct block at = {rows, aff(0)}, next = {rows, aff((int64_t)rows)};
+    host_staged(l, n, rows, in, out);
+    b->next = &next;
+    if (full > 1) {
+        unsigned d = prog_repeat(l->p, THREAD_ACCEL, aff((int64_t)full - 1));
+        at.tok.k[d] = next.tok.k[d] = (int64_t)rows;
+        block_body(l, b, &at);
+        prog_end(l->p, THREAD_ACCEL);
+    }
+    at.tok = aff((int64_t)((full - 1) * rows));
+    next = (struct block){rest, aff((int64_t)(full * rows))};
+    b->next = rest ? &next : NULL;
+    block_body(l, b, &at);
+    b->next = NULL;
+    if (rest)
+        block_body(l, b, &next);
+}
+
 static void blocks(struct lower *l, struct body *b)
 {
     struct tensor *in[6] = {b->g->in}, *out[10] = {NULL};
@@ -270,7 +331,10 @@ static void blocks(struct lower *l, struct body *b)
         if (s->post == POST_RESIDUAL)
             in[n_in++] = s->dst;
     }
-    each_staged(l, b->g->tokens, min64(l->T, b->g->tokens), in, out, block_body, b);
+    if (b->norm)
+        blocks_with_norm(l, b, in, out);
+    else
+        each_staged(l, b->g->tokens, min64(l->T, b->g->tokens), in, out, block_body, b);
 }
 
 /* The weights of one slice: fetched by the host when they live off-chip. */
@@ -335,6 +399,30 @@ static void streamed_slice(struct lower *l, struct body *b, const struct affine 
     prog_post(l->p, THREAD_ACCEL, weight_reader(l), l->w_free, 1);
 }
 
+/* The rows of the first block come before everything, those of the others ride. */
+static void norm_begin(struct lower *l, const struct gemm *g, uint64_t slice)
+{
+    uint64_t rows = min64(l->T, g->tokens), parts = g->n_segs;
+    struct block b = {rows, aff(0)};
+    prog_op(l->p);
+    tensor_open(l, &l->x, rows, true);
+    tensor_in(l, &l->x, &b);
+    norm_rows(l, &b);
+    if (slice || parts == 1)
+        parts = slice / min64(plan_of(l, rows, g->k, slice, g->seg[0].post).group, slice);
+    prog_post(l->p, THREAD_ACCEL, UNIT_STORE, l->xn.ready, parts);
+    tensor_written(&l->xn, g->tokens, rows, parts);
+    l->xn.block = rows;
+    l->xn.parts = parts;
+    prog_op(l->p);
+}
+
+static void norm_done(struct lower *l, struct body *b)
+{
+    if (b->norm)
+        l->x.pending = l->xn.pending = b->norm = false;
+}
+
 /* One segment in slices of columns; every slice passes over all blocks. */
 static uint64_t slice_cols(const struct lower *l, const struct gemm *g, const struct gemm_seg *s)
 {
@@ -355,15 +443,22 @@ static void streamed_segment(struct lower *l, struct body *b, const struct affin
     uint64_t full = s->n / cols, rest = s->n % cols;
     int64_t bytes = (int64_t)bytes_of(cols * per, 1);
     struct affine at = *off;
+    uint64_t done = b->norm; /* the first slice is the one that normalises */
     b->n = cols;
     b->n0 = aff(0);
-    if (full > 1) {
-        unsigned d = both_repeat(l, full);
-        at.k[d] += bytes;
-        b->n0.k[d] = (int64_t)cols;
+    if (done) {
+        streamed_slice(l, b, &at, (uint64_t)bytes, cols);
+        norm_done(l, b);
+        at = aff_plus(at, bytes);
+        b->n0 = aff((int64_t)cols);
+    }
+    if (full > done + 1) {
+        unsigned d = both_repeat(l, full - done);
+        at = aff_term(at, d, bytes);
+        b->n0 = aff_term(b->n0, d, (int64_t)cols);
         streamed_slice(l, b, &at, (uint64_t)bytes, cols);
         both_end(l);
-    } else {
+    } else if (full > done) {
         streamed_slice(l, b, &at, (uint64_t)bytes, cols);
     }
     if (rest) {
@@ -429,12 +524,15 @@ void emit_gemm(struct lower *l, const struct gemm *g)
 {
     uint64_t total = gemm_weight_bytes(l, g), rows = min64(l->T, g->tokens);
     bool once = single_pass(l, total);
-    tensor_open(l, g->in, rows, once && g->first_tok.c == 0);
+    if (g->norm)
+        norm_begin(l, g, once && g->n_segs > 1 ? 0 : once ? g->seg[0].n : slice_cols(l, g, &g->seg[0]));
+    else
+        tensor_open(l, g->in, rows, once && g->first_tok.c == 0);
     for (unsigned i = 0; i < g->n_segs; i++)
         if (g->seg[i].post == POST_RESIDUAL)
             tensor_open(l, g->seg[i].dst, rows, false);
     struct affine off = aff_plus(g->w_off, (int64_t)l->w_base);
-    struct body b = {.g = g, .n_segs = g->n_segs, .n0 = aff(0), .n = g->seg[0].n};
+    struct body b = {.g = g, .n_segs = g->n_segs, .n0 = aff(0), .n = g->seg[0].n, .norm = g->norm};
     if (!l->weights_ext) {
         b.weights = (struct where){off, L2RING_NONE};
         blocks(l, &b);
@@ -449,6 +547,7 @@ void emit_gemm(struct lower *l, const struct gemm *g)
         }
     }
     g->in->pending = false;
+    norm_done(l, &b);
     for (unsigned i = 0; i < g->n_segs; i++) {
         /* Several slices: a block is complete only after the last, so readers wait for all. */
         uint64_t slices = once ? 1 : div_up(g->seg[i].n, slice_cols(l, g, &g->seg[i]));

@@ -203,20 +203,30 @@ static void host_blocks(struct lower *l, uint64_t n, uint64_t rows, struct tenso
     host_release(l, in);
 }
 
-void each_staged(struct lower *l, uint64_t n, uint64_t rows, struct tensor *const *in,
-                 struct tensor *const *out, block_fn fn, void *arg)
+void host_staged(struct lower *l, uint64_t n, uint64_t rows, struct tensor *const *in,
+                 struct tensor *const *out)
 {
     if (any_ext(in) || any_ext(out))
         host_blocks(l, n, rows, in, out);
+}
+
+void each_staged(struct lower *l, uint64_t n, uint64_t rows, struct tensor *const *in,
+                 struct tensor *const *out, block_fn fn, void *arg)
+{
+    host_staged(l, n, rows, in, out);
     each_block(l, n, rows, NULL, fn, arg);
 }
 
 void tensor_open(struct lower *l, struct tensor *t, uint64_t rows, bool once)
 {
-    if (t->ext || !t->pending || (once && rows == t->block))
+    if (t->ext || !t->pending)
         return;
-    prog_wait(l->p, THREAD_ACCEL, t->reader, t->ready, t->posts);
-    t->pending = false;
+    bool by_block = once && rows == t->block;
+    uint64_t posts = by_block ? t->before : t->posts;
+    if (posts)
+        prog_wait(l->p, THREAD_ACCEL, t->reader, t->ready, posts);
+    t->pending = by_block;
+    t->before = 0;
 }
 
 struct where tensor_in(struct lower *l, struct tensor *t, const struct block *b)
@@ -228,7 +238,7 @@ struct where tensor_in(struct lower *l, struct tensor *t, const struct block *b)
         return (struct where){aff((int64_t)t->in_base), t->in_ring};
     }
     if (t->pending)
-        prog_wait(l->p, THREAD_ACCEL, t->reader, t->ready, 1);
+        prog_wait(l->p, THREAD_ACCEL, t->reader, t->ready, t->parts);
     return (struct where){place(t, b, t->pitch), L2RING_NONE};
 }
 
@@ -257,4 +267,6 @@ void tensor_written(struct tensor *t, uint64_t n, uint64_t rows, uint64_t slices
     t->pending = !t->ext;
     t->block = slices == 1 ? rows : 0;
     t->posts = div_up(n, rows) * slices;
+    t->parts = 1;
+    t->before = 0;
 }

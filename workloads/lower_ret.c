@@ -159,11 +159,15 @@ static void query_block(struct lower *l, struct ret_op *r, uint64_t rows, const 
     struct cmd *clear = emit(l, OP_CLEAR, UNIT_ENGINE);
     clear->useful = useful_keys ? aff_scale(*useful_keys, (int64_t)((r->again ? 0 : l->dk) + r->dv)) : aff(0);
     struct block kb = {step, aff(0)};
+    bool k_pending = l->k.pending, v_pending = l->v.pending;
+    l->k.pending = l->v.pending = false; /* earlier blocks were waited for by earlier queries */
     unsigned d = prog_repeat(l->p, THREAD_ACCEL, *i);
     prog_repeat(l->p, THREAD_HOST, *i);
     kb.tok.k[d] = (int64_t)step;
     key_block(l, r, rows, step, &kb, false, false);
     both_end(l);
+    l->k.pending = k_pending;
+    l->v.pending = v_pending;
     kb = (struct block){useful_keys ? step : rows, aff_scale(*i, (int64_t)step)};
     /* A part of a block is computed whole; what counts was booked above. */
     r->padded = useful_keys != NULL;
@@ -439,13 +443,13 @@ static void whole_slice(struct lower *l, struct ret_op *r)
     slice_end(l, r);
 }
 
-/* Waits for the inputs: block by block when each is read once, in the blocks in
- * which it was written. */
+/* Waits for the inputs: block by block when they are first read in the order and in
+ * the blocks in which they were written. */
 static void open_inputs(struct lower *l, const struct ret_op *r)
 {
     struct tensor *in[] = {&l->q, &l->k, &l->v, r->hp.fused ? &l->g : NULL,
                            r->form == FORM_CHUNKWISE ? &l->khat : NULL};
-    bool once = r->form != FORM_PARALLEL && slices_of(l, r->hp.dv) == 1;
+    bool once = slices_of(l, r->hp.dv) == 1;
     for (unsigned i = 0; i < 5; i++)
         if (in[i])
             tensor_open(l, in[i], rows_of(l, r), once);

@@ -7,6 +7,7 @@
 struct vec_op { /* rows of `in` (and `gate`) to rows of `out` */
     enum vec_kind kind;
     struct tensor *in, *gate, *out;
+    bool in_place; /* results replace the rows in their own slot, which leaves `out` to the engine */
     bool back; /* 16-bit rows go back to `in` as well: the residual stream of a post-norm block */
     uint64_t width, in_bytes, out_bytes;
     uint64_t rows; /* that fit at a time */
@@ -20,7 +21,8 @@ static void sub_rows(struct lower *l, void *arg, const struct block *b)
     struct affine at = aff_scale(b->tok, (int64_t)v->in->pitch);
     struct where src = v->src;
     src.addr = aff_add(src.addr, &at);
-    emit_load(l, RING_AUX, src, b->rows, v->width * v->in_bytes, v->in->pitch, v->in->kind, true, !v->gate);
+    struct cmd *load = emit_load(l, RING_AUX, src, b->rows, v->width * v->in_bytes, v->in->pitch, v->in->kind,
+                                 true, !v->gate);
     if (v->gate) {
         struct where g = v->gat;
         struct affine ga = aff_scale(b->tok, (int64_t)v->gate->pitch);
@@ -28,13 +30,19 @@ static void sub_rows(struct lower *l, void *arg, const struct block *b)
         emit_load(l, RING_AUX, g, b->rows, v->width, v->gate->pitch, v->gate->kind, false, true);
     }
     struct cmd *c = emit_vec(l, v->kind, b->rows, v->width);
-    c->src = (struct slot_use){.ring = RING_AUX, .stage = 2, .release = true};
+    c->src = (struct slot_use){.ring = RING_AUX, .stage = 2, .release = !v->in_place};
     c->dst = (struct slot_use){.ring = RING_OUT, .stage = 2, .acquire = true, .commit = true};
+    if (v->in_place) {
+        load->dst.stage = c->src.stage = 1;
+        c->dst = (struct slot_use){.ring = RING_AUX, .stage = 2, .commit = true};
+    }
     c->out_bytes = (uint8_t)(v->out_bytes + (v->back ? 2 : 0));
     struct where dst = v->dst;
     struct affine da = aff_scale(b->tok, (int64_t)v->out->pitch);
     dst.addr = aff_add(dst.addr, &da);
-    emit_store(l, dst, b->rows, v->width * v->out_bytes, v->out->pitch, v->out->kind, !v->back);
+    struct cmd *store = emit_store(l, dst, b->rows, v->width * v->out_bytes, v->out->pitch, v->out->kind,
+                                   !v->back);
+    store->src.ring = v->in_place ? RING_AUX : RING_OUT;
     if (!v->back)
         return;
     struct where again = v->again;
@@ -63,10 +71,16 @@ static void vec_block(struct lower *l, void *arg, const struct block *b)
         tensor_out_end(l, v->in);
 }
 
+static uint64_t rows_at_a_time(const struct lower *l, const struct vec_op *v)
+{
+    uint64_t in = v->width * (v->in_bytes + (v->gate != NULL));
+    return min64(l->aux_slot / in, l->out_slot / (v->width * (v->out_bytes + (v->back ? 2 : 0))));
+}
+
 static void vec_op(struct lower *l, struct vec_op *v, uint64_t tokens)
 {
-    uint64_t in = v->width * (v->in_bytes + (v->gate != NULL)), rows = min64(l->T, tokens);
-    v->rows = min64(l->aux_slot / in, l->out_slot / (v->width * (v->out_bytes + (v->back ? 2 : 0))));
+    uint64_t rows = min64(l->T, tokens);
+    v->rows = rows_at_a_time(l, v);
     prog_op(l->p);
     struct tensor *ins[3] = {v->in, v->gate, NULL}, *outs[3] = {v->out, v->back ? v->in : NULL, NULL};
     tensor_open(l, v->in, rows, v->first.c == 0 && aff_is_const(&v->first));
@@ -81,10 +95,25 @@ static void vec_op(struct lower *l, struct vec_op *v, uint64_t tokens)
         tensor_written(v->in, tokens, rows, 1);
 }
 
+static struct vec_op norm_op(struct lower *l)
+{
+    return (struct vec_op){.kind = VEC_RMS, .in = &l->x, .out = &l->xn, .width = l->w->shape.d_model,
+                           .in_bytes = 2, .out_bytes = 1};
+}
+
+void norm_rows(struct lower *l, const struct block *b)
+{
+    struct vec_op v = norm_op(l);
+    v.in_place = true;
+    v.rows = rows_at_a_time(l, &v);
+    v.src = (struct where){aff_plus(l->x.outer, (int64_t)l->x.base), L2RING_NONE};
+    v.dst = (struct where){aff_plus(l->xn.outer, (int64_t)l->xn.base), L2RING_NONE};
+    each_block(l, b->rows, min64(v.rows, b->rows), &b->tok, sub_rows, &v);
+}
+
 void emit_norm(struct lower *l, uint64_t tokens, const struct affine *first)
 {
-    struct vec_op v = {.kind = VEC_RMS, .in = &l->x, .out = &l->xn, .width = l->w->shape.d_model,
-                       .in_bytes = 2, .out_bytes = 1};
+    struct vec_op v = norm_op(l);
     if (first)
         v.first = *first;
     vec_op(l, &v, tokens);
