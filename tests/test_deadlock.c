@@ -17,8 +17,8 @@ struct fixture {
 static void setup(struct fixture *f)
 {
     rs_err *err = rs_err_create();
-    const char *sets[] = {"work.m=16", "work.n=16", "work.k=16"};
-    f->design = rs_design_load(ARCH, GEMM, NULL, sets, 3, err);
+    const char *sets[] = {"work.m=16", "work.n=16", "work.k=16", "arch.sequencer.queue_depth=4"};
+    f->design = rs_design_load(ARCH, GEMM, NULL, sets, 4, err);
     cr_assert_not_null(f->design, "%s", rs_err_text(err));
     rs_err_destroy(err);
     program_init(&f->p);
