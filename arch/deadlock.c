@@ -109,6 +109,6 @@ void deadlock_report(const struct machine *m, struct err *err)
         text_add(&t, "; other masters have priority and take every cycle: change arch.tcdm.hci or "
                  "arch.traffic");
     err_add(err, starved ? ERR_CONFIG : ERR_SOFTWARE, NULL, "deadlock at cycle %llu%s",
-            (unsigned long long)((m->now + m->skipped) / m->soc_ticks), t.s);
+            (unsigned long long)(machine_time(m) / m->soc_ticks), t.s);
     text_finish(&t);
 }
