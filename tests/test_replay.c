@@ -269,6 +269,25 @@ Test(bad_traces, all_errors_are_reported)
     err_finish(&err);
 }
 
+/* A bad number of masters does not let any master pass. */
+Test(bad_traces, masters_out_of_range)
+{
+    static const char *const traces[] = {
+        "# dut: interleaved_crossbar\n# masters: 65535\n# banks: 4\n# address unit: word\n65000 0 0 1\n",
+        "# dut: interleaved_crossbar\n# masters: -1\n# banks: 4\n# address unit: word\n63 0 0 1\n64 0 0 1\n",
+    };
+    for (unsigned i = 0; i < 2; i++) {
+        struct text out = {0};
+        struct err err = {0};
+        char path[64];
+        write_file(path, traces[i], strlen(traces[i]));
+        cr_assert_not(replay_run(path, false, &out, &err));
+        unlink(path);
+        cr_assert_eq(err.n_diags, 2u);
+        err_finish(&err);
+    }
+}
+
 Test(bad_traces, no_such_file)
 {
     struct text out = {0};
