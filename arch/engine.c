@@ -217,7 +217,6 @@ void engine_count(struct machine *m, const struct issued *is, uint64_t cycles)
     if (m->streams) /* else the streamer counts the words of the sets it fills */
         m->counter[m->cb.streamer + 1] +=
             div_up(is->rows, m->geom.k_tile) * m->geom.n_tile * m->geom.k_tile / 4;
-    m->macs += is->useful_macs;
     m->macs_issued += macs * c->k_scale;
 }
 
@@ -272,6 +271,18 @@ uint64_t engine_values(const struct machine *m)
     return m->counter[m->cb.engine + C_REQUANT];
 }
 
+/* Partial sums that come back from the accumulators are added at the array's
+ * edge; a dot-product unit has its own row for them. */
+static void cost_edge(const struct machine *m, struct cost_sink *sink)
+{
+    struct cost_item *it = cost_add(sink, "engine", "add", m->geom.n_tile);
+    uint64_t adds = m->counter[m->cb.engine + C_ACC_READ];
+    cost_param(it, "bits", (double)m->engine->acc_bits);
+    cost_count(it, "add", adds);
+    it->path = "accumulation";
+    cost_idle(m, it, m->counter[m->cb.engine + C_BUSY], adds);
+}
+
 static void cost(const struct machine *m, struct cost_sink *sink)
 {
     const struct engine_cfg *e = m->engine;
@@ -290,6 +301,8 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     it->path = "array";
     it->pipeline = (unsigned)e->pipeline;
     cost_idle(m, it, n[C_BUSY], dot ? n[C_MAC] / e->length : n[C_MAC]);
+    if (!dot)
+        cost_edge(m, sink);
     it = cost_add(sink, "engine", "requant",
                   e->requant_lanes == FIELD_AUTO ? m->geom.n_tile : e->requant_lanes);
     cost_param(it, "acc_bits", (double)e->acc_bits);

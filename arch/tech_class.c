@@ -404,8 +404,7 @@ bool tech_load_class(struct arena *a, struct tech *t, const char *name, const st
 
     if (node->kind != YNODE_MAP)
         return err_add(err, ERR_CONFIG, &node->at, "a class is a map");
-    c->name = name;
-    c->at = *key_at;
+    *c = (struct tech_class){.name = name, .at = *key_at}; /* a wrong one may have been there */
     memcpy(x.names, t->coef_names, t->n_coefs * sizeof(x.names[0]));
     memcpy(x.dims, t->coef_dims, t->n_coefs * sizeof(x.dims[0]));
     ok = tech_known_keys(node, "a class", keys, err);
