@@ -217,7 +217,6 @@ void engine_count(struct machine *m, const struct issued *is, uint64_t cycles)
     if (m->streams) /* else the streamer counts the words of the sets it fills */
         m->counter[m->cb.streamer + 1] +=
             div_up(is->rows, m->geom.k_tile) * m->geom.n_tile * m->geom.k_tile / 4;
-    m->macs += is->useful_macs;
     m->macs_issued += macs * c->k_scale;
 }
 

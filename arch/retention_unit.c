@@ -80,8 +80,6 @@ void retention_count(struct machine *m, const struct issued *is, uint64_t cycles
     n[C_UPDATE] += is->rows * elements;
     n[C_READOUT] += is->rows * elements;
     n[C_TOKENS] += is->rows;
-    m->macs += is->useful_macs;
-    m->macs_issued += is->useful_macs;
 }
 
 static bool init(struct machine *m, struct err *err)

@@ -221,16 +221,20 @@ static void finish(struct machine *m)
     free(m->tcdm);
 }
 
-static void state(const struct machine *m, struct text *out)
+static void state(struct machine *m, struct state_io *io)
 {
-    const struct hci *h = &m->tcdm->hci;
-    if (m->tcdm_cfg->kind == INTERCONNECT_CROSSBAR) {
-        text_addn(out, (const char *)m->tcdm->xbar.rr, m->tcdm_cfg->banks);
-        return;
+    struct hci *h = &m->tcdm->hci;
+    bool wide = m->tcdm_cfg->kind == INTERCONNECT_HCI;
+    struct xbar *x = wide ? &h->log : &m->tcdm->xbar;
+    for (unsigned b = 0; b < m->tcdm_cfg->banks; b++) {
+        x->rr[b] = state_u8(io, x->rr[b]);
+        if (wide)
+            x->locked[b] = state_u64(io, x->locked[b]);
     }
-    text_addn(out, (const char *)&h->count, 1);
-    text_addn(out, (const char *)h->log.rr, m->tcdm_cfg->banks);
-    text_addn(out, (const char *)h->log.locked, m->tcdm_cfg->banks * sizeof h->log.locked[0]);
+    if (wide)
+        h->count = state_u8(io, h->count);
+    if (io->load)
+        m->tcdm->ran_at = UINT64_MAX; /* not in this cycle */
 }
 
 static bool check(struct arch *a, const struct ynode *node, struct err *err)

@@ -191,9 +191,9 @@ static void see_causes(struct timeline *t)
 /* A layer ends when the store unit sees its mark. */
 static void see_layers(struct timeline *t, uint64_t now)
 {
-    if (t->m->layer_marks == t->marks)
+    if (t->m->marks_out == t->marks)
         return;
-    t->marks = t->m->layer_marks;
+    t->marks = t->m->marks_out;
     for (unsigned i = 0; i < MAX_LAYERS; i++) {
         if (t->m->layer_cycles[i] == t->layer_ticks[i])
             continue;
@@ -257,6 +257,7 @@ static void end_all(struct timeline *t)
     struct trace *tr = t->trace;
     if (now < tr->to)
         tr->to = now;
+    acct_sync(t->m);
     tr->limit += TRACE_MAX_TRACKS; /* a full trace has room for the ends */
     acct_sync(t->m); /* the last event of a window need not have booked the cycles before it */
     see_causes(t);

@@ -23,6 +23,8 @@ static void sub_rows(struct lower *l, void *arg, const struct block *b)
     src.addr = aff_add(src.addr, &at);
     struct cmd *load = emit_load(l, RING_AUX, src, b->rows, v->width * v->in_bytes, v->in->pitch, v->in->kind,
                                  true, !v->gate);
+    if (v->in_place)
+        load->dst.stage = 1;
     if (v->gate) {
         struct where g = v->gat;
         struct affine ga = aff_scale(b->tok, (int64_t)v->gate->pitch);
@@ -33,7 +35,7 @@ static void sub_rows(struct lower *l, void *arg, const struct block *b)
     c->src = (struct slot_use){.ring = RING_AUX, .stage = 2, .release = !v->in_place};
     c->dst = (struct slot_use){.ring = RING_OUT, .stage = 2, .acquire = true, .commit = true};
     if (v->in_place) {
-        load->dst.stage = c->src.stage = 1;
+        c->src.stage = 1;
         c->dst = (struct slot_use){.ring = RING_AUX, .stage = 2, .commit = true};
     }
     c->out_bytes = (uint8_t)(v->out_bytes + (v->back ? 2 : 0));
