@@ -232,6 +232,10 @@ void token_post(struct machine *m, uint16_t token, uint32_t n);
 /* Useful MACs of a command, on whatever they are counted. */
 void machine_count_useful(struct machine *m, const struct cmd *c, uint64_t macs);
 
+/* ---- deadlock.c ---- */
+/* Adds one error that says who waits for what. */
+void deadlock_report(const struct machine *m, struct err *err);
+
 /* ---- acct.c: which cause each cycle is booked on ---- */
 void acct_sync(struct machine *m);   /* books the time since the last call */
 void acct_update(struct machine *m); /* decides the cause from now on */

@@ -5,6 +5,7 @@
 #include "cli/cmd_results.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +102,7 @@ int main(int argc, char **argv)
         fputs("retsim: error: no command; see `retsim --help`\n", stderr);
         return 64;
     }
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like a full disk */
     int code = dispatch(argc, argv);
     bool unflushed = fflush(stdout) != 0;
     if (code || (!unflushed && !ferror(stdout)))

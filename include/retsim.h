@@ -228,6 +228,9 @@ int rs_check(const char *path, rs_err *err);
 typedef struct rs_sweep rs_sweep;
 rs_sweep *rs_sweep_load(const char *path, rs_err *err);
 void rs_sweep_destroy(rs_sweep *s);
+/* Are there such keys, and do they take such values? How the values of a point go together shows only when
+ * its design is made. Errors: 78, with the place in the sweep file. */
+bool rs_sweep_validate(const rs_sweep *s, rs_err *err);
 const char *rs_sweep_name(const rs_sweep *s);
 /* Points before constraints; point numbers are 0..count-1. */
 uint64_t rs_sweep_count(const rs_sweep *s);
