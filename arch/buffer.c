@@ -64,7 +64,8 @@ static void count_mm(struct machine *m, const struct issued *is, uint64_t *n)
     bool score = c->src.ring == RING_SCORE;
     n[score ? C_SCORE_READ : C_ACT_READ] +=
         is->rows * words(bytes_of(c->k, c->a_bits), score ? &b->score : &b->activation) * c->passes;
-    uint64_t acc = words(c->cols * m->engine->acc_bits / 8, &b->accumulator), done = finished_rows(c, is->rows);
+    uint64_t acc = words(c->cols * m->engine->acc_bits / 8, &b->accumulator);
+    uint64_t done = finished_rows(c, is->rows);
     n[C_ACC_READ] += c->first ? 0 : is->rows * acc;
     n[C_ACC_WRITE] += (c->mm_dst == MM_ACC ? is->rows : is->rows - done) * acc;
     uint64_t out = (uint64_t)c->cols * c->out_bytes;

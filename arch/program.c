@@ -136,7 +136,8 @@ static const char *const op_names[N_OPS] = {"load", "store", "ldw", "mm", "ret.s
     "take", "repeat", "end", "wait", "post", "next", "halt"};
 static const char *const unit_names[N_UNITS + 1] = {"load", "weight", "engine", "retention", "vector",
     "store", "host"};
-const char *const what_names[N_WHAT] = {"", "embedded", "narrow", "ln1", "q", "k", "v", "g", "qr", "kr", "khat",
+const char *const what_names[N_WHAT] = {"", "embedded", "narrow", "ln1", "q", "k", "v", "g", "qr", "kr",
+                                        "khat",
     "swish", "score", "cross", "state", "raw", "gated", "out", "res1", "ln2", "fc1", "gate", "prod", "fc2",
     "res2", "back1", "back2", "final", "logits", "msr", "product"};
 static const char *const ring_names[N_RINGS] = {"act", "aux", "set", "score", "out"};

@@ -162,7 +162,7 @@ struct cmd {
      * each other). A second operand without a slot of its own lies in the first one's, a second result in the
      * first one's slot. */
     uint32_t src_at, src_pitch, src2_at, dst_at, dst_pitch, dst2_at;
-    struct affine n_at, k_at; /* mm, ldw: first output and first contraction element of the set in its sweep */
+    struct affine n_at, k_at; /* mm, ldw: first output and contraction element of the set in its sweep */
     struct affine state_at;   /* bytes into the state buffer */
     /* Which numbers of the network they are: scales, tables and what is stored follow from these. */
     uint8_t what;          /* enum what_kind of the result */

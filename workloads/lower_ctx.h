@@ -214,7 +214,8 @@ void sweep_mode(struct lower *l, struct sweep *s, uint64_t w_bits, uint64_t a_bi
 void emit_sweep(struct lower *l, const struct sweep *s);
 
 /* ---- lower_gemm.c ---- */
-enum post { POST_NONE, POST_WIDE /* 16 bits */, POST_LUT, POST_ROTARY, POST_ROTARY_DECAY, POST_GLU, POST_RESIDUAL };
+enum post { POST_NONE, POST_WIDE /* 16 bits */, POST_LUT, POST_ROTARY, POST_ROTARY_DECAY, POST_GLU,
+           POST_RESIDUAL };
 struct gemm_seg {
     uint64_t n;
     enum post post;

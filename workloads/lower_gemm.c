@@ -50,7 +50,8 @@ static enum what_kind product_of(const struct gemm_seg *seg, unsigned part)
 
 static uint64_t product_bytes(enum what_kind what)
 {
-    bool wide = what == WHAT_Q || what == WHAT_K || what == WHAT_OUT || what == WHAT_FC2 || what == WHAT_LOGITS;
+    bool wide = what == WHAT_Q || what == WHAT_K || what == WHAT_OUT || what == WHAT_FC2 ||
+        what == WHAT_LOGITS;
     return wide ? 2 : 1;
 }
 
@@ -60,7 +61,8 @@ static uint64_t parts_of(const struct gemm_seg *seg)
 }
 
 /* The weights move, rows of them; the activations are stationary. */
-static void swapped_chunk(struct lower *l, const struct group *gr, struct sweep *s, struct where x, uint64_t k0,
+static void swapped_chunk(struct lower *l, const struct group *gr, struct sweep *s, struct where x,
+                          uint64_t k0,
                           int kdepth, unsigned part)
 {
     uint64_t wb = l->wb, line = bytes_of(gr->b->g->k, wb), parts = parts_of(gr->seg);
@@ -522,7 +524,8 @@ void emit_gemm(struct lower *l, const struct gemm *g)
         if (g->seg[i].post == POST_RESIDUAL)
             tensor_open(l, g->seg[i].dst, rows, false);
     struct affine off = aff_plus(g->w_off, (int64_t)l->w_base);
-    struct body b = {.g = g, .n_segs = g->n_segs, .n0 = aff(0), .n = g->seg[0].n, .norm = g->norm != WHAT_NONE};
+    struct body b = {.g = g, .n_segs = g->n_segs, .n0 = aff(0), .n = g->seg[0].n,
+                     .norm = g->norm != WHAT_NONE};
     if (!l->weights_ext) {
         b.weights = (struct where){off, L2RING_NONE};
         blocks(l, &b);

@@ -330,7 +330,8 @@ static void home(struct lower *l, const char *tensor, bool ext, uint64_t bytes)
 
 /* ---- what memory holds before the run ---- */
 
-static void put_matrix(struct lower *l, enum what_kind a, enum what_kind b, uint64_t n, uint64_t k, uint64_t at,
+static void put_matrix(struct lower *l, enum what_kind a, enum what_kind b, uint64_t n, uint64_t k,
+                       uint64_t at,
                        bool by_heads)
 {
     struct program *p = l->p;
@@ -405,7 +406,8 @@ void describe_image(struct lower *l)
     }
     if (l->state.used)
         p->state = there(&l->state, WHAT_STATE);
-    p->output = w->kind == WORK_MSR ? left(l, &l->h, WHAT_MSR) : left(l, &l->x, w->shape.pre_norm ? WHAT_RES2 : WHAT_BACK2);
+    enum what_kind last = w->shape.pre_norm ? WHAT_RES2 : WHAT_BACK2;
+    p->output = w->kind == WORK_MSR ? left(l, &l->h, WHAT_MSR) : left(l, &l->x, last);
 }
 
 void report_homes(struct lower *l)

@@ -20,7 +20,8 @@ struct vec_op { /* rows of `in` (and `gate`) to rows of `out` */
 static void sub_rows(struct lower *l, void *arg, const struct block *b)
 {
     const struct vec_op *v = arg;
-    struct affine at = aff_scale(b->tok, (int64_t)v->in->pitch), tok = aff_add(b->tok, &v->tok), none = aff(0);
+    struct affine at = aff_scale(b->tok, (int64_t)v->in->pitch), tok = aff_add(b->tok, &v->tok),
+        none = aff(0);
     struct where src = v->src;
     src.addr = aff_add(src.addr, &at);
     struct cmd *load = emit_load(l, RING_AUX, src, b->rows, v->width * v->in_bytes, v->in->pitch, v->in->kind,

@@ -25,7 +25,8 @@ bool values_fail(struct values *v, const struct vissued *is, const char *fmt, ..
     va_end(ap);
     unsigned agent = is->c->op == OP_UDMA_RX ? AGENT_RX : is->c->op == OP_UDMA_TX ? AGENT_TX
                    : is->c->op == OP_TAKE ? AGENT_HOST : is->c->unit;
-    return err_add(v->err, ERR_SOFTWARE, NULL, "values: command %u (%s): %s", is->pc, agent_names[agent], what);
+    return err_add(v->err, ERR_SOFTWARE, NULL, "values: command %u (%s): %s", is->pc, agent_names[agent],
+                   what);
 }
 
 enum net_form form_at(const struct values *v, uint64_t pos)
@@ -33,7 +34,9 @@ enum net_form form_at(const struct values *v, uint64_t pos)
     const struct work *w = v->work;
     if (w->phase == PHASE_DECODE || pos >= w->seq)
         return w->decode == DECODE_KV_CACHE ? NET_PARALLEL : NET_RECURRENT;
-    return w->form == FORM_PARALLEL ? NET_PARALLEL : w->form == FORM_RECURRENT ? NET_RECURRENT : NET_CHUNKWISE;
+    static const enum net_form forms[] = {[FORM_PARALLEL] = NET_PARALLEL, [FORM_RECURRENT] = NET_RECURRENT,
+                                          [FORM_CHUNKWISE] = NET_CHUNKWISE};
+    return forms[w->form];
 }
 
 uint64_t eps_position(const struct values *v, uint64_t pos)
@@ -112,8 +115,8 @@ static bool ready(struct values *v, const struct vissued *is)
     const struct cmd *c = is->c;
     if (c->op == OP_WAIT)
         return v->token[c->token] >= c->count;
-    return readable(v, &c->set, is->set) && readable(v, &c->src, is->src) && readable(v, &c->src2, is->src2) &&
-           writable(v, &c->dst, is->dst);
+    return readable(v, &c->set, is->set) && readable(v, &c->src, is->src) &&
+           readable(v, &c->src2, is->src2) && writable(v, &c->dst, is->dst);
 }
 
 static bool execute(struct values *v, const struct vissued *is)
@@ -428,7 +431,8 @@ static bool fits(struct values *v)
     uint64_t bytes = v->p->l2_bytes + v->p->ext_bytes;
     if (bytes <= MAX_IMAGE)
         return true;
-    return err_add(v->err, ERR_CONFIG, NULL, "values: the memories of this run hold %" PRIu64 " bytes; legal: up "
+    return err_add(v->err, ERR_CONFIG, NULL,
+                   "values: the memories of this run hold %" PRIu64 " bytes; legal: up "
                    "to %d bytes, a smaller network or values false", bytes, MAX_IMAGE);
 }
 
@@ -484,7 +488,8 @@ bool values_run(const struct values_job *job, struct values_counts *counts, stru
     struct values *v = calloc(1, sizeof *v);
     if (!v)
         abort();
-    *v = (struct values){.job = job, .p = job->prog, .work = job->work, .q = job->q, .counts = counts, .err = err};
+    *v = (struct values){.job = job, .p = job->prog, .work = job->work, .q = job->q, .counts = counts,
+                         .err = err};
     v->n = job->q ? job->q->n : NULL;
     memset(counts, 0, sizeof *counts);
     bool ok = fits(v);

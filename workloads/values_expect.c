@@ -262,7 +262,8 @@ static const int32_t *row_of(const struct expected *e, enum what_kind what, uint
         return NULL;
     if (of_heads(what))
         col += head * net->dv;
-    const struct shot *shot = seq < e->batch && layer < net->L ? &e->seq[seq].shot[s.layer * N_POINTS + s.p] : NULL;
+    const struct shot *shot = seq < e->batch && layer < net->L
+        ? &e->seq[seq].shot[s.layer * N_POINTS + s.p] : NULL;
     *bad = !shot || at >= e->S || col + n > s.width;
     if (*bad)
         return NULL;
@@ -271,7 +272,8 @@ static const int32_t *row_of(const struct expected *e, enum what_kind what, uint
     return *bad ? NULL : shot->v + first;
 }
 
-int64_t expected_differs(const struct expected *e, enum what_kind what, uint64_t unit, uint64_t col, int64_t pos,
+int64_t expected_differs(const struct expected *e, enum what_kind what, uint64_t unit, uint64_t col,
+                         int64_t pos,
                          const int32_t *row, uint64_t n, int32_t *should)
 {
     bool bad = false;

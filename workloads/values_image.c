@@ -55,7 +55,8 @@ struct slab { /* one matrix, or two that take turns, of a layer and head */
 };
 
 /* Contraction elements [k0, k0 + k) of outputs [n0, n0 + n): `line` outputs follow each other. */
-static bool put_set(struct image *im, const struct slab *s, unsigned part, uint64_t n0, uint64_t n, uint64_t k0,
+static bool put_set(struct image *im, const struct slab *s, unsigned part, uint64_t n0, uint64_t n,
+                    uint64_t k0,
                     uint64_t k, int64_t at)
 {
     struct values *v = im->v;
@@ -104,7 +105,8 @@ static bool put_matrix(struct image *im, const struct prog_matrix *m)
 /* Rows of 8-bit numbers. */
 static bool put_narrow(struct image *im, const struct prog_tensor *t, uint64_t row, const int16_t *from)
 {
-    uint8_t *to = bytes_put(im->v, &im->none, memory(im->v, t->ext), t->at + (int64_t)(row * t->pitch), t->pitch);
+    uint8_t *to = bytes_put(im->v, &im->none, memory(im->v, t->ext), t->at + (int64_t)(row * t->pitch),
+                            t->pitch);
     for (uint64_t i = 0; to && i < t->pitch; i++)
         to[i] = (uint8_t)from[i];
     return to != NULL;
@@ -124,13 +126,14 @@ static bool put_rows(struct image *im)
 }
 
 /* The state of a head in slices of columns; zero before a prefill. */
-static bool put_state(struct image *im, uint64_t unit, uint64_t seq, struct bytes *m, int64_t at, uint64_t pitch)
+static bool put_state(struct image *im, uint64_t unit, uint64_t seq, struct bytes *m, int64_t at,
+                      uint64_t pitch)
 {
     struct values *v = im->v;
     uint64_t dk = v->n->dk, dv = v->n->dv, size = v->state_bytes, step = v->p->state_cols;
-    const int32_t *s = v->work->phase == PHASE_DECODE ? expected_state(v->job->want, seq, unit / v->heads) : NULL;
-    if (s)
-        s += unit % v->heads * dk * dv;
+    const int32_t *s = NULL;
+    if (v->work->phase == PHASE_DECODE && v->work->decode == DECODE_STATE)
+        s = expected_state(v->job->want, seq, unit / v->heads) + unit % v->heads * dk * dv;
     for (uint64_t c0 = 0; c0 < dv; c0 += step, at += (int64_t)pitch) {
         uint64_t n = min64(step, dv - c0);
         uint8_t *to = bytes_put(v, &im->none, m, at, dk * n * size);
@@ -151,7 +154,8 @@ static bool put_states(struct image *im)
 {
     struct values *v = im->v;
     const struct prog_tensor *t = &v->p->state;
-    uint64_t slice = v->n->dk * v->p->state_cols * v->state_bytes, slices = div_up(v->n->dv, v->p->state_cols);
+    uint64_t slice = v->n->dk * v->p->state_cols * v->state_bytes;
+    uint64_t slices = div_up(v->n->dv, v->p->state_cols);
     uint64_t units = v->work->shape.layers * v->heads, all = units * v->p->batch * slices;
     bool resident = !t->rows && v->p->state_bytes >= all * slice;
     if (!t->rows && !resident)
@@ -179,7 +183,8 @@ static bool put_cache(struct image *im, const struct prog_tensor *t, enum point 
             const int32_t *from = expected_point(v->job->want, s, u / v->heads, p);
             uint64_t h = u % v->heads;
             for (uint64_t r = 0; r < w->seq; r++) {
-                const int32_t *row = p == P_KR ? from + (h * S + r) * width : from + (r * v->heads + h) * width;
+                uint64_t at = p == P_KR ? h * S + r : r * v->heads + h;
+                const int32_t *row = from + at * width;
                 for (uint64_t i = 0; i < width; i++)
                     v->a[i] = (int16_t)row[i];
                 if (!put_narrow(im, t, (u * w->batch + s) * v->p->context + r, v->a))

@@ -39,7 +39,8 @@ struct vunit {
     unsigned head, n;
 };
 
-enum { CHANNEL_RX, CHANNEL_TX, N_CHANNELS, AGENT_SEQUENCER = N_UNITS, AGENT_HOST, AGENT_RX, AGENT_TX, N_AGENTS };
+enum { CHANNEL_RX, CHANNEL_TX, N_CHANNELS, AGENT_SEQUENCER = N_UNITS, AGENT_HOST, AGENT_RX, AGENT_TX,
+      N_AGENTS };
 
 struct values {
     const struct values_job *job;
@@ -134,7 +135,8 @@ bool image_check(struct values *v);
 /* ---- values_expect.c ---- */
 /* A row of numbers against the golden model's; -1 when equal, else the first column that differs,
  * with what it should be. Rows that the model does not name are equal. */
-int64_t expected_differs(const struct expected *e, enum what_kind what, uint64_t unit, uint64_t col, int64_t pos,
+int64_t expected_differs(const struct expected *e, enum what_kind what, uint64_t unit, uint64_t col,
+                         int64_t pos,
                          const int32_t *row, uint64_t n, int32_t *should);
 /* How the results are requantised that are not the network's: logits to 16 bits, a product to 8. */
 const struct rq *expected_rq(const struct expected *e, enum what_kind what);

@@ -57,7 +57,8 @@ static bool known(const struct mm *m, uint32_t col)
     const uint8_t *set = m->set->w_set + (uint64_t)col * m->set->k;
     for (uint32_t i = 0; i < m->lanes; i++)
         if (!set[i] && m->v->a[i])
-            return values_fail(m->v, m->is, "output %u takes weight %u of its set, which nobody wrote", col, i);
+            return values_fail(m->v, m->is, "output %u takes weight %u of its set, which nobody wrote", col,
+                               i);
     return true;
 }
 
@@ -192,8 +193,8 @@ static bool update(struct mm *m)
         int32_t s = size == 2 ? get16(from + 2 * n) : 0;
         if (size == 4)
             memcpy(&s, from + 4 * n, 4);
-        uint64_t element = ((uint64_t)m->is->key + m->row) * v->n->dv + (uint64_t)(m->is->col + m->is->n_at) + n;
-        s = state_chunk(&h->state, draw, element, s, h->gamma_pow[c->tokens], m->acc[n], &over);
+        uint64_t row = (uint64_t)m->is->key + m->row, col = (uint64_t)(m->is->col + m->is->n_at) + n;
+        s = state_chunk(&h->state, draw, row * v->n->dv + col, s, h->gamma_pow[c->tokens], m->acc[n], &over);
         if (size == 2)
             put16(to + 2 * n, s);
         else

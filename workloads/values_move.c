@@ -105,14 +105,17 @@ static bool compare(struct values *v, const struct vissued *is, const uint8_t *f
     for (uint32_t i = 0; i < c->cols; i++)
         v->wide[i] = c->out_bytes == 2 ? get16(from + 2 * i) : (int8_t)from[i];
     v->counts->compared += c->cols;
-    int64_t bad = expected_differs(v->job->want, (enum what_kind)c->what, (uint64_t)is->unit, (uint64_t)is->col, pos,
+    int64_t bad = expected_differs(v->job->want, (enum what_kind)c->what, (uint64_t)is->unit,
+                                   (uint64_t)is->col, pos,
                                    v->wide, c->cols, &should);
     if (bad < 0)
         return true;
-    return values_fail(v, is, "%s of layer %" PRIu64 ", head %" PRIu64 ", sequence %" PRIu64 ", token %" PRIu64
+    return values_fail(v, is,
+                       "%s of layer %" PRIu64 ", head %" PRIu64 ", sequence %" PRIu64 ", token %" PRIu64
                        ", column %" PRIu64 " is %d; the golden model has %d", what_names[c->what],
                        (uint64_t)is->unit / v->heads, (uint64_t)is->unit % v->heads,
-                       (uint64_t)(pos / PROG_SEQUENCE), position(pos), (uint64_t)(is->col + bad), v->wide[bad],
+                       (uint64_t)(pos / PROG_SEQUENCE), position(pos), (uint64_t)(is->col + bad),
+                       v->wide[bad],
                        should);
 }
 

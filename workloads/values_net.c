@@ -90,7 +90,8 @@ static void shape_of(struct net *n, const struct work *w, uint64_t S)
 
 enum { MAX_SYNTHETIC = 1 << 26 }; /* weights */
 
-struct net *net_synthetic(const struct work *w, uint64_t seed, uint64_t S, const double **seqs, struct err *err)
+struct net *net_synthetic(const struct work *w, uint64_t seed, uint64_t S, const double **seqs,
+                          struct err *err)
 {
     struct rng r = {seed};
     if (weight_count(w) > MAX_SYNTHETIC) {
@@ -147,7 +148,8 @@ struct reading {
     unsigned n_seeds;
 };
 
-static bool read_program(struct reading *pt, const struct expected *e, struct values_report *out, struct err *err)
+static bool read_program(struct reading *pt, const struct expected *e, struct values_report *out,
+                         struct err *err)
 {
     struct values_job job = {pt->arch, pt->w, pt->p, pt->q, e, 0};
     for (unsigned i = 0; i < pt->n_seeds; i++) {
@@ -196,7 +198,8 @@ static double quality(const struct reading *pt)
     return noise > 0 ? 10 * log10(signal / noise) : signal > 0 ? 300 : 0;
 }
 
-static bool with_network(struct reading *pt, const struct quant *quant, struct values_report *out, struct err *err)
+static bool with_network(struct reading *pt, const struct quant *quant, struct values_report *out,
+                         struct err *err)
 {
     for (uint64_t s = 0; pt->net->kind == NET_MSR && s < pt->w->batch; s++)
         pt->seqs[s] = repeated(pt->net, pt->w, pt->p, pt->S, s);

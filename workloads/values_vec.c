@@ -185,7 +185,8 @@ static bool norm_gate(const struct vec *x)
 
 static bool (*const kinds[N_VEC_KINDS])(const struct vec *x) = {
     [VEC_RMS] = rms, [VEC_RMS_GATE] = norm_gate, [VEC_ROTARY] = rotary, [VEC_ROTARY_DECAY] = rotary,
-    [VEC_LUT] = lut, [VEC_GLU] = glu, [VEC_RESIDUAL] = residual, [VEC_REQUANT] = narrow, [VEC_GATHER] = gather,
+    [VEC_LUT] = lut, [VEC_GLU] = glu, [VEC_RESIDUAL] = residual, [VEC_REQUANT] = narrow,
+    [VEC_GATHER] = gather,
 };
 
 bool run_vec(struct values *v, const struct vissued *is)
@@ -233,7 +234,8 @@ static void step_row(const struct step *t, uint32_t i, uint64_t draw, uint64_t *
     int32_t q = (int8_t)t->q[i], k = (int8_t)t->k[i], top = (1 << (v->q->q.read_bits - 1)) - 1;
     uint64_t at = i * v->n->dv + (uint64_t)t->is->col;
     for (uint32_t c = 0; c < t->c->cols; c++) {
-        int32_t s = state_token(&t->h->state, draw, at + c, state_get(v, row + c * size), k * (int8_t)t->val[c],
+        int32_t s = state_token(&t->h->state, draw, at + c, state_get(v, row + c * size),
+                                k * (int8_t)t->val[c],
                                 over);
         if (size == 2)
             put16(row + 2 * c, s);
@@ -252,7 +254,8 @@ static bool one_token(struct step *t, struct bytes *dst, uint32_t r)
     memset(v->wide, 0, t->c->cols * sizeof *v->wide);
     for (uint32_t i = 0; i < t->c->k; i++)
         step_row(t, i, draw, &over);
-    uint8_t *to = bytes_put(v, t->is, dst, (int64_t)t->c->dst_at + 2 * r * (int64_t)t->c->cols, 2 * t->c->cols);
+    uint8_t *to = bytes_put(v, t->is, dst, (int64_t)t->c->dst_at + 2 * r * (int64_t)t->c->cols,
+                            2 * t->c->cols);
     for (uint32_t c = 0; to && c < t->c->cols; c++)
         put16(to + 2 * c, clip(shift_round(v->wide[c], t->h->o_shift[NET_RECURRENT]), INT16_MAX));
     return to != NULL;
