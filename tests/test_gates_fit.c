@@ -101,7 +101,8 @@ static void dot_terms(const double *p, double *t)
 
 static double dot_model(const double *p)
 {
-    return gates_dot((unsigned)p[W], (unsigned)p[A], (unsigned)p[LENGTH], (unsigned)p[ACC], GATES_CSA).comb_ge;
+    return gates_dot((unsigned)p[W], (unsigned)p[A], (unsigned)p[LENGTH], (unsigned)p[ACC],
+                     GATES_CSA).comb_ge;
 }
 
 static double product(const double *p)
