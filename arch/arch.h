@@ -8,6 +8,7 @@
 #include "base/schema.h"
 
 struct machine;
+struct state_io;
 struct cost_sink;
 struct arch;
 
@@ -21,8 +22,8 @@ struct arch_class {
     /* Build-up of the run-time state in `m` and of the counters. NULL ok. */
     bool (*init)(struct machine *m, struct err *err);
     void (*finish)(struct machine *m);
-    /* Appends the relative state (no absolute time, pointer, total or index). NULL ok. */
-    void (*state)(const struct machine *m, struct text *out);
+    /* The relative state, saved or loaded (arch/state_io.h). NULL ok. */
+    void (*state)(struct machine *m, struct state_io *io);
     /* Describes structure and counted actions. NULL ok. */
     void (*cost)(const struct machine *m, struct cost_sink *sink);
     bool streamed; /* also a part of a machine whose engine is fed by streams */

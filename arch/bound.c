@@ -46,7 +46,6 @@ static void unit_command(struct walk *w, const struct cmd *c, unsigned depth, ui
     struct issued is = {.c = c, .rows = c->rows};
     if (c->rows_is_affine)
         is.rows = (uint32_t)aff_eval(&c->rows_aff, w->idx, depth);
-    is.useful_macs = (uint64_t)aff_eval(&c->useful, w->idx, depth);
     uint64_t cycles = 0;
     switch (c->op) {
     case OP_MM:
@@ -64,7 +63,6 @@ static void unit_command(struct walk *w, const struct cmd *c, unsigned depth, ui
         vector_count(m, &is, cycles);
         break;
     case OP_CLEAR:
-        m->macs += is.useful_macs;
         break;
     case OP_LOAD: case OP_STORE: case OP_LDW: case OP_RET_LOAD: case OP_RET_SAVE:
         cycles = m->tcdm_cfg->ideal ? 0 : streamer_packets(m, c);
@@ -79,6 +77,7 @@ static void unit_command(struct walk *w, const struct cmd *c, unsigned depth, ui
         return;
     }
     buffers_count(m, &is);
+    machine_count_useful(m, c, (uint64_t)aff_eval(&c->useful, w->idx, depth));
     w->busy[c->unit] += cycles * n;
     collect(w, n);
 }

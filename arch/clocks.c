@@ -1,6 +1,6 @@
 /* Clock domains. Ticks are those of the least common multiple of the clocks, so
  * that every edge of every domain is an integer. Clocks are required keys: no
- * published PULPissimo frequency could be verified (facts/pulpissimo.md 4.3). */
+ * published PULPissimo frequency could be verified. */
 #include "arch/machine.h"
 
 #include "base/num.h"

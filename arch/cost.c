@@ -28,7 +28,7 @@ bool tech_fill(const struct tech *t, const struct tech_class *c, double *slots, 
     if (c->cell) {
         double bytes = expr_eval(c->macro_bytes, slots), bits = expr_eval(c->macro_bits, slots);
 
-        if (!sram_query(t->sram, c->cell, c->node_nm, bytes, bits, SIZE_MAX, macro)) {
+        if (!sram_query(t->sram, c->cell, c->node_nm, bytes, bits, macro)) {
             snprintf(why, size, "a memory of %g bytes and %g bits is not possible", bytes, bits);
             return false;
         }

@@ -1,5 +1,5 @@
 /* The engine: a dot-product array (units x length, stationary weights in
- * double-buffered sets: the ITA shape) or a systolic array. Timing of one mm
+ * double-buffered sets) or a systolic array. Timing of one mm
  * command; operands are resident when it starts, so nothing can stall it.
  *
  * dot_product: one row a cycle and pass; a set holds units x length weights.
@@ -8,7 +8,7 @@
  * systolic os: rows x cols outputs stay, the contraction streams: a set holds
  * cols x os_depth weights and serves ceil(moving rows / rows) tiles.
  * fill_drain serial: each command pays its fill and drain and absent rows cost
- * as present ones (SCALE-Sim's rule, facts/peers.md section 3); overlapped:
+ * as present ones (SCALE-Sim's rule); overlapped:
  * consecutive tiles hide them, the pipeline latency remains. */
 #include "arch/result.h"
 #include "arch/row_pipe.h"
@@ -46,19 +46,19 @@ static const struct field fields[] = {
     {F("rows", FIELD_U64, rows, "16"), .min = 1, .max = 1024, .doc = "rows of a systolic array"},
     {F("cols", FIELD_U64, cols, "16"), .min = 1, .max = 1024, .doc = "columns of a systolic array"},
     {F("weight_sets", FIELD_U64, weight_sets, "2"), .min = 1, .max = SLOTS_MAX,
-     .doc = "stationary sets; 2 = double buffered", .prov = PROV_RTL, .source = "ITA ita_package.sv: 2 sets"},
+     .doc = "stationary sets; 2 = double buffered", .prov = PROV_RTL, .source = "ita_package.sv: 2 sets"},
     {F("os_depth", FIELD_U64, os_depth, "64"), .min = 1, .max = 1 << 20, .unit = "elements",
      .doc = "contraction that one weight set of an os array holds"},
     {F("acc_bits", FIELD_U64, acc_bits, "32"), .min = 16, .max = 64, .unit = "bits",
      .doc = "accumulator width"},
     {F("latency_cycles", FIELD_U64, latency_cycles, "11"), .max = 64, .unit = "cycles",
      .doc = "row accepted to requantised output", .prov = PROV_MEASURED,
-     .source = "ITA RTL: accept to output handshake 11 cycles (facts/ita.md section 1)"},
+     .source = "RTL of configs/arch/ita_core.yaml, simulated: accept to output handshake 11 cycles"},
     {F("output_credits", FIELD_U64, output_credits, "auto"), .min = 1, .max = ROW_PIPE_MAX,
      .allow_auto = true, .unit = "rows",
      .doc = "finished rows under way (depth of the output FIFO), for an engine fed by streams; "
             "auto: latency_cycles + 1, the fewest that never wait", .prov = PROV_MEASURED,
-     .source = "ITA RTL: 12 for a latency of 11 (facts/ita.md section 1)"},
+     .source = "RTL of configs/arch/ita_core.yaml: 12 for a latency of 11"},
     {F("weights_preloaded", FIELD_BOOL, weights_preloaded, "false"),
      .doc = "the sets are full when a run begins, for an engine fed by streams"},
     {F("pipeline", FIELD_U64, pipeline, "1"), .min = 1, .max = 16, .unit = "ranks",
@@ -134,12 +134,11 @@ uint64_t engine_set_bytes(const struct engine_cfg *e)
 /* Accumulators in a single-port memory: a read and a write for each row. */
 static uint64_t accumulate_factor(const struct machine *m, const struct cmd *c)
 {
-    bool both = !c->first && !(c->last && c->mm_dst != MM_STATE);
-    bool rmw = both || (!c->first && c->last) || c->mm_dst == MM_STATE;
+    bool rmw = !c->first || c->mm_dst == MM_STATE;
     const struct buffer_cfg *b = c->mm_dst == MM_STATE ? &m->buffers->state : &m->buffers->accumulator;
     uint64_t beats = 1;
     uint64_t bits = c->mm_dst == MM_STATE ? m->retention->state_bits : m->engine->acc_bits;
-    if (!(c->first && c->last) || c->mm_dst == MM_STATE)
+    if (!c->first || !c->last || c->mm_dst == MM_ACC || c->mm_dst == MM_STATE)
         beats = div_up(c->cols * bits, b->width_bits);
     bool dual = b->ports == PORTS_1R1W || b->banks >= 2;
     return beats * (rmw && !dual ? 2 : 1);
@@ -212,12 +211,12 @@ void engine_count(struct machine *m, const struct issued *is, uint64_t cycles)
     n[C_ROWS] += is->rows;
     uint64_t values = (uint64_t)is->rows * c->cols;
     n[C_ACC_READ] += c->first ? 0 : values;
-    n[C_ACC_WRITE] += c->last && c->mm_dst != MM_ACC ? 0 : values;
-    n[C_REQUANT] += c->last && c->mm_dst != MM_ACC ? values : 0;
+    uint64_t finished = (uint64_t)finished_rows(c, is->rows) * c->cols;
+    n[C_ACC_WRITE] += c->mm_dst == MM_ACC ? values : values - finished;
+    n[C_REQUANT] += finished;
     if (m->streams) /* else the streamer counts the words of the sets it fills */
         m->counter[m->cb.streamer + 1] +=
             div_up(is->rows, m->geom.k_tile) * m->geom.n_tile * m->geom.k_tile / 4;
-    m->macs += is->useful_macs;
     m->macs_issued += macs * c->k_scale;
 }
 
@@ -272,6 +271,18 @@ uint64_t engine_values(const struct machine *m)
     return m->counter[m->cb.engine + C_REQUANT];
 }
 
+/* Partial sums that come back from the accumulators are added at the array's
+ * edge; a dot-product unit has its own row for them. */
+static void cost_edge(const struct machine *m, struct cost_sink *sink)
+{
+    struct cost_item *it = cost_add(sink, "engine", "add", m->geom.n_tile);
+    uint64_t adds = m->counter[m->cb.engine + C_ACC_READ];
+    cost_param(it, "bits", (double)m->engine->acc_bits);
+    cost_count(it, "add", adds);
+    it->path = "accumulation";
+    cost_idle(m, it, m->counter[m->cb.engine + C_BUSY], adds);
+}
+
 static void cost(const struct machine *m, struct cost_sink *sink)
 {
     const struct engine_cfg *e = m->engine;
@@ -290,6 +301,8 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     it->path = "array";
     it->pipeline = (unsigned)e->pipeline;
     cost_idle(m, it, n[C_BUSY], dot ? n[C_MAC] / e->length : n[C_MAC]);
+    if (!dot)
+        cost_edge(m, sink);
     it = cost_add(sink, "engine", "requant",
                   e->requant_lanes == FIELD_AUTO ? m->geom.n_tile : e->requant_lanes);
     cost_param(it, "acc_bits", (double)e->acc_bits);

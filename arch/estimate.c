@@ -76,7 +76,7 @@ void estimate_list(const struct tech *t, struct text *out)
         }
         text_add(out, "\n");
     }
-    text_add(out, "  sram             capacity_bytes width_bits cell=lstp node_nm=22\n");
+    text_add(out, "  sram             capacity_bytes width_bits cell node_nm\n");
     for (size_t i = 0; t && i < t->n_classes; i++) {
         text_printf(out, "  %-16s", t->classes[i].name);
         for (size_t k = 0; k < t->classes[i].n_params; k++)
@@ -305,31 +305,43 @@ static bool price_macro(const struct tech *t, double bytes, double bits, struct 
     return true;
 }
 
+static bool no_such_memory(const struct tech *t, const char *cell, double nm, struct err *err)
+{
+    struct text legal = {0};
+
+    sram_list(t->sram, &legal);
+    err_add(err, ERR_USAGE, NULL, "sram: the table has no cell `%s` at %g nm; legal: %s", cell, nm, legal.s);
+    text_finish(&legal);
+    return false;
+}
+
+/* Cell and node are those of the technology's class unless they are given. */
 static bool sram_unit(const struct tech *t, const struct estimate_arg *args, size_t n_args,
                       struct estimate *out, struct err *err)
 {
     static const char *const names[] = {"capacity_bytes", "width_bits", "cell", "node_nm"};
     const char *cell = find(args, n_args, "cell"), *node = find(args, n_args, "node_nm");
-    double bytes = 0, bits = 0, nm = 0;
+    const struct tech_class *c = tech_find_class(t, "sram");
+    double bytes = 0, bits = 0, nm = c && c->cell ? c->node_nm : 22;
     bool ok = known_args("sram", args, n_args, names, 4, err);
 
     out->is_sram = true;
-    out->cell = cell ? cell : "lstp";
+    out->cell = cell ? cell : c && c->cell ? c->cell : "lstp";
     ok = number("sram", names[0], find(args, n_args, names[0]), &bytes, err) && ok;
     ok = number("sram", names[1], find(args, n_args, names[1]), &bits, err) && ok;
-    ok = number("sram", names[3], node ? node : "22", &nm, err) && ok;
+    ok = (!node || number("sram", names[3], node, &nm, err)) && ok;
     if (!ok)
         return false;
     if (!t->sram)
         return err_add(err, ERR_USAGE, NULL, "the technology `%s` has no SRAM table", t->name);
     out->node_nm = nm <= 1000 && nm == floor(nm) ? (unsigned)nm : 0;
     if (!sram_has(t->sram, out->cell, out->node_nm))
-        return err_add(err, ERR_USAGE, NULL, "sram: the table has no cell `%s` at %g nm", out->cell, nm);
+        return no_such_memory(t, out->cell, nm, err);
     if (bytes < 1 || bytes > 1e9 || bits < 1 || bits > 65536 || bits > 8 * bytes)
         return err_add(err, ERR_USAGE, NULL,
                        "sram: 1 to 1e9 bytes and 1 to 65536 bits, at least one word, are legal");
-    if (!sram_query(t->sram, out->cell, out->node_nm, bytes, bits, SIZE_MAX, out->sram))
-        return err_add(err, ERR_USAGE, NULL, "sram: this size is not possible");
+    sram_query(t->sram, out->cell, out->node_nm, bytes, bits, out->sram);
+    out->extrapolated = !sram_inside(t->sram, bytes, bits);
     /* Mean leave-one-out error is 4 to 7 %; between CACTI and a real macro there is more. */
     out->rel_err = 0.10;
     return price_macro(t, bytes, bits, out, err);

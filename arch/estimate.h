@@ -14,6 +14,7 @@ struct estimate {
     bool has_gates;      /* comb_ge and seq_ge are known apart */
     struct gates gates;
     double sram[6];      /* read_pj, write_pj, leak_mw, area_mm2, access_ns, cycle_ns; uncalibrated */
+    bool extrapolated;   /* the size is outside the table */
     const char *cell;    /* as given or the default */
     unsigned node_nm;
     double area_ge, area_um2, rel_err; /* of the gates */

@@ -251,7 +251,7 @@ static double dadda_levels(double height)
 
     for (; limit < height && levels < 200; levels++)
         limit = floor(limit * 1.5);
-    return levels;
+    return isnan(height) ? NAN : levels;
 }
 
 static double unary(enum op op, double x)
@@ -276,9 +276,9 @@ static double binary(enum op op, double x, double y)
     case OP_MUL: return x * y;
     case OP_DIV: return x / y;
     case OP_POW: return pow(x, y);
-    case OP_MIN: return x < y ? x : y;
+    case OP_MIN: return isnan(x) || x < y ? x : y;
     case OP_NODE_ENERGY: return scaling_energy(x, y);
-    default: return x > y ? x : y;
+    default: return isnan(x) || x > y ? x : y;
     }
 }
 

@@ -1,7 +1,8 @@
 /* The host: the FC core as far as the accelerator needs it. It alone programs
  * the uDMA, writes jobs and takes events. Costs are cycles of APB accesses and
- * interrupts (facts/pulpissimo.md sections 2.4 and 5); instruction fetch and data
+ * interrupts; instruction fetch and data
  * stay in the private banks, so the core does not load the interleaved banks. */
+#include "arch/fold.h"
 #include "arch/regfile.h"
 #include "arch/result.h"
 
@@ -14,13 +15,13 @@ static const char *const dispatch_names[] = {"preprog", "queued", NULL};
 static const struct field fields[] = {
     {F("core", FIELD_ENUM, core, "cv32e40p"), .names = core_names, .doc = "fabric controller core"},
     {F("kge", FIELD_U64, kge, "41"), .min = 1, .max = 1000, .unit = "kGE", .doc = "size of the core",
-     .prov = PROV_ESTIMATE, .source = "from memory: RI5CY 40-41 kGE in 65 nm (facts/costs.md 2.4)"},
+     .prov = PROV_ESTIMATE, .source = "from memory: RI5CY 40-41 kGE in 65 nm"},
     {F("irq_path_cycles", FIELD_U64, irq_path_cycles, "4"), .max = 64, .unit = "cycles",
      .doc = "event to the core's interrupt input", .prov = PROV_RTL,
-     .source = "four registers: event queue, event FIFO, pending, core (facts/pulpissimo.md 5)"},
+     .source = "pulp_soc bf65372a by reading: registers of event queue, event FIFO, pending, core"},
     {F("irq_entry_cycles", FIELD_U64, irq_entry_cycles, "8"), .max = 64, .unit = "cycles",
      .doc = "pipeline drain and vector fetch", .prov = PROV_ESTIMATE,
-     .source = "facts/pulpissimo.md 5: 6..10"},
+     .source = "pipeline of CV32E40P, 6..10; not measured"},
     {F("isr_cycles", FIELD_U64, isr_cycles, "12"), .max = 1000, .unit = "cycles",
      .doc = "instructions of the handler besides its APB read", .prov = PROV_ASSUMPTION,
      .source = "save, decode, restore of a minimal handler"},
@@ -92,10 +93,10 @@ uint64_t host_cmd_cycles(const struct machine *m, const struct cmd *c)
     }
 }
 
-static bool ready(const struct machine *m, const struct cmd *c)
+static bool ready(struct machine *m, const struct cmd *c)
 {
     switch (c->op) {
-    case OP_WAIT: return m->token[c->token] >= c->count;
+    case OP_WAIT: return token_has(m, c->token, c->count);
     case OP_UDMA_RX: return udma_room(m, false);
     case OP_UDMA_TX: return udma_room(m, true);
     default: return true;
@@ -126,29 +127,17 @@ static bool control(struct machine *m, struct thread *t)
 {
     const struct cmd *c = &m->prog->cmds[THREAD_HOST][t->pc];
     if (c->op == OP_REPEAT) {
-        int64_t trips = aff_eval(&c->trips, t->idx, t->depth);
-        if (trips <= 0) {
-            t->pc = c->match + 1;
-            return true;
-        }
-        t->frame[t->depth] = (struct loop_frame){t->pc, (uint64_t)trips};
-        t->idx[t->depth++] = 0;
-        t->pc++;
+        fold_saw_loop(m, THREAD_HOST, thread_enter(t, c) ? STEP_ENTER : STEP_SKIP);
         return true;
     }
     if (c->op == OP_END) {
-        unsigned d = t->depth - 1;
-        if (++t->idx[d] < t->frame[d].trips)
-            t->pc = t->frame[d].pc + 1;
-        else {
-            t->depth--;
-            t->pc++;
-        }
+        fold_saw_loop(m, THREAD_HOST, thread_iterate(t) ? STEP_ITERATE : STEP_LEAVE);
         return true;
     }
     if (c->op == OP_NEXT) {
         t->part[c->l2ring]++;
         t->pc++;
+        fold_saw_loop(m, THREAD_HOST, STEP_RING);
         return true;
     }
     if (c->op == OP_HALT && !t->halted) {
@@ -255,13 +244,22 @@ static void finish(struct machine *m)
     free(m->host);
 }
 
-static void state(const struct machine *m, struct text *out)
+static void state(struct machine *m, struct state_io *io)
 {
-    const struct thread *t = &m->thread[THREAD_HOST];
-    const struct job_queue *q = &m->host->jobs;
-    uint32_t v[7] = {t->pc, t->halted, m->host->busy, m->host->waited, q->used, q->programming,
-                     q->waiting | (uint32_t)q->running << 8};
-    text_addn(out, (const char *)v, sizeof v);
+    struct thread *t = &m->thread[THREAD_HOST];
+    struct host *h = m->host;
+    struct job_queue *q = &h->jobs;
+    state_u32(io, fold_place(m, THREAD_HOST)); /* where the thread is goes by its loops */
+    uint8_t v = state_u8(io, t->halted | (unsigned)h->busy << 1 | (unsigned)h->waited << 2 |
+                                 (unsigned)q->programming << 3 | (unsigned)q->running << 4);
+    t->halted = v & 1;
+    h->busy = v >> 1 & 1;
+    h->waited = v >> 2 & 1;
+    q->programming = v >> 3 & 1;
+    q->running = v >> 4 & 1;
+    q->used = state_u8(io, q->used);
+    q->waiting = state_u8(io, q->waiting);
+    h->job_token = state_u16(io, h->job_token);
 }
 
 static void cost(const struct machine *m, struct cost_sink *sink)

@@ -1,6 +1,6 @@
 /* HyperRAM behind the uDMA's HyperBus peripheral, half duplex. A burst of n
  * bytes takes fixed + command + latency x (1 + extra) + n / bytes_per_clk +
- * recovery PHY clocks (facts/pulpissimo.md section 4.2); bursts end at
+ * recovery PHY clocks (udma_hyper bd41ed1, by reading); bursts end at
  * `burst_bytes` boundaries and when CS# has been low for max_cs clocks. When a
  * FIFO is full or empty the PHY clock stops. */
 #include "arch/result.h"
@@ -29,7 +29,7 @@ static const struct field fields[] = {
      .doc = "read-write recovery", .prov = PROV_RTL, .source = "udma_hyper default"},
     {F("fixed_clks", FIELD_U64, fixed_clks, "2"), .max = 64, .unit = "PHY clocks",
      .doc = "controller overhead of a burst", .prov = PROV_ESTIMATE,
-     .source = "facts/pulpissimo.md 4.2: c0 ~ 2"},
+     .source = "udma_hyper bd41ed1: states of the controller, about 2; not measured"},
     {F("max_cs_clks", FIELD_U64, max_cs_clks, "665"), .min = 16, .max = 65535, .unit = "PHY clocks",
      .doc = "longest burst: CS# low", .prov = PROV_RTL, .source = "udma_hyper default"},
     {F("burst_bytes", FIELD_BYTES, burst_bytes, "512 B"), .min = 16, .max = 1 << 20,
@@ -69,13 +69,13 @@ void hyperram_count(struct machine *m, uint64_t bytes, bool rx, uint64_t bursts)
     n[C_CLKS] += bursts * overhead_clks(h) + div_up(bytes, h->bytes_per_phy_clk);
 }
 
-static uint64_t burst_bytes(const struct hyperram_cfg *h, uint64_t ext, uint64_t left)
+/* Up to the end of the page or what chip select allows, if that much is left. */
+static uint64_t burst_limit(const struct hyperram_cfg *h, uint64_t ext)
 {
     uint64_t page = h->burst_bytes - ext % h->burst_bytes;
     uint64_t data_clks = h->max_cs_clks > overhead_clks(h) ? h->max_cs_clks - overhead_clks(h) : 1;
     uint64_t most = data_clks * h->bytes_per_phy_clk / 4 * 4;
-    uint64_t n = left < page ? left : page;
-    return n < most || !most ? n : most;
+    return page < most || !most ? page : most;
 }
 
 static void arm(struct machine *m, uint64_t clks)
@@ -92,11 +92,12 @@ static bool start_burst(struct machine *m)
     for (unsigned k = 0; k < 2; k++) {
         unsigned i = (unsigned)(u->last + 1 + (int)k) & 1;
         struct channel *c = &u->ch[i];
-        if (!c->n || !c->ext_left)
+        if (!c->n || !left_at_least(m, LEFT_EXT + i, c->ext_left, 1))
             continue;
         const struct transfer *t = channel_head(c);
-        uint64_t ext = (uint64_t)t->ext + t->bytes - c->ext_left;
-        u->burst_left = burst_bytes(h, ext, c->ext_left);
+        uint64_t limit = burst_limit(h, (uint64_t)t->ext + t->bytes - c->ext_left);
+        fold_saw_burst(m, i);
+        u->burst_left = left_at_least(m, LEFT_EXT + i, c->ext_left, limit) ? limit : c->ext_left;
         u->dir = (int)i;
         u->last = (int)i;
         m->counter[m->cb.hyperram + C_BURSTS]++;
@@ -142,19 +143,19 @@ static void tick(void *self, uint64_t now)
         start_burst(m);
         return;
     }
-    uint64_t bytes = u->burst_left < 4 ? u->burst_left : 4;
+    uint64_t bytes = left_at_least(m, LEFT_BURST, u->burst_left, 4) ? 4 : u->burst_left;
     if (!move_word(m, bytes)) {
         u->stopped = true; /* until the FIFO moves */
         return;
     }
     uint64_t clks = div_up(4, h->bytes_per_phy_clk);
-    if (u->burst_left) {
+    if (left_at_least(m, LEFT_BURST, u->burst_left, 1)) {
         arm(m, clks);
         return;
     }
     struct channel *c = &u->ch[u->dir];
     u->in_recovery = true;
-    bool sent = u->dir == 0 && c->ext_left == 0;
+    bool sent = u->dir == 0 && !left_at_least(m, LEFT_EXT, c->ext_left, 1);
     arm(m, clks + h->recovery_clks);
     if (sent) {
         acct_sync(m);
@@ -185,12 +186,15 @@ static bool init(struct machine *m, struct err *err)
     return true;
 }
 
-static void state(const struct machine *m, struct text *out)
+static void state(struct machine *m, struct state_io *io)
 {
-    const struct udma *u = m->udma;
-    uint64_t v[4] = {(uint64_t)(u->dir + 1), u->dir < 0 ? 0 : u->burst_left, (uint64_t)u->last,
-                     u->in_recovery | (uint64_t)u->stopped << 1};
-    text_addn(out, (const char *)v, sizeof v);
+    struct udma *u = m->udma;
+    uint8_t v = state_u8(io, (unsigned)(u->dir + 1) | (unsigned)u->last << 2 | (unsigned)u->in_recovery << 3 |
+                                 (unsigned)u->stopped << 4);
+    u->dir = (v & 3) - 1;
+    u->last = v >> 2 & 1;
+    u->in_recovery = v >> 3 & 1;
+    u->stopped = v >> 4 & 1;
 }
 
 static bool check(struct arch *a, const struct ynode *node, struct err *err)
@@ -212,12 +216,15 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     const uint64_t *n = &m->counter[m->cb.hyperram];
     if (m->hyperram_cfg->kind == OFFCHIP_NONE)
         return;
-    cost_add(sink, "hyperram", "hyperram_phy", 1);
-    struct cost_item *it = cost_add(sink, "hyperram", "hyperram", 1);
-    cost_param(it, "capacity_bytes", (double)m->hyperram_cfg->bytes);
-    cost_count(it, "read_byte", n[C_READ]);
-    cost_count(it, "write_byte", n[C_WRITE]);
-    cost_count(it, "command", n[C_BURSTS]);
+    /* The two ends of the link: on the chip, and the device. */
+    for (unsigned end = 0; end < 2; end++) {
+        struct cost_item *it = cost_add(sink, "hyperram", end ? "hyperram" : "hyperram_phy", 1);
+        if (end)
+            cost_param(it, "capacity_bytes", (double)m->hyperram_cfg->bytes);
+        cost_count(it, "read_byte", n[C_READ]);
+        cost_count(it, "write_byte", n[C_WRITE]);
+        cost_count(it, "command", n[C_BURSTS]);
+    }
 }
 
 const struct arch_class hyperram_class = {.name = "hyperram", .section = &section, .check = check,

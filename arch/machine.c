@@ -1,5 +1,7 @@
 /* Builds a machine from an architecture and a program, and runs it. */
-#include "arch/machine.h"
+#include "arch/fold.h"
+
+#include "base/num.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -42,6 +44,14 @@ void token_post(struct machine *m, uint16_t token, uint32_t n)
     for (uint32_t i = 0; token == m->prog->context_token && i < n; i++)
         host_job_done(m);
     machine_kick(m);
+}
+
+void machine_count_useful(struct machine *m, const struct cmd *c, uint64_t macs)
+{
+    if (c->op != OP_MM && c->op != OP_RET_STEP && c->op != OP_CLEAR)
+        return;
+    m->macs += macs;
+    m->macs_issued += c->op == OP_RET_STEP ? macs : 0;
 }
 
 /* Lets every unit, the host and the sequencer look again, until nothing moves. */
@@ -117,8 +127,9 @@ struct machine *machine_create(const struct arch *arch, const struct program *pr
     for (unsigned i = 0; ok && arch_classes[i]; i++)
         ok = !arch_classes[i]->init || arch_classes[i]->init(m, err);
     init_rings(m);
-    m->folding = folding;
-    if (ok && fold_init(m, err))
+    if (ok && folding)
+        fold_init(m);
+    if (ok)
         return m;
     machine_destroy(m);
     return NULL;
@@ -136,31 +147,76 @@ void machine_destroy(struct machine *m)
     free(m);
 }
 
-static void report_deadlock(const struct machine *m, struct err *err)
+static unsigned events_in_order(const struct machine *m, struct event *order[MAX_EVENTS])
 {
-    static const char *const names[N_UNITS] = {"load", "weight", "engine", "retention", "vector", "store"};
-    struct text t = {0};
-    for (unsigned u = 0; u < N_UNITS; u++) {
-        const struct hw_unit *unit = &m->unit[u];
-        if (!unit->n)
+    unsigned n = 0;
+    for (unsigned i = 0; i < m->n_events; i++) {
+        struct event *e = m->events[i];
+        if (!e->queued)
             continue;
-        const struct issued *is = &unit->q[unit->head];
-        text_printf(&t, "; %s unit at command %u", names[u], is->pc);
-        if (is->c->op == OP_WAIT)
-            text_printf(&t, " waits for token %s%s (%u of %u)", m->prog->tokens[is->c->token].name,
-                        m->prog->tokens[is->c->token].role,
-                        m->token[is->c->token], is->c->count);
-        else
-            text_printf(&t, " waits for %s", unit->blocked >= 0 ? cause_names[unit->blocked] : "nothing");
+        unsigned k = n++;
+        for (; k > 0; k--) {
+            struct event *o = order[k - 1];
+            if (o->t != e->t ? o->t < e->t : o->phase != e->phase ? o->phase < e->phase : o->seq < e->seq)
+                break;
+            order[k] = o;
+        }
+        order[k] = e;
     }
-    for (unsigned th = 0; th < N_THREADS; th++)
-        if (!m->thread[th].halted)
-            text_printf(&t, "; %s thread at command %u", th ? "host" : "accel", m->thread[th].pc);
-    if (tcdm_starved(m))
-        text_add(&t, "; other masters have priority and take every cycle (arch.tcdm.hci, arch.traffic)");
-    err_add(err, tcdm_starved(m) ? ERR_CONFIG : ERR_SOFTWARE, NULL, "deadlock at cycle %llu%s",
-            (unsigned long long)((m->now + m->skipped) / m->soc_ticks), t.s ? t.s : "");
-    text_finish(&t);
+    return n;
+}
+
+static void save_events(struct machine *m, struct state_io *io)
+{
+    struct event *order[MAX_EVENTS];
+    unsigned n = events_in_order(m, order);
+    state_u8(io, n);
+    for (unsigned i = 0; i < n; i++) {
+        state_u8(io, order[i]->id | (unsigned)order[i]->phase << 6);
+        state_u64(io, order[i]->t - m->now);
+    }
+}
+
+static void load_events(struct machine *m, struct state_io *io)
+{
+    for (unsigned n = state_u8(io, 0); n; n--) {
+        uint8_t v = state_u8(io, 0);
+        machine_post(m, m->events[v & 63], m->now + state_u64(io, 0), v >> 6);
+    }
+}
+
+/* The clock that is nearest to a tick where the clocks stand as they were saved. */
+static void load_time(struct machine *m, struct state_io *io)
+{
+    uint64_t period = lcm(m->soc_ticks, m->periph_ticks);
+    for (unsigned i = 0; i < m->n_events; i++)
+        if (m->events[i]->queued)
+            m->evq_ops->cancel(m->evq, m->events[i]);
+    uint64_t wanted = state_u32(io, 0), at = m->now % period, on = (wanted + period - at) % period;
+    m->evq_ops->shift(m->evq, on);
+    m->now += on;
+    m->skipped -= on; /* may wrap below zero: sums stay right */
+    m->acct_last = m->now;
+}
+
+void machine_state(struct machine *m, struct state_io *io)
+{
+    if (io->load)
+        load_time(m, io);
+    else
+        state_u32(io, m->now % lcm(m->soc_ticks, m->periph_ticks));
+    m->acct_cause = state_u8(io, (unsigned)m->acct_cause);
+    bool here = state_u8(io, m->acct_conflicts && m->acct_conflict_at == m->now);
+    m->acct_conflicts = state_u64(io, m->acct_conflicts);
+    m->acct_conflict_at = here ? m->now : m->now - 1;
+    unit_state(m, io);
+    for (unsigned i = 0; arch_classes[i]; i++)
+        if (arch_classes[i]->state)
+            arch_classes[i]->state(m, io);
+    if (io->load)
+        load_events(m, io);
+    else
+        save_events(m, io);
 }
 
 static bool done(const struct machine *m)
@@ -171,19 +227,44 @@ static bool done(const struct machine *m)
     return m->thread[THREAD_ACCEL].halted && m->thread[THREAD_HOST].halted && !udma_busy(m);
 }
 
-bool machine_run(struct machine *m, struct err *err)
+static void start(struct machine *m)
 {
     machine_post(m, &m->seq_event, 0, PHASE_DELIVER);
     machine_post(m, &m->kick_event, 0, PHASE_REQUEST);
-    for (struct event *e; (e = m->evq_ops->pop(m->evq));) {
-        m->phase = e->phase;
-        e->fn(e->self, e->t);
-    }
+}
+
+static void serve(struct machine *m, struct event *e)
+{
+    m->phase = e->phase;
+    e->fn(e->self, e->t);
+}
+
+static bool finish(struct machine *m, struct err *err)
+{
     acct_sync(m);
     if (done(m)) {
-        m->layer_cycles[m->prog->n_layers] += m->now - m->layer_last;
+        m->layer_cycles[m->prog->n_layers] += machine_time(m) - m->layer_last;
         return true;
     }
-    report_deadlock(m, err);
+    deadlock_report(m, err);
     return false;
+}
+
+bool machine_run(struct machine *m, struct err *err)
+{
+    start(m);
+    for (struct event *e; (e = m->evq_ops->pop(m->evq));)
+        serve(m, e);
+    return finish(m, err);
+}
+
+bool machine_watch(struct machine *m, const struct observer *observer, struct err *err)
+{
+    start(m);
+    for (struct event *e; (e = m->evq_ops->pop(m->evq));) {
+        serve(m, e);
+        if (!observer->after_event(observer->self))
+            return true;
+    }
+    return finish(m, err);
 }

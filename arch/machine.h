@@ -5,10 +5,11 @@
 
 #include "arch/arch.h"
 #include "arch/program.h"
+#include "arch/state_io.h"
 #include "sim/evq.h"
 
 enum { QUEUE_MAX = 16, SLOTS_MAX = 8, MAX_COUNTERS = 160, MAX_LAYERS = 160, MAX_PORTS = 16,
-       MAX_EVENTS = 40, N_COMMITS = 64 };
+       MAX_EVENTS = 40, N_COMMITS = 64, N_MARKS = 64 };
 
 /* Breakdown of cycles, in the order in which results show it. */
 enum cause {
@@ -16,6 +17,7 @@ enum cause {
     CAUSE_BUFFER_WAIT, CAUSE_TCDM_CONFLICT, CAUSE_OFFCHIP_WAIT, CAUSE_HOST, CAUSE_IDLE, N_CAUSES
 };
 extern const char *const cause_names[N_CAUSES];
+enum { FIRST_COUNTER = 2 + N_CAUSES + 4 * N_TENSOR_KINDS, N_TOTALS = FIRST_COUNTER + MAX_COUNTERS };
 
 struct counter_info {
     const char *component, *action, *unit;
@@ -29,12 +31,10 @@ struct issued {
     uint64_t seq;
     int64_t addr;
     uint64_t src, src2, set, dst; /* allocation numbers */
-    uint64_t useful_macs;
 };
 
 struct slot { /* of a ring */
     uint8_t stage;      /* 0 free or filling, 1 and 2 as committed */
-    bool filling;
     uint64_t lifetimes; /* how often it was released */
 };
 struct ring {
@@ -74,6 +74,33 @@ struct thread {
     uint64_t part[PROG_MAX_L2RINGS]; /* steps taken on each L2 ring */
     bool halted;
 };
+
+/* Enters the loop of a REPEAT, or goes behind it when there is nothing to do. */
+static inline bool thread_enter(struct thread *t, const struct cmd *c)
+{
+    int64_t trips = aff_eval(&c->trips, t->idx, t->depth);
+    if (trips <= 0) {
+        t->pc = c->match + 1;
+        return false;
+    }
+    t->frame[t->depth] = (struct loop_frame){t->pc, (uint64_t)trips};
+    t->idx[t->depth++] = 0;
+    t->pc++;
+    return true;
+}
+
+/* At an END: the next iteration, or false and behind the loop. */
+static inline bool thread_iterate(struct thread *t)
+{
+    unsigned d = t->depth - 1;
+    if (++t->idx[d] < t->frame[d].trips) {
+        t->pc = t->frame[d].pc + 1;
+        return true;
+    }
+    t->depth--;
+    t->pc++;
+    return false;
+}
 
 struct streamer;
 struct tcdm;
@@ -130,31 +157,41 @@ struct machine {
     struct traffic *traffic_state;
     struct udma *udma;
     struct host *host;
-    struct fold *fold;
+    struct fold *fold;       /* NULL: every cycle is simulated */
     struct streams *streams; /* NULL: the engine is fed by buffers */
     uint64_t origin;         /* tick at which the run's cycles begin to count */
-    /* counters: totals, additive */
-    uint64_t counter[MAX_COUNTERS];
+    /* additive; `total` is all of them, those of counter[] last */
+    union {
+        struct {
+            uint64_t macs, macs_issued;
+            uint64_t cause[N_CAUSES]; /* breakdown, in ticks */
+            uint64_t traffic[N_TENSOR_KINDS][4]; /* bytes: L2 read, write, off-chip read, write */
+            uint64_t counter[MAX_COUNTERS];
+        };
+        uint64_t total[N_TOTALS];
+    };
     struct counter_info info[MAX_COUNTERS];
     unsigned n_counters;
     struct { /* first counter of each component */
         unsigned engine, retention, vector, buffers, streamer, tcdm, traffic, udma, hyperram, host,
             sequencer;
     } cb;
-    uint64_t macs, macs_issued;
-    uint64_t traffic[N_TENSOR_KINDS][4]; /* bytes: L2 read, L2 write, off-chip read, off-chip write */
-    /* breakdown */
-    uint64_t cause[N_CAUSES]; /* ticks */
     uint64_t acct_last, acct_conflicts, acct_conflict_at;
     int acct_cause;
     uint64_t layer_cycles[MAX_LAYERS]; /* ticks */
-    uint64_t layer_last, layer_marks;
+    uint64_t layer_last; /* time of the last mark, skipped ticks included */
+    uint64_t mark[N_MARKS], marks_in, marks_out; /* layers whose mark is in the store unit's queue */
     struct event *events[MAX_EVENTS]; /* every event of the machine; the index is its id */
     unsigned n_events;
     enum phase phase; /* of the event being served */
     bool kicking;
-    bool folding;     /* may jump */
 };
+
+/* Ticks since the start, skipped ones included. */
+static inline uint64_t machine_time(const struct machine *m)
+{
+    return m->now + m->skipped;
+}
 
 /* Registers a counter; the index is stable. */
 unsigned counter_add(struct machine *m, const char *component, const char *action, const char *unit);
@@ -170,8 +207,17 @@ bool program_check(const struct program *p, const struct arch *a, struct err *er
 struct machine *machine_create(const struct arch *arch, const struct program *prog, const struct evq_ops *ops,
                                bool folding, struct err *err);
 void machine_destroy(struct machine *m);
+/* Saves or loads the relative state of everything. */
+void machine_state(struct machine *m, struct state_io *io);
 /* Runs to the end. False on a deadlock (with a report of who waits for what). */
 bool machine_run(struct machine *m, struct err *err);
+/* Looks at the machine after each of its events; returning false ends the run. */
+struct observer {
+    void *self;
+    bool (*after_event)(void *self);
+};
+/* The same, watched. */
+bool machine_watch(struct machine *m, const struct observer *observer, struct err *err);
 /* Asks for another look at every unit in this cycle's request phase. */
 void machine_kick(struct machine *m);
 /* Makes an event of the machine. */
@@ -183,6 +229,12 @@ static inline uint64_t soc_edge(const struct machine *m, uint64_t t)
     return m->soc_ticks == 1 ? t : (t + m->soc_ticks - 1) / m->soc_ticks * m->soc_ticks;
 }
 void token_post(struct machine *m, uint16_t token, uint32_t n);
+/* Useful MACs of a command, on whatever they are counted. */
+void machine_count_useful(struct machine *m, const struct cmd *c, uint64_t macs);
+
+/* ---- deadlock.c ---- */
+/* Adds one error that says who waits for what. */
+void deadlock_report(const struct machine *m, struct err *err);
 
 /* ---- acct.c: which cause each cycle is booked on ---- */
 void acct_sync(struct machine *m);   /* books the time since the last call */
@@ -195,6 +247,9 @@ bool unit_try(struct machine *m, enum unit_id u); /* true when anything happened
 void unit_complete(struct machine *m, enum unit_id u, uint64_t latency_ticks); /* head finished */
 struct issued *unit_head(struct hw_unit *u);
 void units_init(struct machine *m);
+/* The oldest layer whose mark is on its way is over. */
+void layer_done(struct machine *m, uint64_t time);
+void unit_state(struct machine *m, struct state_io *io);
 
 /* ---- components ---- */
 void sequencer_tick(void *self, uint64_t now);
@@ -209,6 +264,13 @@ uint64_t vector_cycles(const struct machine *m, const struct cmd *c, uint32_t ro
 /* Rows that the engine took and values that it requantised. */
 uint64_t engine_rows(const struct machine *m);
 uint64_t engine_values(const struct machine *m);
+/* Rows of an mm that leave the accumulators: of a triangular operand those whose diagonal is in the set. */
+static inline uint32_t finished_rows(const struct cmd *c, uint32_t rows)
+{
+    if (!c->last)
+        return 0;
+    return c->causal == CAUSAL_VALUES && c->k < rows ? c->k : rows;
+}
 void engine_count(struct machine *m, const struct issued *is, uint64_t cycles);
 void retention_count(struct machine *m, const struct issued *is, uint64_t cycles);
 void vector_count(struct machine *m, const struct issued *is, uint64_t cycles);
@@ -226,6 +288,7 @@ uint64_t streamer_packets(const struct machine *m, const struct cmd *c);
 uint64_t streamer_words(const struct machine *m, const struct cmd *c);
 /* Requests of other masters: bank by master, mask as return value. */
 uint32_t traffic_requests(struct machine *m, uint8_t *bank);
+uint64_t traffic_words(const struct machine *m); /* granted so far */
 void traffic_grants(struct machine *m, uint32_t granted, uint32_t requested);
 /* Other masters leave the accelerator nothing; arbitration has stopped. */
 bool tcdm_starved(const struct machine *m);
@@ -261,14 +324,7 @@ void streams_traffic(const struct machine *m, const struct cmd *c, uint64_t n,
 void streams_mark(struct machine *m, const struct cmd *c);
 /* Phases or jobs so far. */
 const struct stream_layer *streams_layers(const struct machine *m, size_t *n);
-/* The one that is open, and its share of `k` skipped repetitions of what happened since `old`. */
-struct stream_layer streams_open(const struct machine *m);
-void streams_repeat(struct machine *m, const struct stream_layer *old, uint64_t k, uint64_t ticks);
-
-/* ---- fold.c ---- */
-bool fold_init(struct machine *m, struct err *err);
-void fold_finish(struct machine *m);
-/* The sequencer has reached the end of an iteration of the loop at `depth`. */
-void fold_boundary(struct machine *m, unsigned depth);
+/* The open one, when all rows and outputs under way are its own and it had some of each; NULL otherwise. */
+struct stream_layer *streams_steady(const struct machine *m);
 
 #endif

@@ -9,7 +9,7 @@
 static const struct field fields[] = {
     {F("port_bytes", FIELD_U64, port_bytes, "128"), .min = 4, .max = 4096, .unit = "bytes",
      .doc = "width of the port that the streams of arch.streams.feed port share", .prov = PROV_RTL,
-     .source = "ITA ita_hwpe_package.sv: 1024-bit TCDM port"},
+     .source = "ita_hwpe_package.sv: 1024-bit TCDM port"},
     {F("stall", FIELD_TEXT, stall, "none"), .doc = "cycles without a grant: " STALL_GRAMMAR},
     {0},
 };

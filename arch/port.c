@@ -4,8 +4,8 @@
  * the engine's side; the port serves one request a cycle, round robin.
  *
  * The rules are those of the RTL (hci_core_source, hci_core_sink, hci_core_fifo,
- * hci_core_mux_ooo, hwpe_stream_fence, the wrapper's buffers and its control;
- * facts/ita.md sections 3 and 7), cycle by cycle:
+ * hci_core_mux_ooo, hwpe_stream_fence, the wrapper's buffers and its control),
+ * cycle by cycle:
  *   the turn advances with every grant, whoever gets it, and a request that was
  *   not granted keeps the port until it is;
  *   a request is not made when its response might find no room;

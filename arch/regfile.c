@@ -1,4 +1,4 @@
-/* HWPE register file and job queue (hwpe-ctrl v1.7.3, facts/pulpissimo.md 3.1):
+/* HWPE register file and job queue (hwpe-ctrl v1.7.3):
  * `contexts` jobs may be committed ahead; an ACQUIRE beyond that returns -1. */
 #include "arch/regfile.h"
 
@@ -15,11 +15,11 @@ static const struct field fields[] = {
      .doc = "registers written for a job", .prov = PROV_RTL, .source = "mac-engine: 16 I/O registers"},
     {F("trigger_to_start_cycles", FIELD_U64, trigger_to_start_cycles, "2"), .max = 64, .unit = "cycles",
      .doc = "end of the trigger's store to the start of the job", .prov = PROV_MEASURED,
-     .source = "mac-engine: trigger store to first request 9 = store 5 + 2 + stream start 2 "
-               "(facts/pulpissimo.md 3.3)"},
+     .source = "RTL of hwpe-mac-engine cd48c57, simulated: trigger store to first request 9 = store 5 + 2 "
+               "+ stream start 2"},
     {F("restart_cycles", FIELD_U64, restart_cycles, "3"), .max = 64, .unit = "cycles",
      .doc = "done to start of a queued job", .prov = PROV_RTL,
-     .source = "hwpe-ctrl FSM: done, IDLE, STARTING (facts/pulpissimo.md 3.1; by reading)"},
+     .source = "hwpe-ctrl v1.7.3 by reading: done, IDLE, STARTING"},
     {0},
 };
 #undef F

@@ -1,5 +1,5 @@
 /* The retention unit: decay, rank-1 update and read-out of one head's state,
- * token by token (facts/retnet.md section 1, recurrent form). Lanes work on
+ * token by token (the recurrent form). Lanes work on
  * state elements; a token takes dk x dv / lanes cycles when update and
  * read-out are fused, twice that when they are not. A state buffer with one
  * port takes two cycles for each read-modify-write. With `state: engine` the
@@ -20,7 +20,7 @@ static const struct field fields[] = {
      .doc = "where the state works: its own buffer, the engine's accumulators, "
             "or L2 (loaded and saved each time)"},
     {F("state_bits", FIELD_U64, state_bits, "16"), .min = 8, .max = 32, .unit = "bits",
-     .doc = "width of a state element: 16 or 32 (facts/retnet.md section 7.4)"},
+     .doc = "width of a state element: 16 or 32"},
     {F("lanes", FIELD_U64, lanes, "16"), .min = 1, .max = 1024, .doc = "state elements updated a cycle"},
     {F("update", FIELD_ENUM, update, "chunk"), .names = update_names,
      .doc = "granularity of the state update in the chunkwise form"},
@@ -80,8 +80,6 @@ void retention_count(struct machine *m, const struct issued *is, uint64_t cycles
     n[C_UPDATE] += is->rows * elements;
     n[C_READOUT] += is->rows * elements;
     n[C_TOKENS] += is->rows;
-    m->macs += is->useful_macs;
-    m->macs_issued += is->useful_macs;
 }
 
 static bool init(struct machine *m, struct err *err)

@@ -9,7 +9,7 @@
  *   an output can leave `latency` cycles after its row was accepted; its credit
  *   can be used from the cycle after it left.
  *
- * Found on the RTL of a published accelerator (facts/ita.md section 2): all of
+ * Found on the RTL of a published accelerator (docs/accuracy.md): all of
  * its core runs come out to the cycle. Where nothing stalls the rule has a
  * closed form, which the engine of a machine with buffers uses. */
 #ifndef ARCH_ROW_PIPE_H

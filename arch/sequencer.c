@@ -2,6 +2,7 @@
  * renames slots, evaluates affine parts, hands commands to the units' queues.
  * Modelled as the micro-loop processor that HWPEs carry (hwpe-ctrl): loops,
  * adds and moves only. One step a cycle is a choice of this design. */
+#include "arch/fold.h"
 #include "arch/result.h"
 
 static const char *const autonomy_names[] = {"tile", "layer", "network", NULL};
@@ -52,11 +53,13 @@ static bool dispatch(struct machine *m, const struct thread *t, const struct cmd
     if (u->n >= m->sequencer->queue_depth)
         return false;
     struct issued is = {.c = c, .pc = t->pc, .rows = c->rows, .seq = m->next_seq++};
-    is.addr = aff_eval(c->op == OP_MARK ? &c->layer : &c->addr, t->idx, t->depth) + l2_part(m, t, c);
+    is.addr = aff_eval(&c->addr, t->idx, t->depth) + l2_part(m, t, c);
     if (c->rows_is_affine)
         is.rows = (uint32_t)aff_eval(&c->rows_aff, t->idx, t->depth);
-    if (c->op == OP_MM || c->op == OP_RET_STEP || c->op == OP_CLEAR)
-        is.useful_macs = (uint64_t)aff_eval(&c->useful, t->idx, t->depth);
+    if (c->op == OP_MARK && !m->streams)
+        m->mark[m->marks_in++ % N_MARKS] = (uint64_t)aff_eval(&c->layer, t->idx, t->depth);
+    machine_count_useful(m, c, (uint64_t)aff_eval(&c->useful, t->idx, t->depth));
+    fold_saw_dispatch(m, c, &is);
     is.dst = renamed(m, &c->dst);
     is.set = renamed(m, &c->set);
     is.src = renamed(m, &c->src);
@@ -65,31 +68,6 @@ static bool dispatch(struct machine *m, const struct thread *t, const struct cmd
     m->counter[m->cb.sequencer]++;
     machine_kick(m);
     return true;
-}
-
-/* Enters, repeats or leaves a loop. */
-static void loop_begin(struct thread *t, const struct cmd *c)
-{
-    int64_t trips = aff_eval(&c->trips, t->idx, t->depth);
-    if (trips <= 0) {
-        t->pc = c->match + 1;
-        return;
-    }
-    t->frame[t->depth] = (struct loop_frame){t->pc, (uint64_t)trips};
-    t->idx[t->depth] = 0;
-    t->depth++;
-    t->pc++;
-}
-
-static void loop_end(struct thread *t)
-{
-    unsigned d = t->depth - 1;
-    if (++t->idx[d] < t->frame[d].trips) {
-        t->pc = t->frame[d].pc + 1;
-        return;
-    }
-    t->depth--;
-    t->pc++;
 }
 
 /* One step. False when it has to be tried again (the unit's queue is full), or at the end. */
@@ -103,17 +81,16 @@ static bool step(struct machine *m)
         machine_kick(m);
         return false;
     case OP_REPEAT:
-        loop_begin(t, c);
+        fold_saw_loop(m, THREAD_ACCEL, thread_enter(t, c) ? STEP_ENTER : STEP_SKIP);
         break;
     case OP_END:
-        loop_end(t);
-        if (t->pc == m->prog->cmds[THREAD_ACCEL][c->match].match + 1)
-            break;
-        fold_boundary(m, t->depth - 1);
+        if (!fold_at_end(m))
+            fold_saw_loop(m, THREAD_ACCEL, thread_iterate(t) ? STEP_ITERATE : STEP_LEAVE);
         break;
     case OP_NEXT:
         t->part[c->l2ring]++;
         t->pc++;
+        fold_saw_loop(m, THREAD_ACCEL, STEP_RING);
         break;
     default:
         if (!dispatch(m, t, c)) {
@@ -161,11 +138,13 @@ static bool init(struct machine *m, struct err *err)
     return true;
 }
 
-static void state(const struct machine *m, struct text *out)
+static void state(struct machine *m, struct state_io *io)
 {
-    const struct thread *t = &m->thread[THREAD_ACCEL];
-    uint32_t head[3] = {t->pc, t->halted, m->seq_blocked};
-    text_addn(out, (const char *)head, sizeof head);
+    struct thread *t = &m->thread[THREAD_ACCEL];
+    state_u32(io, fold_place(m, THREAD_ACCEL)); /* where the thread is goes by its loops */
+    uint8_t v = state_u8(io, t->halted | (unsigned)m->seq_blocked << 1);
+    t->halted = v & 1;
+    m->seq_blocked = v >> 1 & 1;
 }
 
 static void cost(const struct machine *m, struct cost_sink *sink)

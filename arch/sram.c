@@ -1,24 +1,16 @@
-/* CACTI picks the cheapest array organisation point by point, so its tables
- * have steps of tens of per cent that no smooth form follows. The steps are
- * shared: the same capacity and width in another node or cell type steps the
- * same way. Interpolation is therefore a Gaussian process in (log capacity,
- * log width, table): a quadratic trend per table plus a residual that is
- * correlated along both axes and between tables. Leave-one-out error on the
- * 479 published rows (tests/test_sram.c): read 6.9, write 3.5, area 4.4,
- * access 3.5, leakage 1.9 % in the mean. */
-#include "arch/sram.h"
+/* The table of memories: reading it, and looking up a macro on the surface
+ * through it (arch/sram_surface.c). */
+#include "arch/sram_impl.h"
 #include "base/text.h"
 
 #include <errno.h>
 #include <math.h>
-#include <pthread.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Rows that take part in one estimate: more gain nothing (checked to 160). */
-enum { NEIGHBOURS = 64, MAX_LINE = 512, MAX_COLUMNS = 32, MAX_ROWS = 100000 };
+enum { MAX_LINE = 512, MAX_COLUMNS = 32, MAX_ROWS = 100000, MAX_KNOTS = 4096,
+       MAX_TABLES = sizeof(((struct sram_surfaces *)0)->of) / sizeof(struct sram_surface) };
 
 static const char *const columns[] = {"read_pj", "write_pj", "leak_mw", "area_mm2", "access_ns", "cycle_ns",
                                       "cell", "node_nm", "capacity_bytes", "width_bits"};
@@ -55,6 +47,12 @@ static bool header(char *line, unsigned where[N_COLUMNS], const struct place *at
     return true;
 }
 
+void sram_place(struct sram_row *r)
+{
+    r->x = log2(r->capacity_bytes / 32768);
+    r->y = log2(r->width_bits / 64);
+}
+
 static bool row(struct arena *a, char *line, const unsigned where[N_COLUMNS], struct sram_row *r,
                 const struct place *at, struct err *err)
 {
@@ -75,23 +73,12 @@ static bool row(struct arena *a, char *line, const unsigned where[N_COLUMNS], st
     r->node_nm = (unsigned)v[COL_NODE];
     r->capacity_bytes = v[COL_BYTES];
     r->width_bits = v[COL_BITS];
-    r->x = log2(r->capacity_bytes / 32768);
-    r->y = log2(r->width_bits / 64);
+    sram_place(r);
     for (unsigned q = 0; q < SRAM_N; q++) {
         r->value[q] = v[q];
         r->log_value[q] = log(v[q]);
     }
     return true;
-}
-
-static void note_range(struct sram_table *t, const struct sram_row *r)
-{
-    bool first = t->n_rows == 0;
-
-    t->min_bytes = first ? r->capacity_bytes : fmin(t->min_bytes, r->capacity_bytes);
-    t->max_bytes = first ? r->capacity_bytes : fmax(t->max_bytes, r->capacity_bytes);
-    t->min_bits = first ? r->width_bits : fmin(t->min_bits, r->width_bits);
-    t->max_bits = first ? r->width_bits : fmax(t->max_bits, r->width_bits);
 }
 
 static bool read_rows(struct arena *a, FILE *f, struct sram_table *t, struct place at, struct err *err)
@@ -117,19 +104,74 @@ static bool read_rows(struct arena *a, FILE *f, struct sram_table *t, struct pla
         }
         if (!row(a, line, where, &t->rows[t->n_rows], &at, err))
             return false;
-        note_range(t, &t->rows[t->n_rows]);
         t->n_rows++;
     }
     return t->n_rows > 0 || err_add(err, ERR_CONFIG, &at, "the table has no rows");
 }
 
-/* A design has a few macros and a sweep asks for them again and again. What is
- * remembered is what would be computed, so that results do not depend on it. */
-struct sram_memo {
-    pthread_mutex_t lock;
-    unsigned n;
-    struct sram_row rows[64];
-};
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* The different values of `v`, sorted. */
+static unsigned distinct(double *v, size_t n)
+{
+    unsigned out = 0;
+
+    qsort(v, n, sizeof(*v), by_value);
+    for (size_t i = 0; i < n; i++)
+        if (out == 0 || v[i] != v[out - 1])
+            v[out++] = v[i];
+    return out;
+}
+
+/* Knots of the surfaces: every capacity with every width. */
+static bool find_knots(struct arena *a, struct sram_table *t, const struct place *at, struct err *err)
+{
+    t->bytes = ARENA_NEW(a, double, t->n_rows);
+    t->bits = ARENA_NEW(a, double, t->n_rows);
+    for (size_t i = 0; i < t->n_rows; i++) {
+        t->bytes[i] = t->rows[i].capacity_bytes;
+        t->bits[i] = t->rows[i].width_bits;
+    }
+    t->n_bytes = distinct(t->bytes, t->n_rows);
+    t->n_bits = distinct(t->bits, t->n_rows);
+    return (size_t)t->n_bytes * t->n_bits <= MAX_KNOTS ||
+           err_add(err, ERR_CONFIG, at, "the table has %u capacities and %u widths; at most %d combinations"
+                   " are legal", t->n_bytes, t->n_bits, MAX_KNOTS);
+}
+
+static struct sram_surface *find_surface(const struct sram_table *t, const char *cell, unsigned node_nm)
+{
+    for (size_t i = 0; i < t->surfaces->n; i++)
+        if (t->surfaces->of[i].node_nm == node_nm && strcmp(t->surfaces->of[i].cell, cell) == 0)
+            return &t->surfaces->of[i];
+    return NULL;
+}
+
+static bool prepare(struct arena *a, struct sram_table *t, const struct place *at, struct err *err)
+{
+    struct sram_surfaces *s = t->surfaces = ARENA_NEW(a, struct sram_surfaces, 1);
+
+    if (!find_knots(a, t, at, err))
+        return false;
+    pthread_mutex_init(&s->lock, NULL);
+    for (size_t i = 0; i < t->n_rows; i++) {
+        const struct sram_row *r = &t->rows[i];
+        double (*v)[SRAM_N];
+
+        if (find_surface(t, r->cell, r->node_nm))
+            continue;
+        if (s->n == MAX_TABLES)
+            return err_add(err, ERR_CONFIG, at, "the table has more than %d cells and nodes", MAX_TABLES);
+        v = arena_alloc(a, (size_t)t->n_bytes * t->n_bits * sizeof(*v));
+        s->of[s->n++] = (struct sram_surface){.cell = r->cell, .node_nm = r->node_nm, .v = v};
+    }
+    return true;
+}
 
 struct sram_table *sram_load(struct arena *a, const char *path, const struct place *at, struct err *err)
 {
@@ -144,116 +186,36 @@ struct sram_table *sram_load(struct arena *a, const char *path, const struct pla
     }
     ok = read_rows(a, f, t, (struct place){.file = path}, err);
     fclose(f);
-    t->memo = ARENA_NEW(a, struct sram_memo, 1);
-    pthread_mutex_init(&t->memo->lock, NULL);
     grown = t->rows;
     t->rows = ARENA_NEW(a, struct sram_row, t->n_rows + 1);
     if (t->n_rows)
         memcpy(t->rows, grown, t->n_rows * sizeof(*grown));
     free(grown);
-    return ok ? t : NULL;
+    return ok && prepare(a, t, at, err) ? t : NULL;
+}
+
+struct sram_table *sram_without(struct arena *a, const struct sram_table *t,
+                                bool (*out)(const struct sram_row *row, const void *arg), const void *arg)
+{
+    struct sram_table *s = ARENA_NEW(a, struct sram_table, 1);
+    struct err err = {0};
+
+    s->rows = ARENA_NEW(a, struct sram_row, t->n_rows + 1);
+    for (size_t i = 0; i < t->n_rows; i++)
+        if (!out(&t->rows[i], arg))
+            s->rows[s->n_rows++] = t->rows[i];
+    return s->n_rows && prepare(a, s, NULL, &err) ? s : NULL;
 }
 
 bool sram_has(const struct sram_table *t, const char *cell, unsigned node_nm)
 {
-    for (size_t i = 0; i < t->n_rows; i++)
-        if (t->rows[i].node_nm == node_nm && strcmp(t->rows[i].cell, cell) == 0)
-            return true;
-    return false;
+    return find_surface(t, cell, node_nm) != NULL;
 }
 
-/* Covariance of the residuals. The weights (own table 0.002, same cell type
- * 0.1 falling with the node's distance, all tables 0.1) and the lengths (0.5
- * octaves of capacity, 1 of width) were set once, for all six quantities
- * together, by leave-one-out on the published rows; doubling both lengths
- * raises the mean error by about a tenth. */
-static double residual_cov(const struct sram_row *p, const struct sram_row *q)
+void sram_list(const struct sram_table *t, struct text *out)
 {
-    double between = 0.1;
-
-    if (strcmp(p->cell, q->cell) == 0) {
-        between += 0.1 * exp(-fabs(log((double)p->node_nm / q->node_nm)) / 0.5);
-        between += p->node_nm == q->node_nm ? 0.002 : 0;
-    }
-    return between * exp(-fabs(p->x - q->x) / 0.5 - fabs(p->y - q->y));
-}
-
-/* Trend: a quadratic with nearly free coefficients shared by all tables, a
- * free level per table and small differences of shape between tables. */
-static double covariance(const struct sram_row *p, const struct sram_row *q)
-{
-    double basis = 1 + p->x * q->x / 9 + p->y * q->y / 2.25 + p->x * p->y * q->x * q->y / 16 +
-                   p->x * p->x * q->x * q->x / 81 + p->y * p->y * q->y * q->y / 4;
-    bool same = p->node_nm == q->node_nm && strcmp(p->cell, q->cell) == 0;
-
-    return residual_cov(p, q) + 25 * basis + (same ? 25 + 0.03 * basis : 0);
-}
-
-struct neighbour {
-    double cov;
-    size_t row;
-};
-
-static int by_cov(const void *va, const void *vb)
-{
-    const struct neighbour *a = va, *b = vb;
-
-    if (a->cov != b->cov)
-        return a->cov < b->cov ? 1 : -1;
-    return a->row < b->row ? -1 : a->row > b->row;
-}
-
-/* Solves K w = k in place by Cholesky; K is positive definite by its nugget. */
-static void solve(unsigned n, double k[NEIGHBOURS][NEIGHBOURS], double *w)
-{
-    for (unsigned i = 0; i < n; i++)
-        for (unsigned j = 0; j <= i; j++) {
-            double s = k[i][j];
-
-            for (unsigned m = 0; m < j; m++)
-                s -= k[i][m] * k[j][m];
-            k[i][j] = i == j ? sqrt(fmax(s, 1e-12)) : s / k[j][j];
-        }
-    for (unsigned i = 0; i < n; i++) {
-        for (unsigned m = 0; m < i; m++)
-            w[i] -= k[i][m] * w[m];
-        w[i] /= k[i][i];
-    }
-    for (unsigned i = n; i-- > 0;) {
-        for (unsigned m = i + 1; m < n; m++)
-            w[i] -= k[m][i] * w[m];
-        w[i] /= k[i][i];
-    }
-}
-
-static void interpolate(const struct sram_table *t, const struct sram_row *p, size_t skip,
-                        double out[SRAM_N])
-{
-    struct neighbour *near = xrealloc(NULL, t->n_rows, sizeof(*near));
-    double k[NEIGHBOURS][NEIGHBOURS], w[NEIGHBOURS];
-    unsigned n = 0;
-    size_t n_all = 0;
-
-    for (size_t i = 0; i < t->n_rows; i++)
-        if (i != skip)
-            near[n_all++] = (struct neighbour){residual_cov(p, &t->rows[i]), i};
-    qsort(near, n_all, sizeof(*near), by_cov);
-    for (n = 0; n < NEIGHBOURS && n < n_all; n++) {
-        const struct sram_row *r = &t->rows[near[n].row];
-
-        w[n] = covariance(p, r);
-        for (unsigned j = 0; j <= n; j++)
-            k[n][j] = covariance(r, &t->rows[near[j].row]) + (j == n ? 1e-5 : 0);
-    }
-    solve(n, k, w);
-    for (unsigned q = 0; q < SRAM_N; q++) {
-        double s = 0;
-
-        for (unsigned i = 0; i < n; i++)
-            s += w[i] * t->rows[near[i].row].log_value[q];
-        out[q] = exp(s);
-    }
-    free(near);
+    for (size_t i = 0; i < t->surfaces->n; i++)
+        text_printf(out, "%s%s %u", i ? ", " : "", t->surfaces->of[i].cell, t->surfaces->of[i].node_nm);
 }
 
 /* Outside the table the edge is extended by power laws: slopes of the
@@ -262,74 +224,50 @@ static const double slope_bytes[SRAM_N] = {0.57, 0.45, 0.90, 0.98, 0.26, 0.26};
 static const double slope_wide[SRAM_N] = {0.90, 1.00, 0.0, 0.20, 0.0, 0.0};
 static const double slope_narrow[SRAM_N] = {0.30, 0.60, 0.0, 0.0, 0.0, 0.0};
 
-static bool same_macro(const struct sram_row *a, const struct sram_row *b)
+/* Knot at or below v, and the part of the way to the next in logarithms. */
+static unsigned knot(const double *knots, unsigned n, double v, double *part)
 {
-    return a->node_nm == b->node_nm && a->capacity_bytes == b->capacity_bytes &&
-           a->width_bits == b->width_bits && strcmp(a->cell, b->cell) == 0;
+    unsigned i = 0;
+
+    while (i + 2 < n && knots[i + 1] <= v)
+        i++;
+    *part = n > 1 ? log(v / knots[i]) / log(knots[i + 1] / knots[i]) : 0;
+    return i;
 }
 
-static bool look_up(const struct sram_table *t, const struct sram_row *p, size_t skip, double out[SRAM_N])
+bool sram_inside(const struct sram_table *t, double capacity_bytes, double width_bits)
 {
-    for (size_t i = 0; i < t->n_rows; i++)
-        if (i != skip && same_macro(&t->rows[i], p)) {
-            memcpy(out, t->rows[i].value, sizeof(t->rows[i].value));
-            return true;
-        }
-    return false;
-}
-
-static bool recall(const struct sram_table *t, const struct sram_row *p, size_t skip, double out[SRAM_N])
-{
-    bool found = false;
-
-    if (skip < t->n_rows)
-        return false;
-    pthread_mutex_lock(&t->memo->lock);
-    for (unsigned i = 0; i < t->memo->n && !found; i++)
-        if ((found = same_macro(&t->memo->rows[i], p)))
-            memcpy(out, t->memo->rows[i].value, sizeof(t->memo->rows[i].value));
-    pthread_mutex_unlock(&t->memo->lock);
-    return found;
-}
-
-static void remember(const struct sram_table *t, const struct sram_row *p, size_t skip,
-                     const double out[SRAM_N])
-{
-    struct sram_memo *memo = t->memo;
-    size_t row = 0;
-
-    while (row < t->n_rows && strcmp(t->rows[row].cell, p->cell) != 0)
-        row++; /* the caller's text may not live as long */
-    if (skip < t->n_rows || row == t->n_rows)
-        return;
-    pthread_mutex_lock(&memo->lock);
-    if (memo->n < sizeof(memo->rows) / sizeof(memo->rows[0])) {
-        memo->rows[memo->n] = *p;
-        memo->rows[memo->n].cell = t->rows[row].cell;
-        memcpy(memo->rows[memo->n++].value, out, sizeof(memo->rows[0].value));
-    }
-    pthread_mutex_unlock(&memo->lock);
+    return capacity_bytes >= t->bytes[0] && capacity_bytes <= t->bytes[t->n_bytes - 1] &&
+           width_bits >= t->bits[0] && width_bits <= t->bits[t->n_bits - 1];
 }
 
 bool sram_query(const struct sram_table *t, const char *cell, unsigned node_nm, double capacity_bytes,
-                double width_bits, size_t skip, double out[SRAM_N])
+                double width_bits, double out[SRAM_N])
 {
-    struct sram_row p = {.cell = cell, .node_nm = node_nm};
-    double c, w;
+    double bytes, bits, px, py, c, w;
+    unsigned i, j;
+    struct sram_surface *s = find_surface(t, cell, node_nm);
 
-    if (!(capacity_bytes > 0 && width_bits > 0) || !sram_has(t, cell, node_nm))
+    if (!(capacity_bytes > 0 && width_bits > 0) || !s)
         return false;
-    p.capacity_bytes = fmin(fmax(capacity_bytes, t->min_bytes), t->max_bytes);
-    p.width_bits = fmin(fmax(width_bits, t->min_bits), t->max_bits);
-    p.x = log2(p.capacity_bytes / 32768);
-    p.y = log2(p.width_bits / 64);
-    if (!look_up(t, &p, skip, out) && !recall(t, &p, skip, out)) {
-        interpolate(t, &p, skip, out);
-        remember(t, &p, skip, out);
+    pthread_mutex_lock(&t->surfaces->lock);
+    if (!s->filled)
+        sram_fill(t, s);
+    s->filled = true;
+    pthread_mutex_unlock(&t->surfaces->lock);
+    bytes = fmin(fmax(capacity_bytes, t->bytes[0]), t->bytes[t->n_bytes - 1]);
+    bits = fmin(fmax(width_bits, t->bits[0]), t->bits[t->n_bits - 1]);
+    i = knot(t->bytes, t->n_bytes, bytes, &px) * t->n_bits;
+    j = knot(t->bits, t->n_bits, bits, &py);
+    unsigned right = t->n_bytes > 1 ? t->n_bits : 0, up = t->n_bits > 1;
+    c = capacity_bytes / bytes;
+    w = width_bits / bits;
+    for (unsigned q = 0; q < SRAM_N; q++) {
+        double low = s->v[i + j][q] * (1 - px) + s->v[i + j + right][q] * px;
+        double high = s->v[i + j + up][q] * (1 - px) + s->v[i + j + right + up][q] * px;
+
+        out[q] = exp(low * (1 - py) + high * py) * pow(c, slope_bytes[q]) *
+                 pow(w, w > 1 ? slope_wide[q] : slope_narrow[q]);
     }
-    c = capacity_bytes / p.capacity_bytes;
-    w = width_bits / p.width_bits;
-    for (unsigned q = 0; q < SRAM_N; q++)
-        out[q] *= pow(c, slope_bytes[q]) * pow(w, w > 1 ? slope_wide[q] : slope_narrow[q]);
     return true;
 }

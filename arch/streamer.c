@@ -40,11 +40,10 @@ static const struct field fields[] = {
     {F("store", FIELD_SECTION, store, NULL), .sub = &stream_section, .doc = "output buffer to L2"},
     {F("start_cycles", FIELD_U64, start_cycles, "2"), .max = 64, .unit = "cycles",
      .doc = "start of an idle stream to its first request, FIFO included", .prov = PROV_MEASURED,
-     .source = "hwpe_stream v1.8.0: request visible at t+2 (facts/interconnect.md section 4)"},
+     .source = "RTL of hwpe-stream v1.8.0, simulated: request visible at t+2"},
     {F("latency_cycles", FIELD_U64, latency_cycles, "3"), .max = 64, .unit = "cycles",
      .doc = "cycle after the last grant to data in the buffer", .prov = PROV_MEASURED,
-     .source = "hwpe_stream v1.8.0: stream data at grant+3, readable a cycle later "
-               "(facts/interconnect.md section 4)"},
+     .source = "RTL of hwpe-stream v1.8.0, simulated: stream data at grant+3, readable a cycle later"},
     {F("store_fence", FIELD_BOOL, store_fence, "true"),
      .doc = "each port takes its word of a stored packet once (hwpe_stream_fence before the sink); false: "
             "hwpe_stream_sink v1.8.0 by itself, which repeats the writes of a packet that waits"},
@@ -423,59 +422,118 @@ static void finish(struct machine *m)
     free(m->streamer);
 }
 
-static void add_fifos(const struct streamer *st, const struct hwpe_fifos *f, struct text *out)
+/* Of an address matter the bank and how many words a wide port moves with it. */
+static uint32_t address_state(const struct streamer *st, uint32_t addr, struct state_io *io)
 {
-    text_addn(out, (const char *)f->n, st->lanes);
-    for (unsigned p = 0; p < st->lanes; p++)
-        for (unsigned i = 0; i < f->n[p]; i++) {
-            uint8_t v[2] = {(uint8_t)(f->addr[p][i] >> 2 & st->bank_mask),
-                            (uint8_t)(st->lanes < st->ports ? f->addr[p][i] >> WORDS_SHIFT : 0)};
-            text_addn(out, (const char *)v, sizeof v);
-        }
+    uint32_t bank = state_u8(io, addr >> 2 & st->bank_mask);
+    uint32_t words = st->lanes < st->ports ? state_u8(io, addr >> WORDS_SHIFT) : 0;
+    return bank << 2 | words << WORDS_SHIFT;
 }
 
-/* What is on its way. */
-static void add_lanes(const struct streamer *st, unsigned i, struct text *out)
+static void fifos_state(const struct streamer *st, struct hwpe_fifos *f, unsigned depth, struct state_io *io)
 {
-    const struct stream *s = &st->s[i];
-    const struct hwpe_load *l = &s->load;
-    if (i == STORE) {
-        text_addn(out, (const char *)&l->sent, sizeof l->sent);
-        add_fifos(st, &s->store.fifo, out);
-        return;
+    static const uint32_t none[HWPE_MAX_PORTS];
+    if (io->load)
+        memset(f, 0, sizeof *f);
+    for (unsigned p = 0; p < st->lanes; p++) {
+        unsigned n = state_u8(io, f->n[p]);
+        for (unsigned i = 0; io->load && i < n; i++)
+            hwpe_fifo_push(f, depth, 1u << p, none); /* room; the addresses follow */
+        for (unsigned i = 0; i < n; i++)
+            f->addr[p][i] = address_state(st, f->addr[p][i], io);
     }
-    uint16_t masks[6] = {l->sent, l->joined, l->answered, l->late_in, l->late_out, l->packets};
-    text_addn(out, (const char *)masks, sizeof masks);
-    text_addn(out, (const char *)l->data, l->depth * sizeof l->data[0]);
-    for (uint8_t k = s->joining; k != s->flying; k = (uint8_t)((k + 1) % MAX_FLYING))
-        text_addn(out, (const char *)&s->flying_need[k], sizeof s->flying_need[k]);
-    add_fifos(st, &l->fifo, out);
 }
 
-static void state(const struct machine *m, struct text *out)
+/* Words of loads that are on their way. */
+static void lanes_state(const struct streamer *st, struct stream *s, struct state_io *io)
+{
+    struct hwpe_load *l = &s->load;
+    l->joined = state_u16(io, l->joined);
+    l->answered = state_u16(io, l->answered);
+    l->late_in = state_u16(io, l->late_in);
+    l->late_out = state_u16(io, l->late_out);
+    l->packets = state_u8(io, l->packets);
+    for (unsigned i = 0; i < l->depth; i++)
+        l->data[i] = state_u16(io, l->data[i]);
+    unsigned n = state_u8(io, (unsigned)(s->flying - s->joining) % MAX_FLYING);
+    s->flying = (uint8_t)((s->joining + n) % MAX_FLYING);
+    for (unsigned k = 0; k < n; k++) {
+        uint16_t *need = &s->flying_need[(s->joining + k) % MAX_FLYING];
+        *need = state_u16(io, *need);
+    }
+    fifos_state(st, &l->fifo, l->depth, io);
+}
+
+/* The command in work: where its generator is, the packet on offer. */
+static void command_state(struct machine *m, unsigned i, struct state_io *io)
 {
     const struct streamer *st = m->streamer;
-    text_addn(out, (const char *)st->rr, st->lanes);
-    text_addn(out, (const char *)&st->held, sizeof st->held);
-    for (unsigned p = 0; p < st->lanes; p++)
-        if (st->held >> p & 1)
-            text_addn(out, (const char *)&st->asking[p], 1);
-    for (unsigned i = 0; i < N_STREAMS; i++) {
-        const struct stream *s = &st->s[i];
-        bool on = i == STORE ? s->c != NULL : active(s);
-        /* Whether a command that starts now follows without a gap. */
-        uint8_t head[3] = {!s->c && s->idle_since >= m->now, s->wait, on};
-        text_addn(out, (const char *)head, sizeof head);
-        if (on)
-            add_lanes(st, i, out);
-        if (!s->c)
-            continue;
-        uint64_t start = s->work_at > m->now ? s->work_at - m->now : 0;
-        uint32_t gen[6] = {s->plane, s->line, s->pos, s->generated, s->need,
-                           (uint32_t)(s->base & (4 * st->bank_mask + 3))};
-        text_addn(out, (const char *)&start, sizeof start);
-        text_addn(out, (const char *)gen, sizeof gen);
+    struct stream *s = &m->streamer->s[i];
+    if (io->load)
+        s->c = unit_head(&m->unit[stream_unit[i]])->c;
+    s->work_at = state_time(io, m->now, s->work_at);
+    s->plane = state_u32(io, s->plane);
+    s->line = state_u32(io, s->line);
+    s->pos = state_u32(io, s->pos);
+    s->base = state_u16(io, (uint64_t)s->base & (4 * st->bank_mask + 3));
+    s->need = state_u16(io, s->need);
+    s->generated = state_u8(io, s->generated);
+    for (unsigned left = s->need; left; left &= left - 1) {
+        unsigned p = (unsigned)__builtin_ctz(left);
+        s->addr[p] = address_state(st, s->addr[p], io);
     }
+}
+
+static void quiet(struct stream *s)
+{
+    uint16_t sent = s->load.sent;
+    hwpe_load_init(&s->load, s->load.n_ports, s->load.depth);
+    s->load.sent = sent;
+    s->flying = s->joining = 0;
+}
+
+static void stream_state(struct machine *m, unsigned i, struct state_io *io)
+{
+    const struct streamer *st = m->streamer;
+    struct stream *s = &m->streamer->s[i];
+    bool busy, on;
+    uint8_t head = state_u8(io, (s->c != NULL) | (unsigned)(i == STORE ? s->c != NULL : active(s)) << 1);
+    busy = head & 1;
+    on = head >> 1 & 1;
+    s->wait = state_u8(io, s->wait);
+    s->load.sent = state_u16(io, s->load.sent);
+    /* Whether a command that starts then follows without a gap. */
+    uint64_t since = state_time(io, m->now, s->idle_since);
+    if (io->load)
+        s->idle_since = since > m->now ? since : 0;
+    if (io->load && !busy) {
+        s->c = NULL;
+        s->need = 0;
+    }
+    if (busy)
+        command_state(m, i, io);
+    if (i == STORE && on)
+        fifos_state(st, &s->store.fifo, s->store.depth, io);
+    else if (i == STORE && io->load)
+        memset(&s->store.fifo, 0, sizeof s->store.fifo);
+    else if (on)
+        lanes_state(st, s, io);
+    else if (io->load)
+        quiet(s);
+}
+
+static void state(struct machine *m, struct state_io *io)
+{
+    struct streamer *st = m->streamer;
+    for (unsigned p = 0; p < st->lanes; p++)
+        st->rr[p] = state_u8(io, st->rr[p]);
+    st->held = state_u16(io, st->held);
+    for (unsigned left = st->held; left; left &= left - 1) {
+        unsigned p = (unsigned)__builtin_ctz(left);
+        st->asking[p] = state_u8(io, st->asking[p]);
+    }
+    for (unsigned i = 0; i < N_STREAMS; i++)
+        stream_state(m, i, io);
 }
 
 static bool check(struct arch *a, const struct ynode *node, struct err *err)

@@ -10,6 +10,7 @@
  * its own (port.c). Cycle 0 is the trigger of the first job.
  * feed: buffers. No streams: the engine reads the accelerator's buffers. */
 #include "arch/streams.h"
+#include "arch/fold.h"
 #include "arch/result.h"
 
 #include "base/num.h"
@@ -44,7 +45,7 @@ static const struct field fields[] = {
     {F("weight", FIELD_SECTION, weight, NULL), .sub = &weight_section, .doc = "stationary operand"},
     {F("output", FIELD_SECTION, output, NULL), .sub = &output_section, .doc = "results"},
     {F("bias_bits", FIELD_U64, bias_bits, "24"), .min = 8, .max = 64, .unit = "bits",
-     .doc = "of a bias value; it travels with the rows", .prov = PROV_RTL, .source = "ITA ita_package.sv"},
+     .doc = "of a bias value; it travels with the rows", .prov = PROV_RTL, .source = "ita_package.sv"},
     {F("activation", FIELD_BOOL, activation, "false"),
      .doc = "a requantiser and an activation unit an output behind the first requantiser; their time is in "
             "engine.latency_cycles"},
@@ -54,10 +55,10 @@ static const struct field fields[] = {
      .doc = "port: addresses ahead of each stream", .prov = PROV_RTL, .source = "hci_core_source.sv"},
     {F("request_fifo", FIELD_U64, request_fifo, "2"), .min = 2, .max = 64, .unit = "requests",
      .doc = "port: requests, and responses, in front of the port", .prov = PROV_RTL,
-     .source = "ITA ita_hwpe_streamer.sv: hci_core_fifo depth 2"},
+     .source = "ita_hwpe_streamer.sv: hci_core_fifo depth 2"},
     {F("data_fifo", FIELD_U64, data_fifo, "8"), .min = 1, .max = 1024, .unit = "beats",
      .doc = "port: beats between each stream and the engine", .prov = PROV_RTL,
-     .source = "ITA ita_hwpe_input_buffer.sv"},
+     .source = "ita_hwpe_input_buffer.sv"},
     {0},
 };
 #undef F
@@ -100,6 +101,7 @@ void streams_record(struct machine *m, const struct row_events *ev)
 void streams_mark(struct machine *m, const struct cmd *c)
 {
     struct streams *s = m->streams;
+    fold_saw_phase(m);
     open_layer(s)->name = m->prog->layer_names[c->layer_name];
     s->open = false;
 }
@@ -110,24 +112,16 @@ const struct stream_layer *streams_layers(const struct machine *m, size_t *n)
     return m->streams->layers;
 }
 
-struct stream_layer streams_open(const struct machine *m)
+struct stream_layer *streams_steady(const struct machine *m)
 {
     const struct streams *s = m->streams;
-    return s->open ? s->layers[s->n - 1] : (struct stream_layer){.name = ""};
-}
-
-void streams_repeat(struct machine *m, const struct stream_layer *old, uint64_t k, uint64_t ticks)
-{
-    struct streams *s = m->streams;
-    uint64_t skipped = k * ticks / m->soc_ticks;
-    if (!s->open)
-        return;
-    struct stream_layer *l = &s->layers[s->n - 1];
-    l->last_row += l->rows != old->rows ? skipped : 0;
-    l->last_output += l->outputs != old->outputs ? skipped : 0;
-    l->cycles += skipped;
-    l->rows += k * (l->rows - old->rows);
-    l->outputs += k * (l->outputs - old->outputs);
+    struct stream_layer *l = s->n ? &s->layers[s->n - 1] : NULL;
+    if (!s->open || !l->rows || !l->outputs)
+        return NULL;
+    for (uint32_t i = 0; i < s->pipe.in_flight; i++)
+        if (s->pipe.tag[(s->pipe.head + i) % ROW_PIPE_MAX] != s->n - 1)
+            return NULL;
+    return l;
 }
 
 /* ---- the engine ---- */
@@ -261,31 +255,32 @@ static void finish(struct machine *m)
     m->streams = NULL;
 }
 
-static void put(struct text *out, uint64_t v)
+/* Streams behind a port are not folded (fold.c): a job is too much state, and all too short. */
+static void state(struct machine *m, struct state_io *io)
 {
-    text_addn(out, (const char *)&v, sizeof v);
-}
-
-/* Outputs of a phase before the open one are told from the open one's. Streams behind a port are not
- * folded (fold.c). */
-static void state(const struct machine *m, struct text *out)
-{
-    const struct streams *s = m->streams;
+    struct streams *s = m->streams;
     if (!s)
         return;
-    const struct row_pipe *p = &s->pipe;
-    uint64_t total = streams_cycle(m), cycle = (m->now - m->origin) / m->soc_ticks;
-    put(out, p->full | (uint64_t)p->beats << 32);
-    put(out, p->row | (uint64_t)p->row_beats << 32);
-    put(out, p->output_beats | (uint64_t)p->in_flight << 32);
-    put(out, s->rows_left | (uint64_t)s->open << 32 | (uint64_t)s->started << 33);
+    struct row_pipe *p = &s->pipe;
+    uint64_t cycle = (m->now - m->origin) / m->soc_ticks;
+    p->full = state_u32(io, p->full);
+    p->beats = state_u32(io, p->beats);
+    p->row = state_u32(io, p->row);
+    p->row_beats = state_u32(io, p->row_beats);
+    p->output_beats = state_u32(io, p->output_beats);
+    p->in_flight = state_u32(io, p->in_flight);
+    s->rows_left = state_u32(io, s->rows_left);
+    uint8_t v = state_u8(io, s->started | (unsigned)s->open << 1 | (unsigned)(s->cmd != NULL) << 2);
+    if (io->load)
+        s->cmd = v >> 2 & 1 ? unit_head(&m->unit[UNIT_ENGINE])->c : NULL;
     for (uint32_t i = 0; i < p->in_flight; i++) {
         uint32_t at = (p->head + i) % ROW_PIPE_MAX;
-        put(out, (p->due[at] > cycle ? p->due[at] - cycle : 0) | (s->n - p->tag[at]) << 32);
+        p->due[at] = state_time(io, cycle, p->due[at]);
+        p->tag[at] = (uint32_t)s->n - state_u16(io, s->n - p->tag[at]);
     }
     const struct stall *all[] = {&s->input, &s->weight, &s->output};
     for (unsigned i = 0; i < 3; i++)
-        put(out, total % stall_period(all[i]));
+        state_u32(io, streams_cycle(m) % stall_period(all[i]));
 }
 
 /* ---- configuration ---- */

@@ -1,8 +1,8 @@
 /* Interleaved L2: word-interleaved single-port banks behind an interconnect.
- * `crossbar`, PULPissimo's: one rr_arb_tree a bank (arch/xbar.h;
- * facts/interconnect.md section 2), the accelerator has ports of 32 bits like
+ * `crossbar`, PULPissimo's: one rr_arb_tree a bank (arch/xbar.h),
+ * the accelerator has ports of 32 bits like
  * everybody else. `hci`, the clusters': the accelerator has one wide port and
- * competes with the cores' crossbar as a whole (arch/hci.h, section 3). Both
+ * competes with the cores' crossbar as a whole (arch/hci.h). Both
  * are the arbiters of `replay`. Banks grant every cycle, data follow one cycle
  * later. It ticks only while somebody asks; in other cycles no state can
  * change. */
@@ -221,16 +221,20 @@ static void finish(struct machine *m)
     free(m->tcdm);
 }
 
-static void state(const struct machine *m, struct text *out)
+static void state(struct machine *m, struct state_io *io)
 {
-    const struct hci *h = &m->tcdm->hci;
-    if (m->tcdm_cfg->kind == INTERCONNECT_CROSSBAR) {
-        text_addn(out, (const char *)m->tcdm->xbar.rr, m->tcdm_cfg->banks);
-        return;
+    struct hci *h = &m->tcdm->hci;
+    bool wide = m->tcdm_cfg->kind == INTERCONNECT_HCI;
+    struct xbar *x = wide ? &h->log : &m->tcdm->xbar;
+    for (unsigned b = 0; b < m->tcdm_cfg->banks; b++) {
+        x->rr[b] = state_u8(io, x->rr[b]);
+        if (wide)
+            x->locked[b] = state_u64(io, x->locked[b]);
     }
-    text_addn(out, (const char *)&h->count, 1);
-    text_addn(out, (const char *)h->log.rr, m->tcdm_cfg->banks);
-    text_addn(out, (const char *)h->log.locked, m->tcdm_cfg->banks * sizeof h->log.locked[0]);
+    if (wide)
+        h->count = state_u8(io, h->count);
+    if (io->load)
+        m->tcdm->ran_at = UINT64_MAX; /* not in this cycle */
 }
 
 static bool check(struct arch *a, const struct ynode *node, struct err *err)
@@ -261,7 +265,9 @@ static void cost(const struct machine *m, struct cost_sink *sink)
 {
     const struct tcdm_cfg *c = m->tcdm_cfg;
     const uint64_t *stream = &m->counter[m->cb.streamer], *udma = &m->counter[m->cb.udma];
-    uint64_t writes = stream[2] + udma[0] / 4, reads = stream[0] + stream[1] + udma[1] / 4;
+    uint64_t sent = udma[1] / 4; /* words; the last one of a transfer may be a part */
+    uint64_t writes = stream[2] + udma[3] - sent, reads = stream[0] + stream[1] + sent;
+    reads += traffic_words(m); /* what others do costs energy here, too; read or write is not said */
     if (c->ideal)
         return; /* what does not exist has no price */
     struct cost_item *it = cost_add(sink, "tcdm", "sram", c->banks);

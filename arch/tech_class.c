@@ -93,6 +93,17 @@ static const struct expr *formula(struct ctx *x, const struct ynode *map, const 
     return NULL;
 }
 
+static bool no_such_memory(struct ctx *x, const struct ynode *m, const char *nm)
+{
+    struct text legal = {0};
+
+    sram_list(x->t->sram, &legal);
+    err_add(x->err, ERR_CONFIG, &m->at, "the SRAM table has no rows for cell `%s` at %s nm; legal: %s",
+            x->c->cell, nm, legal.s);
+    text_finish(&legal);
+    return false;
+}
+
 /* The macro's results take six slots in every class; they have names only in
  * a class that has a macro. */
 static bool load_macro(struct ctx *x, const struct ynode *node)
@@ -116,8 +127,7 @@ static bool load_macro(struct ctx *x, const struct ynode *node)
             return false;
         if (!text_parse_u64(nm, UNIT_NONE, &v, NULL, 0, &(const char *){NULL}) || v > 1000 ||
             !sram_has(x->t->sram, x->c->cell, (unsigned)v))
-            return err_add(x->err, ERR_CONFIG, &m->at, "the SRAM table has no rows for cell `%s` at %s nm",
-                           x->c->cell, nm);
+            return no_such_memory(x, m, nm);
         x->c->node_nm = (unsigned)v;
     }
     for (unsigned q = 0; q < SRAM_N; q++)
@@ -324,13 +334,14 @@ static bool load_area_err(struct ctx *x, const struct ynode *node, const struct 
            tech_backing(e, &e->at, &x->c->area_rel_err, x->err);
 }
 
+/* A formula with a mistake in it is missing. */
 static bool in_path(const struct tech_class *c, unsigned slot)
 {
     for (size_t i = 0; i < c->n_stages; i++)
-        if (expr_uses(c->stages[i].expr, slot))
+        if (c->stages[i].expr && expr_uses(c->stages[i].expr, slot))
             return true;
     for (size_t i = 0; i < c->n_locals; i++)
-        if (expr_uses(c->local_exprs[i], slot))
+        if (c->local_exprs[i] && expr_uses(c->local_exprs[i], slot))
             return true;
     return false;
 }
@@ -394,8 +405,7 @@ bool tech_load_class(struct arena *a, struct tech *t, const char *name, const st
 
     if (node->kind != YNODE_MAP)
         return err_add(err, ERR_CONFIG, &node->at, "a class is a map");
-    c->name = name;
-    c->at = *key_at;
+    *c = (struct tech_class){.name = name, .at = *key_at}; /* a class with a mistake may have been here */
     memcpy(x.names, t->coef_names, t->n_coefs * sizeof(x.names[0]));
     memcpy(x.dims, t->coef_dims, t->n_coefs * sizeof(x.dims[0]));
     ok = tech_known_keys(node, "a class", keys, err);

@@ -9,6 +9,7 @@ static const struct need {
 } needs[] = {
     {"dot_product", "w_bits a_bits length acc_bits", "mac acc_write"},
     {"systolic_pe", "w_bits a_bits acc_bits", "mac shift"},
+    {"add", "bits", "add"},
     {"requant", "acc_bits mul_bits", "requant"},
     {"regs", "bits", "write"},
     {"fifo", "depth width_bits", "push"},
@@ -23,6 +24,7 @@ static const struct need {
     {"core", "kge", "active_cycle sleep_cycle"},
     {"apb", "slaves", "access"},
     {"udma", "channels", "word"},
+    {"hyperram_phy", "", "read_byte write_byte command"},
     {"hyperram", "capacity_bytes", "read_byte write_byte command"},
     {"sequencer", "program_bytes contexts", "command"},
     {"address_gen", "dims bits", "packet"},

@@ -86,6 +86,11 @@ void traffic_grants(struct machine *m, uint32_t granted, uint32_t requested)
     }
 }
 
+uint64_t traffic_words(const struct machine *m)
+{
+    return m->counter[m->cb.traffic + C_GRANT];
+}
+
 static bool init(struct machine *m, struct err *err)
 {
     (void)err;
@@ -110,15 +115,16 @@ static void finish(struct machine *m)
     free(m->traffic_state);
 }
 
-static void state(const struct machine *m, struct text *out)
+static void state(struct machine *m, struct state_io *io)
 {
     if (!traffic_on(m))
         return;
-    bool linear = m->traffic_cfg->pattern == TRAFFIC_LINEAR;
     for (unsigned i = 0; i < m->traffic_cfg->masters; i++) {
-        const struct master *a = &m->traffic_state->master[i];
-        uint64_t v[2] = {a->word | (uint64_t)a->pause << 32, linear ? 0 : a->rng.s};
-        text_addn(out, (const char *)v, sizeof v);
+        struct master *a = &m->traffic_state->master[i];
+        a->word = state_u8(io, a->word);
+        a->pause = state_u16(io, a->pause);
+        if (m->traffic_cfg->pattern == TRAFFIC_RANDOM)
+            a->rng.s = state_u64(io, a->rng.s);
     }
 }
 

@@ -1,6 +1,6 @@
 /* The uDMA: one linear channel a direction between L2 and the off-chip memory,
  * one running and one pending transfer each, a word FIFO in between
- * (facts/pulpissimo.md section 4.1). Each direction is a master of the
+ * (udma_core 32bcc4f, by reading). Each direction is a master of the
  * interconnect and moves one 32-bit word an access; an unaligned start costs one
  * access more. */
 #include "arch/result.h"
@@ -21,7 +21,7 @@ static const struct field fields[] = {
      .source = "udma_core: 1 running + 1 pending per channel"},
     {F("cfg_stores", FIELD_U64, cfg_stores, "5"), .min = 3, .max = 16, .unit = "stores",
      .doc = "register writes to program one transfer", .prov = PROV_RTL,
-     .source = "SADDR, SIZE, CFG, HYPER_ADDR, HYPER_CFG (facts/pulpissimo.md 4.1)"},
+     .source = "SADDR, SIZE, CFG, HYPER_ADDR, HYPER_CFG: udma_hyper bd41ed1, by reading"},
     {0},
 };
 #undef F
@@ -48,6 +48,8 @@ static void begin(struct machine *m, unsigned i)
 {
     struct channel *c = &m->udma->ch[i];
     const struct transfer *t = channel_head(c);
+    fold_set_left(m, LEFT_EXT + i);
+    fold_set_left(m, LEFT_L2 + i);
     c->ext_left = t->bytes;
     c->l2_left = t->bytes;
     c->l2_addr = (uint64_t)t->l2;
@@ -64,32 +66,41 @@ void udma_count(struct machine *m, uint64_t bytes, bool rx, uint64_t bursts)
     hyperram_count(m, bytes, rx, bursts);
 }
 
-void udma_enqueue(struct machine *m, const struct cmd *cmd, int64_t l2, int64_t ext)
+void udma_append(struct machine *m, const struct cmd *cmd, int64_t l2, int64_t ext)
 {
     unsigned i = cmd->op == OP_UDMA_TX ? 0 : 1;
     struct channel *c = &m->udma->ch[i];
     assert(c->n < 4);
+    c->q[(c->head + c->n) % 4] = (struct transfer){cmd, l2, ext, cmd->row_bytes};
+    if (c->n++ == 0)
+        begin(m, i);
+}
+
+void udma_enqueue(struct machine *m, const struct cmd *cmd, int64_t l2, int64_t ext)
+{
+    unsigned i = cmd->op == OP_UDMA_TX ? 0 : 1;
     uint64_t bytes = cmd->row_bytes;
-    c->q[(c->head + c->n) % 4] = (struct transfer){cmd, l2, ext, bytes};
+    fold_saw_transfer(m, l2, ext);
     m->counter[m->cb.udma + (i ? C_RX_BYTES : C_TX_BYTES)] += bytes;
     m->counter[m->cb.udma + C_TRANSFERS]++;
     m->traffic[cmd->tensor][i ? 2 : 3] += bytes;
-    if (c->n++ == 0)
-        begin(m, i);
+    udma_append(m, cmd, l2, ext);
     hyperram_kick(m);
     tcdm_wake(m);
 }
 
 /* Bytes that the next L2 access carries: up to the end of its word. */
-static uint64_t beat(const struct channel *c)
+static uint64_t beat(struct machine *m, unsigned i)
 {
+    const struct channel *c = &m->udma->ch[i];
     uint64_t n = 4 - (c->l2_addr & 3);
-    return n < c->l2_left ? n : c->l2_left;
+    return left_at_least(m, LEFT_L2 + i, c->l2_left, n) ? n : c->l2_left;
 }
 
-static void advance(struct channel *c)
+static void advance(struct machine *m, unsigned i)
 {
-    uint64_t n = beat(c);
+    struct channel *c = &m->udma->ch[i];
+    uint64_t n = beat(m, i);
     c->l2_left -= n;
     c->l2_addr += n;
 }
@@ -101,24 +112,31 @@ uint32_t udma_requests(struct machine *m, uint8_t *bank)
     uint32_t mask = 0;
     struct channel *tx = &u->ch[0], *rx = &u->ch[1];
     uint64_t banks = m->tcdm_cfg->banks;
-    if (tx->n && tx->l2_left && tx->fifo_bytes + 4 <= 4 * cfg->fifo_words) {
+    if (tx->n && left_at_least(m, LEFT_L2, tx->l2_left, 1) && tx->fifo_bytes + 4 <= 4 * cfg->fifo_words) {
         bank[0] = (uint8_t)(tx->l2_addr >> 2 & (banks - 1));
         mask |= 1;
     }
-    if (rx->n && rx->fifo_bytes && rx->fifo_bytes >= beat(rx)) {
+    if (rx->n && rx->fifo_bytes && rx->fifo_bytes >= beat(m, 1)) {
         bank[1] = (uint8_t)(rx->l2_addr >> 2 & (banks - 1));
         mask |= 2;
     }
     return mask;
 }
 
-void udma_finish_transfer(struct machine *m, unsigned i)
+void udma_next_transfer(struct machine *m, unsigned i)
 {
     struct channel *c = &m->udma->ch[i];
-    uint16_t token = channel_head(c)->c->token, token2 = channel_head(c)->c->token2;
     c->head = (c->head + 1) % 4;
     if (--c->n)
         begin(m, i);
+}
+
+void udma_finish_transfer(struct machine *m, unsigned i)
+{
+    const struct cmd *c = channel_head(&m->udma->ch[i])->c;
+    uint16_t token = c->token, token2 = c->token2;
+    fold_saw_transfer_end(m, i);
+    udma_next_transfer(m, i);
     token_post(m, token, 1);
     if (token2 != TOKEN_NONE)
         token_post(m, token2, 1);
@@ -132,18 +150,18 @@ void udma_grants(struct machine *m, uint32_t granted)
     struct udma *u = m->udma;
     m->counter[m->cb.udma + C_WORDS] += count_bits(granted);
     if (granted & 1) {
-        u->ch[0].fifo_bytes += beat(&u->ch[0]);
-        advance(&u->ch[0]);
+        u->ch[0].fifo_bytes += beat(m, 0);
+        advance(m, 0);
         hyperram_kick(m);
     }
     if (!(granted & 2))
         return;
     struct channel *rx = &u->ch[1];
-    rx->fifo_bytes -= beat(rx);
-    advance(rx);
+    rx->fifo_bytes -= beat(m, 1);
+    advance(m, 1);
     hyperram_kick(m);
     /* The completion event belongs to the next cycle, when the write is done. */
-    if (rx->l2_left == 0) {
+    if (!left_at_least(m, LEFT_L2 + 1, rx->l2_left, 1)) {
         acct_sync(m);
         udma_finish_transfer(m, 1);
     }
@@ -175,19 +193,23 @@ static void finish(struct machine *m)
     free(m->udma);
 }
 
-static void state(const struct machine *m, struct text *out)
+/* What is left of the running transfers is not part of it: fold.c watches where it matters. */
+static void state(struct machine *m, struct state_io *io)
 {
-    const struct udma *u = m->udma;
+    uint64_t line = 4 * m->tcdm_cfg->banks, page = m->hyperram_cfg->burst_bytes;
     for (unsigned i = 0; i < 2; i++) {
-        const struct channel *c = &u->ch[i];
-        uint64_t line = 4 * m->tcdm_cfg->banks, page = m->hyperram_cfg->burst_bytes;
-        uint64_t v[5] = {c->n, c->ext_left, c->l2_left, c->fifo_bytes, c->n ? c->l2_addr % line : 0};
-        text_addn(out, (const char *)v, c->n ? sizeof v : sizeof v[0]);
-        for (unsigned k = 0; k < c->n; k++) {
+        struct channel *c = &m->udma->ch[i];
+        c->n = state_u8(io, c->n);
+        if (!c->n)
+            continue;
+        c->fifo_bytes = state_u16(io, c->fifo_bytes);
+        c->l2_addr = state_u16(io, c->l2_addr % line);
+        for (unsigned k = 1; k < c->n; k++) {
             const struct transfer *t = &c->q[(c->head + k) % 4];
-            uint64_t w[4] = {(uint64_t)(t->c - m->prog->cmds[THREAD_HOST]), (uint64_t)t->l2 % line,
-                             page ? (uint64_t)t->ext % page : 0, t->bytes};
-            text_addn(out, (const char *)w, sizeof w);
+            state_u32(io, t->c->token | (unsigned)t->c->token2 << 16);
+            state_u32(io, t->bytes);
+            state_u16(io, (uint64_t)t->l2 % line);
+            state_u32(io, (uint64_t)t->ext % page);
         }
     }
 }
@@ -207,7 +229,7 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
 static void cost(const struct machine *m, struct cost_sink *sink)
 {
     struct cost_item *it = cost_add(sink, "udma", "udma", 1);
-    cost_param(it, "channels", 13); /* 7 TX, 6 RX linear channels (facts/pulpissimo.md 4.1) */
+    cost_param(it, "channels", 13); /* 7 TX, 6 RX linear channels: udma_cfg_pkg.sv */
     it->path = "stage";
     cost_count(it, "word", m->counter[m->cb.udma + C_WORDS]);
 }

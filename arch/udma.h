@@ -2,7 +2,7 @@
 #ifndef ARCH_UDMA_H
 #define ARCH_UDMA_H
 
-#include "arch/machine.h"
+#include "arch/fold.h"
 
 struct transfer {
     const struct cmd *c;
@@ -32,5 +32,8 @@ void udma_create(struct machine *m);
 void udma_finish_transfer(struct machine *m, unsigned ch);
 void hyperram_kick(struct machine *m);
 struct transfer *channel_head(struct channel *c);
+/* The running transfer of channel i is over, the next one begins. */
+void udma_next_transfer(struct machine *m, unsigned i);
+void udma_append(struct machine *m, const struct cmd *c, int64_t l2, int64_t ext);
 
 #endif

@@ -1,6 +1,6 @@
 /* The accelerator's units: in-order queues, slot and token conditions, and the
  * delivery of results after a pipeline's latency. */
-#include "arch/machine.h"
+#include "arch/fold.h"
 
 #include <assert.h>
 
@@ -69,11 +69,11 @@ static int wait_cause(const struct machine *m, uint16_t token)
 }
 
 /* What the head waits for before it may start; -1: nothing. */
-static int head_blocked(const struct machine *m, const struct issued *is)
+static int head_blocked(struct machine *m, const struct issued *is)
 {
     const struct cmd *c = is->c;
     if (c->op == OP_WAIT)
-        return m->token[c->token] >= c->count ? -1 : wait_cause(m, c->token);
+        return token_has(m, c->token, c->count) ? -1 : wait_cause(m, c->token);
     if (!slot_readable(m, &c->set, is->set))
         return CAUSE_WEIGHT_WAIT;
     if (!slot_readable(m, &c->src, is->src) || !slot_readable(m, &c->src2, is->src2))
@@ -142,15 +142,19 @@ static bool run_instant(struct machine *m, struct hw_unit *u, const struct issue
     else if (c->op == OP_MARK && m->streams)
         streams_mark(m, c);
     else if (c->op == OP_MARK) {
-        m->layer_cycles[is->addr] += m->now - m->layer_last;
-        m->layer_last = m->now;
-        m->layer_marks++;
-    } else if (c->op == OP_CLEAR)
-        m->macs += is->useful_macs;
-    else if (c->op != OP_ALLOC)
+        fold_saw_mark(m);
+        layer_done(m, machine_time(m));
+    } else if (c->op != OP_CLEAR && c->op != OP_ALLOC)
         return false;
     pop(u);
     return true;
+}
+
+void layer_done(struct machine *m, uint64_t time)
+{
+    uint64_t layer = m->mark[m->marks_out++ % N_MARKS];
+    m->layer_cycles[layer] += time - m->layer_last;
+    m->layer_last = time;
 }
 
 static uint64_t compute_cycles(struct machine *m, enum unit_id id, const struct issued *is)
@@ -288,5 +292,71 @@ void units_init(struct machine *m)
         m->unit[i].blocked = -1;
         machine_event(m, &m->unit[i].done, done[i]);
         machine_event(m, &m->unit[i].deliver, due[i]);
+    }
+}
+
+static uint64_t age(const struct machine *m, const struct slot_use *s, uint64_t alloc)
+{
+    return s->ring == RING_NONE ? 0 : m->ring[s->ring].allocs - alloc;
+}
+
+static uint64_t named(const struct machine *m, const struct slot_use *s, uint64_t age)
+{
+    return s->ring == RING_NONE ? 0 : m->ring[s->ring].allocs - age;
+}
+
+static void issued_state(struct machine *m, struct issued *is, struct state_io *io)
+{
+    const struct cmd *cmds = m->prog->cmds[THREAD_ACCEL];
+    uint64_t line = 4 * m->tcdm_cfg->banks;
+    is->pc = state_u32(io, io->load ? 0 : fold_command(m, is->pc));
+    is->c = &cmds[is->pc];
+    is->rows = state_u32(io, is->rows);
+    is->seq = m->next_seq - state_u16(io, m->next_seq - is->seq);
+    is->addr = (int64_t)state_u16(io, (uint64_t)is->addr % line);
+    is->src = named(m, &is->c->src, state_u8(io, age(m, &is->c->src, is->src)));
+    is->src2 = named(m, &is->c->src2, state_u8(io, age(m, &is->c->src2, is->src2)));
+    is->set = named(m, &is->c->set, state_u8(io, age(m, &is->c->set, is->set)));
+    is->dst = named(m, &is->c->dst, state_u8(io, age(m, &is->c->dst, is->dst)));
+}
+
+static void commit_state(struct machine *m, struct commit *k, struct state_io *io)
+{
+    const struct cmd *cmds = m->prog->cmds[THREAD_ACCEL];
+    k->at = state_time(io, m->now, k->at);
+    k->c = &cmds[state_u32(io, io->load ? 0 : fold_command(m, (uint32_t)(k->c - cmds)))];
+    k->dst = named(m, &k->c->dst, state_u8(io, age(m, &k->c->dst, k->dst)));
+}
+
+/* Slots are alike: they are told apart by who gets them next, not by place. */
+static void ring_state(struct ring *r, struct state_io *io)
+{
+    if (io->load) /* any number will do that slot 0 is next at */
+        r->allocs = r->n_slots << 32;
+    for (uint64_t a = r->allocs; a < r->allocs + r->n_slots; a++) {
+        struct slot *s = &r->slot[a % r->n_slots];
+        s->lifetimes = a / r->n_slots - state_u8(io, a / r->n_slots - s->lifetimes);
+        s->stage = state_u8(io, s->stage);
+    }
+}
+
+void unit_state(struct machine *m, struct state_io *io)
+{
+    for (unsigned r = 0; r < N_RINGS; r++)
+        ring_state(&m->ring[r], io);
+    for (unsigned i = 0; i < N_UNITS; i++) {
+        struct hw_unit *u = &m->unit[i];
+        uint32_t head = state_u32(io, u->n | (unsigned)u->busy << 8 | (unsigned)u->active << 9 |
+                                          (unsigned)(u->blocked + 1) << 10 | u->n_commits << 16);
+        u->n = head & 255;
+        u->busy = head >> 8 & 1;
+        u->active = head >> 9 & 1;
+        u->blocked = (int)(head >> 10 & 63) - 1;
+        u->n_commits = head >> 16;
+        u->drain_until = state_time(io, m->now, u->drain_until);
+        for (unsigned k = 0; k < u->n; k++)
+            issued_state(m, &u->q[(u->head + k) % QUEUE_MAX], io);
+        for (unsigned k = 0; k < u->n_commits; k++)
+            commit_state(m, &u->commits[(u->commit_head + k) % N_COMMITS], io);
     }
 }

@@ -12,7 +12,7 @@ static const struct field fields[] = {
     {F("isqrt_units", FIELD_U64, isqrt_units, "1"), .min = 1, .max = 16, .doc = "integer square root units"},
     {F("isqrt_cycles", FIELD_U64, isqrt_cycles, "17"), .min = 1, .max = 64, .unit = "cycles",
      .doc = "one square root", .prov = PROV_MEASURED,
-     .source = "binary search over 0..46342 takes about 17 steps (facts/retnet.md section 4)"},
+     .source = "binary search over 0..46342 takes about 17 steps"},
     {F("div_units", FIELD_U64, div_units, "1"), .min = 1, .max = 16, .doc = "dividers"},
     {F("div_cycles", FIELD_U64, div_cycles, "32"), .min = 1, .max = 64, .unit = "cycles",
      .doc = "one division", .prov = PROV_ASSUMPTION, .source = "one quotient bit a cycle for 2^30 / std"},
@@ -35,7 +35,7 @@ struct vec_work {
 };
 static const struct vec_work work[N_VEC_KINDS] = {
     [VEC_RMS] = {2, 0, true},      /* square-sum pass, scale pass */
-    [VEC_RMS_GATE] = {2, 0, true}, /* the gate product shares the scale pass (facts/retnet.md 6, 15 + 17) */
+    [VEC_RMS_GATE] = {2, 0, true}, /* the gate product shares the scale pass */
     [VEC_ROTARY] = {1, 1, false},  /* a lane holds two multipliers and an adder */
     [VEC_ROTARY_DECAY] = {2, 1, false},
     [VEC_LUT] = {1, 1, false},

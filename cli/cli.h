@@ -74,5 +74,6 @@ int cmd_explain(int argc, char **argv);
 int cmd_lower(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_schema(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
 
 #endif

@@ -126,6 +126,7 @@ static void print_json(const struct estimate *e, const struct tech *t, const cha
         json_u64(&j, "node_nm", e->node_nm);
         for (unsigned q = 0; q < 6; q++)
             json_real(&j, sram_keys[q], e->sram[q]);
+        json_bool(&j, "extrapolated", e->extrapolated);
     } else {
         if (e->has_gates) {
             json_real(&j, "ge_comb", e->gates.comb_ge);
@@ -151,9 +152,13 @@ static void print_sram(const struct estimate *e)
     static const int percent[] = {7, 4, 2, 5, 4, 7};
 
     printf("sram %s %u nm, table of CACTI 7.0, not calibrated\n", e->cell, e->node_nm);
-    for (unsigned q = 0; q < 6; q++)
-        printf("  %-12s %10.4g %-4s +-%d %% against CACTI\n", sram_words[q], e->sram[q], sram_units[q],
-               percent[q]);
+    for (unsigned q = 0; q < 6; q++) {
+        printf("  %-12s %10.4g %-4s ", sram_words[q], e->sram[q], sram_units[q]);
+        if (e->extrapolated)
+            printf("outside the table\n");
+        else
+            printf("+-%d %% against CACTI\n", percent[q]);
+    }
 }
 
 static void print_lines(const struct estimate *e)
@@ -250,7 +255,7 @@ int cmd_estimate(int argc, char **argv)
                  "  dot      w_bits a_bits length acc_bits  fifo      p1=depth p2=width_bits\n"
                  "  requant  acc_bits w_bits=mul_bits       regfile   p1=depth p2=width_bits p3=read_ports\n"
                  "  xbar     p1=masters p2=banks p3=data_bits\n"
-                 "  sram     capacity_bytes width_bits [cell=lstp] [node_nm=22]\n"
+                 "  sram     capacity_bytes width_bits [cell] [node_nm]\n"
                  "All but sram take pipeline=RANKS. --path gives the stages of the longest path.",
         .examples = "  retsim estimate dot w_bits=8 a_bits=8 length=64 acc_bits=26 --path\n"
                     "  retsim estimate sram capacity_bytes=65536 width_bits=64 --json\n"

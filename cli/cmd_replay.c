@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 static const char usage[] = "usage: retsim replay FILE.trace [--chart]\n";
 
@@ -14,7 +16,8 @@ static const char help[] =
     "every request the cycles of its first assertion, its grant and its response.\n"
     "A trace with a generator line gives one line of totals a master instead.\n"
     "\n"
-    "  --chart   draw the grants over time instead: a row a master, a column a cycle\n"
+    "  --chart   draw the grants over time instead: a row a master, a column a cycle,\n"
+    "            as wide as the terminal\n"
     "  --help    this text\n"
     "\n"
     "A trace starts with header lines `# key: value`; one request a line follows:\n"
@@ -56,11 +59,19 @@ static int print(const struct text *out)
     return ERR_IO;
 }
 
+/* Of the terminal, or what fits on a page. */
+static unsigned columns(void)
+{
+    struct winsize size;
+    bool known = isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col;
+    return known ? size.ws_col : 98;
+}
+
 static int replay(const char *path, bool chart)
 {
     struct text out = {0};
     struct err err = {0};
-    int code = replay_run(path, chart, &out, &err) ? print(&out) : complain(&err);
+    int code = replay_run(path, chart ? columns() : 0, &out, &err) ? print(&out) : complain(&err);
 
     text_finish(&out);
     err_finish(&err);

@@ -5,6 +5,7 @@
 #include "cli/cmd_results.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,7 @@ static const struct command commands[] = {
     {"schema", cmd_schema, "prints the JSON Schema of a kind of file"},
     {"status", cmd_status, "says how far the sweeps of a database are"},
     {"sweep", cmd_sweep, "runs every point of a sweep into a database"},
+    {"trace", cmd_trace, "writes the timeline of a run, for Perfetto or a waveform viewer"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -100,6 +102,7 @@ int main(int argc, char **argv)
         fputs("retsim: error: no command; see `retsim --help`\n", stderr);
         return 64;
     }
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like a full disk */
     int code = dispatch(argc, argv);
     bool unflushed = fflush(stdout) != 0;
     if (code || (!unflushed && !ferror(stdout)))

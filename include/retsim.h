@@ -85,6 +85,23 @@ void rs_result_destroy(rs_result *result);
  * string that the caller frees. */
 char *rs_lower(const rs_design *design, rs_err *err);
 
+typedef struct rs_trace_options {
+    uint64_t from_cycle, to_cycle; /* what is recorded; default the whole run */
+    uint64_t max_entries;          /* slices and levels; default 1,000,000 */
+} rs_trace_options;
+void rs_trace_options_default(rs_trace_options *options);
+
+typedef struct rs_trace_info {
+    uint64_t from_cycle, to_cycle; /* recorded */
+    uint64_t entries;
+    bool cut; /* max_entries was reached: to_cycle is where */
+} rs_trace_info;
+/* Runs beat by beat and writes a timeline of it. The format is that of the path's extension: .json (Chrome's
+ * trace events), .pftrace (Perfetto), .vcd (waveforms). One SoC cycle is shown as one nanosecond. Errors:
+ * those of rs_run; 64 (format, empty window), 73, 74. */
+bool rs_trace(const rs_design *design, const char *path, const rs_trace_options *options,
+              rs_trace_info *info, rs_err *err);
+
 typedef struct rs_summary {
     rs_method method;
     uint64_t cycles;         /* SoC clock */
@@ -211,6 +228,9 @@ int rs_check(const char *path, rs_err *err);
 typedef struct rs_sweep rs_sweep;
 rs_sweep *rs_sweep_load(const char *path, rs_err *err);
 void rs_sweep_destroy(rs_sweep *s);
+/* Are there such keys, and do they take such values? How the values of a point go together shows only when
+ * its design is made. Errors: 78, with the place in the sweep file. */
+bool rs_sweep_validate(const rs_sweep *s, rs_err *err);
 const char *rs_sweep_name(const rs_sweep *s);
 /* Points before constraints; point numbers are 0..count-1. */
 uint64_t rs_sweep_count(const rs_sweep *s);

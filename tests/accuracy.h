@@ -37,8 +37,13 @@ double csv_real(const struct csv *c, const char *column);
 
 /* ---- measurements; `arg` is the row's ---- */
 void accuracy_tcdm(struct accuracy *a, const char *dut);          /* accuracy_tcdm.c */
+void accuracy_saturated(struct accuracy *a, const char *unused);
+void accuracy_mac_jobs(struct accuracy *a, const char *which);
 void accuracy_scalesim(struct accuracy *a, const char *dataflow); /* accuracy_scalesim.c */
 void accuracy_tiles(struct accuracy *a, const char *what);        /* accuracy_tiles.c */
+void accuracy_twin_bus(struct accuracy *a, const char *dut);      /* accuracy_twin.c */
+void accuracy_twin_streams(struct accuracy *a, const char *unused);
+void accuracy_twin_tiles(struct accuracy *a, const char *what);
 void accuracy_area(struct accuracy *a, const char *units);        /* accuracy_cost.c */
 void accuracy_sram(struct accuracy *a, const char *quantity);
 

@@ -2,6 +2,7 @@
 #include "tests/accuracy.h"
 
 #include "arch/replay.h"
+#include "tests/mac_job.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,7 +47,7 @@ static void scenario(struct accuracy *a, const char *name)
         want = slurp(path);
     }
     snprintf(path, sizeof path, TEST_REFERENCE "/tcdm/%s.trace", name);
-    if (!want || !replay_run(path, false, &out, &err))
+    if (!want || !replay_run(path, 0, &out, &err))
         accuracy_die("%s: no result", path);
     compare(a, out.s, want);
     text_finish(&out);
@@ -60,4 +61,46 @@ void accuracy_tcdm(struct accuracy *a, const char *dut)
     while (csv_next(&c))
         if (strcmp(csv_text(&c, "dut"), dut) == 0)
             scenario(a, csv_text(&c, "name"));
+}
+
+void accuracy_mac_jobs(struct accuracy *a, const char *which)
+{
+    bool beside = strcmp(which, "beside masters") == 0;
+    for (unsigned i = 0; i < MAC_ROWS; i++)
+        if ((mac_measured[i].background > 0) == beside)
+            accuracy_point(a, mac_mean(&mac_measured[i]), mac_measured[i].cycles);
+}
+
+/* Masters that ask for a random bank as soon as they were served. */
+static double grants_a_cycle(unsigned masters)
+{
+    enum { BANKS = 4, CYCLES = 400000 };
+    struct rng rng = {masters};
+    struct xbar x;
+    uint64_t ask[BANKS] = {0}, grants = 0;
+    xbar_init(&x, masters, BANKS, false);
+    for (unsigned m = 0; m < masters; m++)
+        ask[rng_below(&rng, BANKS)] |= UINT64_C(1) << m;
+    for (unsigned c = 0; c < CYCLES; c++) {
+        uint64_t next[BANKS] = {0};
+        for (unsigned b = 0; b < BANKS; b++) {
+            int winner = xbar_grant(&x, b, ask[b]);
+            if (winner < 0)
+                continue;
+            grants++;
+            ask[b] &= ~(UINT64_C(1) << winner);
+            next[rng_below(&rng, BANKS)] |= UINT64_C(1) << winner;
+        }
+        for (unsigned b = 0; b < BANKS; b++)
+            ask[b] |= next[b];
+    }
+    return (double)grants / CYCLES;
+}
+
+void accuracy_saturated(struct accuracy *a, const char *unused)
+{
+    static const double measured[] = {1.0000, 1.7520, 2.2719, 2.6269, 2.8718, 3.0473, 3.1786, 3.2795, 3.3583};
+    (void)unused;
+    for (unsigned k = 1; k <= sizeof measured / sizeof *measured; k++)
+        accuracy_point(a, grants_a_cycle(k), measured[k - 1]);
 }

@@ -434,7 +434,7 @@ Test(tech, a_scaled_coefficient)
 {
     struct arena a = {0};
     struct tech *t = load(&a, "gf22fdx", NULL, NULL);
-    struct cost_item it = item(&a, "dot_product", 1, classes[0].params, "mac=1000000");
+    struct cost_item it = item(&a, "systolic_pe", 1, classes[1].params, "mac=1000000");
     double base = (double)price(t, &it, 1000000).lines[0].energy_fj, value, rel_err;
     size_t n = 0;
 

@@ -176,7 +176,7 @@ char *rs_result_json(const rs_result *r)
     json_str(&j, "tech", r->tech_name);
     json_str(&j, "method", method_name(r->summary.method));
     add_summary(&j, &r->summary);
-    /* SCALE-Sim prints the index of the last cycle, not their number (facts/peers.md section 3). */
+    /* SCALE-Sim prints the index of the last cycle, not their number. */
     if (r->as_scalesim)
         json_u64(&j, "scalesim_total_cycles", r->summary.cycles - 1);
     add_amounts(&j, "breakdown", r->causes, r->n_causes);

@@ -28,48 +28,6 @@ static void add_causes(struct rs_result *r, const struct machine *m)
         r->causes[c] = (rs_amount){cause_names[c], cycles_of(&e, m->cause[c])};
 }
 
-/* A MARK command, the loops around it and the layer that is looked for. */
-struct mark {
-    const struct cmd *mark, *loop[PROG_MAX_DEPTH];
-    unsigned depth;
-    uint64_t idx[PROG_MAX_DEPTH];
-    int64_t wanted;
-};
-
-/* Is there an iteration of the loops from `d` on in which the mark ends the
- * wanted layer? Loops that the layer does not depend on are run once. */
-static bool marks_layer(struct mark *k, unsigned d)
-{
-    if (d == k->depth)
-        return aff_eval(&k->mark->layer, k->idx, k->depth) == k->wanted;
-    int64_t trips = k->mark->layer.k[d] ? aff_eval(&k->loop[d]->trips, k->idx, d) : 1;
-    for (int64_t i = 0; i < trips; i++) {
-        k->idx[d] = (uint64_t)i;
-        if (marks_layer(k, d + 1))
-            return true;
-    }
-    k->idx[d] = 0;
-    return false;
-}
-
-/* Name of the first mark that ends layer `index`. */
-static const char *layer_name(const struct program *p, uint64_t index)
-{
-    struct mark k = {.wanted = (int64_t)index};
-    for (uint32_t pc = 0; pc < p->n[THREAD_ACCEL]; pc++) {
-        const struct cmd *c = &p->cmds[THREAD_ACCEL][pc];
-        if (c->op == OP_REPEAT)
-            k.loop[k.depth++] = c;
-        else if (c->op == OP_END)
-            k.depth--;
-        k.mark = c;
-        memset(k.idx, 0, sizeof k.idx);
-        if (c->op == OP_MARK && marks_layer(&k, 0))
-            return p->layer_names[c->layer_name];
-    }
-    return "end";
-}
-
 /* The last entry is what comes after the last mark. */
 static void add_layers(struct rs_result *r, const struct machine *m)
 {
@@ -80,7 +38,7 @@ static void add_layers(struct rs_result *r, const struct machine *m)
         uint64_t cycles = cycles_of(&e, m->layer_cycles[i]);
         if (i == n && cycles == 0)
             break;
-        const char *name = i == n ? "end" : layer_name(m->prog, i);
+        const char *name = i == n ? "end" : program_layer_name(m->prog, i);
         r->layers[r->n_layers++] = (rs_layer){.name = arena_strdup(&r->arena, name), .index = i,
                                                .cycles = cycles};
     }

@@ -1,5 +1,5 @@
-/* Lowering of a whole workload at a given mapping: phases, orders, layers. */
-#include "workloads/lower_ctx.h"
+/* Lowering of a whole workload at a given mapping: tensors, phases, orders. */
+#include "workloads/lower_layer.h"
 
 #include "base/num.h"
 
@@ -26,7 +26,7 @@ static void init_context(struct lower *l)
     l->dv = w->shape.heads ? work_dv(w) : 0;
     l->wb = w->quant.weights;
     l->ab = 8; /* narrower activations travel in bytes */
-    l->layer = l->head = l->seq = l->blk = aff(0);
+    l->layer = l->head = l->seq = l->blk = l->now = aff(0);
     const uint64_t slots[N_RINGS] = {[RING_ACT] = l->act_slot, [RING_AUX] = l->aux_slot,
         [RING_SET] = engine_set_bytes(l->engine), [RING_SCORE] = l->score_slot,
         [RING_OUT] = l->out_slot};
@@ -41,6 +41,16 @@ static struct tensor tensor(const char *name, enum tensor_kind kind, enum unit_i
                            .stage_bytes = pitch * block};
 }
 
+/* Rows of the embedding that are staged at a time: few, since each is a transfer
+ * of its own. */
+static uint64_t embed_part(const struct lower *l, uint64_t block)
+{
+    uint64_t rows = block;
+    while (rows % 2 == 0 && rows * l->w->shape.d_model > 4096)
+        rows /= 2;
+    return rows;
+}
+
 /* Who reads keys and values, how long they live, follows from the form. */
 static void define_tensors(struct lower *l)
 {
@@ -52,6 +62,8 @@ static void define_tensors(struct lower *l)
     uint64_t block = max64(min64(l->T, rows), decode ? w->batch : 1); /* a decode takes the batch at once */
     uint64_t heads_block = prefill ? max64(block, min64(retention_block(l), rows)) : block;
     uint64_t kv_block = cache ? max64(heads_block, cache_block(l)) : heads_block;
+    if (w->form == FORM_PARALLEL && w->phase == PHASE_BOTH && !cache) /* the state is built chunk by chunk */
+        heads_block = kv_block = max64(heads_block, min64(w->chunk, w->seq));
     enum unit_id gemm = l->geom.swapped ? UNIT_WEIGHT : UNIT_LOAD;
     bool step = (prefill && w->form == FORM_RECURRENT) || (decode && !cache);
     bool chunk = prefill && w->form == FORM_CHUNKWISE, par = prefill && w->form == FORM_PARALLEL;
@@ -85,12 +97,13 @@ static void define_tensors(struct lower *l)
     if (in_l2 && (step || chunk || build))
         l->state = tensor("state", T_STATE, UNIT_LOAD, l->dk * l->state_dv * l->ret->state_bits / 8,
                           states * div_up(l->dv, l->state_dv), 1);
+    l->state.in_place = pieces(l, l->state.stage_bytes) <= 1;
     l->p->state_bytes = l->state_resident ? states * head : l->dk * l->state_dv * l->ret->state_bits / 8;
     uint64_t heads = w->lm_head == LM_ALL && prefill ? rows : w->batch;
     if (s->vocab && w->lm_head != LM_NONE && w->kind == WORK_NETWORK)
-        l->logits = tensor("logits", T_LOGIT, UNIT_STORE, s->vocab, heads, heads);
+        l->logits = tensor("logits", T_LOGIT, UNIT_STORE, 2 * s->vocab, heads, heads);
     if (s->vocab && w->kind == WORK_NETWORK) {
-        l->emb = tensor("embedding", T_EMBED, UNIT_LOAD, s->d_model, s->vocab, block);
+        l->emb = tensor("embedding", T_EMBED, UNIT_LOAD, s->d_model, s->vocab, embed_part(l, block));
         l->emb.scattered = true;
     }
 }
@@ -104,247 +117,6 @@ static void define_raw(struct lower *l)
                (step && !retention_fused(l, FORM_RECURRENT)) || (cache && !cached_fused(l));
     if (raw)
         l->o = tensor("raw heads", T_ACT, UNIT_LOAD, 2 * l->dv, l->q.rows, l->q.stage_bytes / l->q.pitch);
-}
-
-/* ---- jobs ---- */
-
-static void emit_job(struct lower *l, bool counted)
-{
-    struct program *p = l->p;
-    if (counted)
-        prog_wait(p, THREAD_HOST, N_UNITS, l->contexts, 1);
-    struct cmd *c = prog_add(p, THREAD_HOST, OP_JOB, N_UNITS);
-    c->words = (uint32_t)ARCH_CFG(l->arch, regfile)->job_registers;
-    c->token = l->job;
-    prog_wait(p, THREAD_ACCEL, UNIT_LOAD, l->job, 1);
-    prog_post(p, THREAD_ACCEL, UNIT_LOAD, l->job_weight, 1);
-    prog_wait(p, THREAD_ACCEL, UNIT_WEIGHT, l->job_weight, 1);
-}
-
-static void job_begin(struct lower *l, enum autonomy level)
-{
-    if (ARCH_CFG(l->arch, sequencer)->autonomy == (int)level)
-        emit_job(l, true);
-}
-
-static void job_end(struct lower *l, enum autonomy level)
-{
-    if (ARCH_CFG(l->arch, sequencer)->autonomy == (int)level)
-        prog_post(l->p, THREAD_ACCEL, UNIT_STORE, l->contexts, 1);
-}
-
-static void mark(struct lower *l, unsigned name, const struct affine *index)
-{
-    struct cmd *c = emit(l, OP_MARK, UNIT_STORE);
-    c->layer_name = name;
-    c->layer = *index;
-}
-
-/* ---- one layer ---- */
-
-static struct gemm gemm(struct tensor *in, uint64_t k, uint64_t tokens, struct affine w_off)
-{
-    return (struct gemm){.in = in, .k = k, .tokens = tokens, .first_tok = aff(0), .w_off = w_off};
-}
-
-static void add_seg(struct gemm *g, uint64_t n, enum post post, struct tensor *dst, struct tensor *dst2)
-{
-    g->seg[g->n_segs++] = (struct gemm_seg){.n = n, .post = post, .dst = dst, .dst2 = dst2, .col = aff(0)};
-}
-
-static void run_gemm(struct lower *l, struct gemm *g)
-{
-    prog_op(l->p);
-    job_begin(l, AUTONOMY_TILE);
-    emit_gemm(l, g);
-    job_end(l, AUTONOMY_TILE);
-}
-
-/* Keys and values that live on: where those of this layer, head and sequence
- * begin in the cache. */
-void place_cache(struct lower *l, const struct affine *position)
-{
-    if (!l->keep_kv)
-        return;
-    int64_t heads = (int64_t)l->w->shape.heads, batch = (int64_t)l->w->batch, len = (int64_t)l->context;
-    struct affine a = aff_scale(l->layer, heads);
-    a = aff_scale(aff_add(a, &l->head), batch);
-    a = aff_scale(aff_add(a, &l->seq), len);
-    a = aff_add(a, position);
-    l->k.outer = aff_scale(a, (int64_t)l->k.pitch);
-    l->v.outer = aff_scale(a, (int64_t)l->v.pitch);
-}
-
-struct gemm projection(struct lower *l, uint64_t tokens)
-{
-    const struct shape *s = &l->w->shape;
-    struct affine off = aff_scale(l->layer, (int64_t)l->w_layer_bytes);
-    struct affine h = aff_scale(l->head, (int64_t)l->w_head_bytes);
-    struct gemm g = gemm(&l->xn, s->d_model, tokens, aff_add(off, &h));
-    struct tensor *khat = l->khat.used && tokens > l->w->batch ? &l->khat : NULL;
-    add_seg(&g, l->dk, POST_ROTARY, &l->q, NULL);
-    add_seg(&g, l->dk, khat ? POST_ROTARY_DECAY : POST_ROTARY, &l->k, khat);
-    add_seg(&g, l->dv, POST_NONE, &l->v, NULL);
-    add_seg(&g, l->dv, POST_LUT, &l->g, NULL);
-    return g;
-}
-
-static void project(struct lower *l, uint64_t tokens)
-{
-    struct gemm g = projection(l, tokens);
-    run_gemm(l, &g);
-}
-
-static void norm_step(struct lower *l, uint64_t tokens)
-{
-    job_begin(l, AUTONOMY_TILE);
-    if (l->w->shape.pre_norm)
-        emit_norm(l, tokens, NULL);
-    else
-        emit_post_norm(l, tokens);
-    job_end(l, AUTONOMY_TILE);
-}
-
-static void output_and_ffn(struct lower *l, uint64_t tokens)
-{
-    const struct shape *s = &l->w->shape;
-    bool network = l->w->kind == WORK_NETWORK;
-    struct affine base = aff_scale(l->layer, (int64_t)l->w_layer_bytes);
-    struct gemm g = gemm(&l->y, s->value_dim, tokens, aff_plus(base, (int64_t)l->w_out));
-    add_seg(&g, s->d_model, network ? POST_RESIDUAL : POST_NONE, network ? &l->x : &l->h, NULL);
-    run_gemm(l, &g);
-    pipe_settle(l);
-    if (network && !s->pre_norm)
-        norm_step(l, tokens);
-    if (!network || !s->ffn_dim)
-        return;
-    if (s->pre_norm)
-        norm_step(l, tokens);
-    g = gemm(&l->xn, s->d_model, tokens, aff_plus(base, (int64_t)l->w_ffn1));
-    add_seg(&g, s->ffn_dim, POST_GLU, &l->h, NULL);
-    run_gemm(l, &g);
-    g = gemm(&l->h, s->ffn_dim, tokens, aff_plus(base, (int64_t)l->w_ffn2));
-    add_seg(&g, s->d_model, POST_RESIDUAL, &l->x, NULL);
-    run_gemm(l, &g);
-    if (!s->pre_norm)
-        norm_step(l, tokens);
-}
-
-/* Readers inside a loop cannot wait for what was written before it. */
-static void settle(struct lower *l, struct tensor *t)
-{
-    tensor_open(l, t, 0, false);
-}
-
-static unsigned loop_index(struct lower *l, uint64_t trips, struct affine *index)
-{
-    unsigned d = both_repeat(l, trips);
-    *index = aff_term(aff(0), d, 1);
-    return d;
-}
-
-static void heads_begin(struct lower *l)
-{
-    settle(l, &l->xn);
-    loop_index(l, l->w->shape.heads, &l->head);
-}
-
-static void heads_end(struct lower *l)
-{
-    both_end(l);
-    l->head = aff(0);
-    l->y.posts *= l->w->shape.heads;
-    l->y.block = 0;
-}
-
-static bool post_norm(const struct lower *l)
-{
-    return l->w->kind == WORK_NETWORK && !l->w->shape.pre_norm;
-}
-
-/* Begins a layer; post-norm layers find their narrow input written already. */
-static void layers_begin(struct lower *l, uint64_t tokens)
-{
-    if (post_norm(l)) {
-        emit_narrow(l, tokens);
-        settle(l, &l->xn);
-    }
-    if (l->x.used)
-        settle(l, &l->x);
-    loop_index(l, l->w->shape.layers, &l->layer);
-    job_begin(l, AUTONOMY_LAYER);
-    if (l->w->kind == WORK_NETWORK && l->w->shape.pre_norm)
-        emit_norm(l, tokens, NULL);
-}
-
-static void layers_end(struct lower *l)
-{
-    struct affine at = aff_plus(l->layer, 1);
-    if (l->x.used)
-        settle(l, &l->x);
-    if (post_norm(l))
-        settle(l, &l->xn);
-    mark(l, l->mark_layer, &at);
-    job_end(l, AUTONOMY_LAYER);
-    both_end(l);
-    l->layer = aff(0);
-}
-
-static void heads_in_turn(struct lower *l, uint64_t tokens)
-{
-    const struct work *w = l->w;
-    heads_begin(l);
-    place_cache(l, &l->blk);
-    project(l, tokens);
-    struct affine start = aff(0);
-    place_cache(l, &start);
-    job_begin(l, AUTONOMY_TILE);
-    emit_retention(l, (enum work_form)w->form, tokens);
-    if (w->form == FORM_PARALLEL && l->khat.used)
-        emit_state_build(l, tokens);
-    job_end(l, AUTONOMY_TILE);
-    heads_end(l);
-}
-
-static void prefill_layers(struct lower *l, uint64_t tokens)
-{
-    layers_begin(l, tokens);
-    if (l->piece)
-        emit_pipe(l, tokens);
-    else
-        heads_in_turn(l, tokens);
-    output_and_ffn(l, tokens);
-    layers_end(l);
-}
-
-static void head_on(struct lower *l, uint64_t tokens, uint64_t first)
-{
-    const struct shape *s = &l->w->shape;
-    struct affine at = aff((int64_t)first), index = aff((int64_t)s->layers + 1);
-    if (!l->logits.used)
-        return;
-    settle(l, &l->x);
-    if (!post_norm(l)) {
-        emit_norm(l, tokens, &at);
-        settle(l, &l->xn);
-    }
-    struct gemm g = gemm(&l->xn, s->d_model, tokens, aff((int64_t)l->w_lm));
-    g.first_tok = at;
-    add_seg(&g, s->vocab, POST_NONE, &l->logits, NULL);
-    l->logits.outer = aff(-(int64_t)(first * l->logits.pitch));
-    run_gemm(l, &g);
-    mark(l, l->mark_head, &index);
-    prog_wait(l->p, THREAD_HOST, N_UNITS, l->logits.ready, l->logits.posts);
-    l->logits.pending = false;
-}
-
-static void embed(struct lower *l, uint64_t tokens)
-{
-    struct affine index = aff(0);
-    if (l->w->kind != WORK_NETWORK)
-        return;
-    emit_embed(l, tokens);
-    mark(l, l->mark_embed, &index);
 }
 
 /* ---- phases ---- */
@@ -362,32 +134,37 @@ static void prefill_scope(struct lower *l, uint64_t tokens, bool last)
         settle(l, &l->x);
 }
 
+/* Scopes between the first, which begins with empty states, and the last, which
+ * makes the logits and leaves states only for a decode: they are alike. */
+static void middle_scopes(struct lower *l, uint64_t first, uint64_t n)
+{
+    l->blk = aff((int64_t)(first * l->scope));
+    if (n > 1) {
+        unsigned d = both_repeat(l, n);
+        l->blk = aff_term(l->blk, d, (int64_t)l->scope);
+        prefill_scope(l, l->scope, false);
+        both_end(l);
+    } else if (n) {
+        prefill_scope(l, l->scope, false);
+    }
+}
+
 static void emit_prefill(struct lower *l)
 {
     const struct work *w = l->w;
-    bool many = w->batch > 1;
+    bool many = w->batch > 1, states = w->form != FORM_PARALLEL || l->khat.used, saved = l->state_saved;
+    uint64_t n = div_up(w->seq, l->scope), tail = w->seq - (n - 1) * l->scope;
     if (many)
         loop_index(l, w->batch, &l->seq);
-    bool build = w->form == FORM_PARALLEL && l->khat.used;
-    l->state_zero = l->scope >= w->seq || build;
-    uint64_t full = w->seq / l->scope, rest = w->seq % l->scope;
-    if (full > 1) {
-        /* The last block also makes the logits; the others are a loop. */
-        uint64_t loops = rest ? full : full - 1;
-        unsigned d = both_repeat(l, loops);
-        l->blk = aff_term(aff(0), d, (int64_t)l->scope);
-        prefill_scope(l, l->scope, false);
-        both_end(l);
-        l->blk = aff((int64_t)(loops * l->scope));
-        prefill_scope(l, rest ? rest : l->scope, true);
-    } else if (full) {
-        prefill_scope(l, l->scope, !rest);
-        l->blk = aff((int64_t)l->scope);
-        if (rest)
-            prefill_scope(l, rest, true);
-    } else {
-        prefill_scope(l, rest, true);
-    }
+    uint64_t first = n > 1 && states;
+    l->state_zero = true;
+    middle_scopes(l, 0, first);
+    l->state_zero = n == 1;
+    middle_scopes(l, first, n - 1 - first);
+    l->blk = aff((int64_t)((n - 1) * l->scope));
+    l->state_saved = decodes(w);
+    prefill_scope(l, tail, true);
+    l->state_saved = saved;
     l->blk = aff(0);
     if (many)
         both_end(l);
@@ -400,12 +177,17 @@ static void decode_token(struct lower *l, const struct affine *full, const struc
 {
     const struct work *w = l->w;
     uint64_t n = w->batch;
+    l->now = aff_plus(*position, w->decode == DECODE_STATE ? (int64_t)w->seq : 0);
     prog_wait(l->p, THREAD_ACCEL, UNIT_LOAD, l->sampled, 1);
     embed(l, n);
     layers_begin(l, n);
     heads_begin(l);
     place_cache(l, position);
-    project(l, n);
+    if (l->keep_kv) { /* of every sequence one row */
+        l->k.apart = l->context * l->k.pitch;
+        l->v.apart = l->context * l->v.pitch;
+    }
+    project(l, n, false);
     struct tensor *in[] = {&l->q, &l->k, &l->v, &l->g};
     for (unsigned i = 0; i < 4; i++)
         settle(l, in[i]);
@@ -418,7 +200,8 @@ static void decode_token(struct lower *l, const struct affine *full, const struc
     for (unsigned i = 0; i < 6; i++)
         if (per_seq[i])
             per_seq[i]->outer = aff_scale(seq_tok, (int64_t)per_seq[i]->pitch);
-    place_cache(l, &start);
+    /* A row of the cache sees all keys from its start, a step of the state its own. */
+    place_cache(l, w->decode == DECODE_KV_CACHE ? &start : position);
     job_begin(l, AUTONOMY_TILE);
     if (l->keep_kv && w->decode == DECODE_KV_CACHE)
         emit_cached(l, full, keys);
@@ -459,8 +242,10 @@ static void emit_decode(struct lower *l)
     const struct work *w = l->w;
     uint64_t p = w->seq, left = w->tokens, step = w->decode == DECODE_KV_CACHE ? cache_block(l) : w->tokens;
     l->state_zero = false;
+    l->decoding = true;
     l->blk = aff(0);
     if (w->decode == DECODE_STATE) {
+        l->k.reader = l->v.reader = UNIT_LOAD; /* whoever read them in the prefill */
         decode_run(l, left, aff(0), 0, 0);
         return;
     }
@@ -484,9 +269,9 @@ static void emit_decode(struct lower *l)
 
 static void emit_gemm_kernel(struct lower *l)
 {
-    struct gemm g = gemm(&l->xn, l->w->k, gemm_rows(l->w), aff(0));
+    struct gemm g = gemm_op(&l->xn, l->w->k, gemm_rows(l->w), aff(0));
     struct affine index = aff(0);
-    add_seg(&g, l->w->n, POST_NONE, &l->y, NULL);
+    add_seg(&g, l->w->n, POST_NONE, WHAT_GEMM, &l->y, NULL);
     run_gemm(l, &g);
     mark(l, l->mark_layer, &index);
 }
@@ -508,6 +293,8 @@ static void start(struct lower *l)
     l->job_weight = prog_token(p, "job", 0, WAIT_HOST);
     l->contexts = prog_token(p, "contexts", (uint32_t)ARCH_CFG(l->arch, regfile)->contexts, WAIT_HOST);
     p->context_token = l->contexts;
+    if (decodes(l->w) && l->w->batch > 1 && l->keep_kv)
+        l->scattered = prog_token(p, "rows moved", 0, WAIT_OFFCHIP);
     l->sampled = prog_token(p, "sampled", 1, WAIT_HOST);
     if (ARCH_CFG(l->arch, sequencer)->autonomy == AUTONOMY_NETWORK)
         emit_job(l, false);
@@ -518,9 +305,12 @@ static void start(struct lower *l)
 static void whole_chunks(struct lower *l)
 {
     const struct work *w = l->w;
-    if (w->kind == WORK_GEMM || w->form != FORM_CHUNKWISE || l->scope >= w->seq)
+    bool build = w->form == FORM_PARALLEL && w->phase == PHASE_BOTH && w->decode == DECODE_STATE;
+    if (w->kind == WORK_GEMM || (w->form != FORM_CHUNKWISE && !build) || l->scope >= w->seq)
         return;
     l->scope = min64(max64(l->scope / w->chunk * w->chunk, w->chunk), w->seq);
+    while (build && l->scope < w->seq && l->scope % l->R)
+        l->R = l->R % 2 ? 1 : l->R / 2;
 }
 
 static bool define(struct lower *l)
@@ -582,5 +372,6 @@ bool lower_build(struct lower *l)
     prog_add(l->p, THREAD_HOST, OP_HALT, N_UNITS);
     prog_prune(l->p);
     report_homes(l);
+    describe_image(l);
     return true;
 }

@@ -174,6 +174,7 @@ static bool lower_best(struct program *p, const struct arch *a, const struct wor
 
 bool lower(struct program *p, const struct arch *a, const struct work *w, struct err *err)
 {
+    program_init(p);
     if (work_is_tiled(w) || ARCH_CFG(a, streams)->feed != FEED_BUFFERS)
         return lower_tiles(p, a, w, err);
     if (!check_modes(a, w, err))

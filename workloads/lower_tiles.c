@@ -2,7 +2,7 @@
  * is one product, tiles of outputs by inner tiles; a command is a tile step:
  * engine.length rows of the moving operand past as many sets as cover
  * engine.length outputs. Order: row tile, column tile, inner tile, set, row
- * (facts/ita.md section 2). Behind a port every tile step is a job of its own. */
+ * (tests/reference/ita). Behind a port every tile step is a job of its own. */
 #include "workloads/lower.h"
 
 #include "base/num.h"

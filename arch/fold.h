@@ -1,0 +1,104 @@
+/* What the components tell the folding (fold.c) while it watches.
+ *
+ * A component's future follows from its relative state, which state() names, and
+ * from quantities that only count: credits of tokens, what is left of a transfer,
+ * loop indices. Those are left out of the state, so that it recurs, and each
+ * decision that depends on one of them is reported here. From the reports follows
+ * for which other values the same would have happened. */
+#ifndef ARCH_FOLD_H
+#define ARCH_FOLD_H
+
+#include "arch/machine.h"
+
+/* Counting down: bytes of the running transfers off-chip and in L2 (tx, rx each), of the burst. */
+enum left_id { LEFT_EXT = 0, LEFT_L2 = 2, LEFT_BURST = 4, N_LEFT };
+
+/* What a thread did that depends on its loops; the last two are the uDMA's. */
+enum step_kind { STEP_ENTER, STEP_SKIP, STEP_ITERATE, STEP_LEAVE, STEP_RING, STEP_BANK, STEP_ROWS,
+                 STEP_USEFUL, STEP_MARK, STEP_TRANSFER, STEP_TRANSFER_END, STEP_ADVANCE };
+
+void fold_init(struct machine *m);
+void fold_finish(struct machine *m);
+/* Folds, and simulates on all the same: what was foretold has to come true. */
+void fold_check(struct machine *m);
+
+/* The sequencer is at the END of a loop. True: folding takes this step for it. */
+bool fold_at_end(struct machine *m);
+/* A burst begins. */
+void fold_at_burst(struct machine *m);
+
+/* Names for the state: commands that do the same have the same, and so have places of a
+ * thread from which the same commands follow. */
+uint32_t fold_command(const struct machine *m, uint32_t pc);
+uint32_t fold_place(const struct machine *m, enum thread_id th);
+
+/* ---- fold_record.c: reports ---- */
+void fold_note_token(struct machine *m, uint16_t token, uint32_t n, bool has);
+void fold_note_left(struct machine *m, enum left_id id, uint64_t left, uint64_t n, bool at_least);
+void fold_note_set(struct machine *m, enum left_id id);
+void fold_note_loop(struct machine *m, enum thread_id th, enum step_kind kind);
+void fold_note_dispatch(struct machine *m, const struct cmd *c, const struct issued *is);
+void fold_note_mark(struct machine *m);
+void fold_note_burst(struct machine *m, unsigned channel);
+void fold_note_transfer(struct machine *m, int64_t l2, int64_t ext);
+void fold_note_transfer_end(struct machine *m, unsigned channel);
+void fold_note_phase(struct machine *m);
+
+static inline bool token_has(struct machine *m, uint16_t token, uint32_t n)
+{
+    bool has = m->token[token] >= n;
+    if (m->fold)
+        fold_note_token(m, token, n, has);
+    return has;
+}
+static inline bool left_at_least(struct machine *m, unsigned id, uint64_t left, uint64_t n)
+{
+    if (m->fold)
+        fold_note_left(m, id, left, n, left >= n);
+    return left >= n;
+}
+/* The quantity gets a value that the past of it does not matter for. */
+static inline void fold_set_left(struct machine *m, unsigned id)
+{
+    if (m->fold)
+        fold_note_set(m, id);
+}
+/* After the step. */
+static inline void fold_saw_loop(struct machine *m, enum thread_id th, enum step_kind kind)
+{
+    if (m->fold)
+        fold_note_loop(m, th, kind);
+}
+static inline void fold_saw_dispatch(struct machine *m, const struct cmd *c, const struct issued *is)
+{
+    if (m->fold)
+        fold_note_dispatch(m, c, is);
+}
+static inline void fold_saw_mark(struct machine *m)
+{
+    if (m->fold)
+        fold_note_mark(m);
+}
+static inline void fold_saw_burst(struct machine *m, unsigned channel)
+{
+    if (m->fold)
+        fold_note_burst(m, channel);
+}
+static inline void fold_saw_transfer(struct machine *m, int64_t l2, int64_t ext)
+{
+    if (m->fold)
+        fold_note_transfer(m, l2, ext);
+}
+static inline void fold_saw_transfer_end(struct machine *m, unsigned channel)
+{
+    if (m->fold)
+        fold_note_transfer_end(m, channel);
+}
+/* A phase of an engine fed by streams ends. */
+static inline void fold_saw_phase(struct machine *m)
+{
+    if (m->fold)
+        fold_note_phase(m);
+}
+
+#endif

@@ -1,0 +1,177 @@
+/* Inside folding: fold.c drives, fold_record.c watches, fold_graph.c keeps. */
+#ifndef ARCH_FOLD_IMPL_H
+#define ARCH_FOLD_IMPL_H
+
+#include "arch/fold.h"
+
+enum { NO_NODE = UINT32_MAX, NO_EDGE = UINT32_MAX, NO_GUARD = UINT32_MAX };
+
+/* One step of a thread: `skip` commands on from the last one. */
+struct step {
+    uint8_t kind, thread;
+    uint16_t skip;
+    uint32_t value, value2; /* place behind an END; bank; rows; bank and place in page */
+};
+
+/* Credits of a token at the beginning for which the same happens. */
+struct token_rule {
+    uint16_t token;
+    bool passed;          /* somebody found enough */
+    uint32_t low, high;
+    uint32_t short_of;    /* fewest that somebody found missing */
+    int32_t delta;
+};
+
+struct left_rule {
+    uint64_t low[N_LEFT];
+    uint64_t take[N_LEFT]; /* at the end it is so much less; `set`: it is this */
+    bool exact[N_LEFT];    /* it has to be `low` */
+    bool set[N_LEFT];
+    uint32_t page_at[2];   /* place of the running transfer in its page; NO_GUARD: any */
+    uint32_t tokens[2];    /* that its end posts */
+};
+
+struct sum {
+    uint32_t at; /* in machine.total */
+    uint64_t n;
+};
+
+struct stream_rule { /* of the open phase of an engine fed by streams */
+    uint64_t rows, outputs;
+    uint64_t last_row, last_output; /* cycles after the beginning */
+};
+
+/* From one boundary to the next. */
+struct edge {
+    uint64_t ticks;
+    uint32_t to, next;
+    uint32_t steps, tokens, sums, marks; /* first of each in their pools */
+    uint16_t n_steps, n_tokens, n_sums, n_marks;
+    uint32_t left, stream;               /* index, or NO_GUARD */
+    bool plain;   /* steps are at most the next iteration of the loop */
+    bool may_fail; /* a step may turn out not to fit after the first has moved a thread */
+};
+
+struct node {
+    uint64_t hash;
+    uint64_t key;
+    uint32_t len, edges;
+    bool at_end; /* the sequencer is at an END, its next step */
+};
+
+#define POOL(type) struct { type *v; size_t n, cap; }
+struct graph {
+    POOL(struct node) nodes;
+    POOL(struct edge) edges;
+    POOL(struct step) steps;
+    POOL(struct token_rule) tokens;
+    POOL(struct sum) sums;
+    POOL(uint64_t) marks; /* ticks after the beginning */
+    POOL(struct left_rule) lefts;
+    POOL(struct stream_rule) streams;
+    POOL(uint8_t) keys;
+    uint32_t *table; /* of nodes by hash, NO_NODE: empty */
+    size_t table_size;
+};
+#define POOL_ADD(p, count)                                                                   \
+    ((p)->n + (count) > (p)->cap                                                             \
+         ? (void)((p)->cap = ((p)->n + (count)) * 2,                                         \
+                  (p)->v = xrealloc((p)->v, (p)->cap, sizeof *(p)->v)) : (void)0,            \
+     (p)->n += (count), &(p)->v[(p)->n - (count)])
+
+/* The state's node, made when new; NO_NODE: no room. */
+uint32_t graph_node(struct graph *g, const uint8_t *key, size_t len, bool at_end);
+void graph_finish(struct graph *g);
+
+enum { MAX_STEPS = 256, MAX_EDGE_MARKS = 32, MAX_EDGE_TRANSFERS = 32, STATE_ROOM = 16384 };
+
+/* What happened since the last boundary. */
+struct recording {
+    uint32_t from;
+    bool lost; /* cannot be kept */
+    uint64_t since;
+    uint64_t total[N_TOTALS], useful, useful_issued;
+    uint32_t pc[N_THREADS];
+    struct step steps[MAX_STEPS + 1]; /* the last takes what is too much */
+    unsigned n_steps, n_transfers;
+    uint64_t marks[MAX_EDGE_MARKS];
+    unsigned n_marks;
+    uint64_t seen[(PROG_MAX_TOKENS + 63) / 64];
+    uint32_t token[PROG_MAX_TOKENS];
+    struct token_rule rule[PROG_MAX_TOKENS];
+    uint64_t left_before[N_LEFT];
+    struct left_rule left;
+    struct stream_layer stream;
+};
+
+struct snapshot { /* of a loop level, for periods */
+    bool valid;
+    uint32_t node;
+    struct thread thread[N_THREADS];
+    uint32_t token[PROG_MAX_TOKENS];
+    uint64_t time, clock;
+    uint64_t total[N_TOTALS];
+    uint64_t left[N_LEFT], page_at[2];
+    uint32_t tokens[2]; /* of running transfers */
+    size_t marks;
+    uint64_t layer_pending;
+    struct stream_layer stream; /* rows 0: not a phase that can be multiplied */
+};
+
+struct mark { /* a layer that is over */
+    uint64_t layer, ticks;
+};
+
+struct fold {
+    struct graph graph;
+    struct event event;
+    bool at_end;      /* the sequencer waits at an END for this cycle's boundary */
+    bool check;
+    uint32_t foretold; /* edge, or NO_EDGE */
+    uint32_t node;
+    unsigned n_totals;
+    uint8_t *dynamic[N_THREADS]; /* by pc: what of a command depends on loop indices */
+    uint32_t *command[N_THREADS], *place[N_THREADS]; /* names, by pc */
+    uint64_t *modulus[N_THREADS]; /* by pc of a REPEAT; 0: never multiply */
+    int64_t *layer_step;          /* by pc of an accel REPEAT: layers an iteration advances marks by */
+    struct recording rec;
+    struct snapshot snap[PROG_MAX_DEPTH];
+    uint64_t seen[PROG_MAX_DEPTH]; /* boundaries since the loop was entered */
+    /* for periods: when something last happened, in boundaries */
+    uint64_t clock;
+    uint64_t passed_at[PROG_MAX_TOKENS];
+    uint32_t short_of[PROG_MAX_TOKENS];
+    uint64_t short_at[PROG_MAX_TOKENS];
+    uint64_t left_events[N_LEFT];
+    POOL(struct mark) done;
+    uint8_t state[STATE_ROOM];
+};
+enum { DYNAMIC_BANK = 1, DYNAMIC_ROWS = 2, DYNAMIC_USEFUL = 4 };
+
+uint64_t *fold_left(struct machine *m, unsigned id);
+/* Place in its page of what the channel's running transfer moves next. */
+uint64_t fold_page_at(const struct machine *m, unsigned channel);
+uint32_t fold_head_tokens(const struct machine *m, unsigned channel);
+
+/* ---- fold_names.c ---- */
+void fold_names(struct machine *m);
+
+/* ---- fold_record.c ---- */
+void record_open(struct machine *m);
+/* Keeps what was recorded as an edge to `to`; its number, or NO_EDGE. */
+uint32_t record_close(struct machine *m, uint32_t to);
+/* Books the tokens and transfers of what happened for the search of periods. */
+void fold_book(struct machine *m, const struct token_rule *t, unsigned n, const struct left_rule *l);
+
+/* ---- fold_walk.c ---- */
+/* Follows an edge from where the machine stands; false when none is known. */
+bool walk_edge(struct machine *m, bool *moved);
+/* The edge that would be followed, NO_EDGE. */
+uint32_t walk_find(struct machine *m);
+
+/* ---- fold_period.c ---- */
+/* At the end of an iteration: multiplies whole periods out. */
+void fold_periods(struct machine *m);
+void period_init(struct machine *m);
+
+#endif
