@@ -135,7 +135,8 @@ static void even_product(double *gate, double *fc2, const double *product, const
     free(share);
 }
 
-static void layer(struct arena *a, const struct net *n, struct net_layer *l, const struct ranges *r, uint64_t i)
+static void layer(struct arena *a, const struct net *n, struct net_layer *l, const struct ranges *r,
+                  uint64_t i)
 {
     uint64_t d = n->d;
     double *wq = copy(a, l->wq, d * d), *wk = copy(a, l->wk, d * d);
@@ -167,7 +168,8 @@ struct net *equalized(struct arena *a, const struct net *n, uint64_t n_seqs, uin
 {
     uint64_t d = n->d;
     struct ranges r = {.n = n, .ln1 = ARENA_NEW(a, double, n->L * d), .ln2 = ARENA_NEW(a, double, n->L * d),
-                       .final = ARENA_NEW(a, double, d), .q = ARENA_NEW(a, double, n->L * d), .k = ARENA_NEW(a, double, n->L * d),
+                       .final = ARENA_NEW(a, double, d), .q = ARENA_NEW(a, double, n->L * d),
+                       .k = ARENA_NEW(a, double, n->L * d),
                        .product = ARENA_NEW(a, double, n->L * n->F + 1),
                        .gate = ARENA_NEW(a, double, n->L * n->F + 1)};
     for (uint64_t i = 0; i < n_seqs; i++)
