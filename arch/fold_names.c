@@ -35,8 +35,13 @@ static void strip(const struct machine *m, struct cmd *c, uint8_t dynamic)
     c->l2ring = 0;
     c->match = 0;
     c->depth = 0;
-    c->buf_offset = c->buf_pitch = c->row0_bytes = c->acc_offset = c->state_offset = c->param = 0;
-    c->decay = 0;
+    c->buf_offset = c->buf_pitch = c->acc_offset = c->acc_pitch = 0;
+    c->src_at = c->src_pitch = c->src2_at = c->dst_at = c->dst_pitch = c->dst2_at = c->tokens = 0;
+    c->acc_tile = c->again = c->swapped = c->gather = false;
+    c->n_at = c->k_at = c->state_at = c->unit_at = c->col_at = c->pos_at = c->key_at = aff(0);
+    c->what = 0;
+    c->pos_step = 0;
+    c->table = 0;
 }
 
 /* Finds equal things: the first index that was given one of them. */
