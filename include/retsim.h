@@ -214,6 +214,24 @@ char *rs_result_json(const rs_result *r);
 char *rs_eval(const char *dir, const char *form, const char *const *sets, size_t n_sets, bool json,
               rs_err *err);
 
+/* ---- components and interconnects ------------------------------------ */
+
+typedef struct rs_estimate_options {
+    const char *tech_path;
+    const char *const *sets; /* "tech.PATH=VALUE" */
+    size_t n_sets;
+    bool plain_rtl; /* mul and dot as plain synthesis makes them, not with adder trees */
+    bool path;      /* longest path and clock, too */
+    bool json;      /* one object instead of text for people */
+} rs_estimate_options;
+/* Area, energy and speed of one component. params: "KEY=VALUE". Heap string;
+ * NULL on error: 64, 66, 78. */
+char *rs_estimate(const char *component, const char *const *params, size_t n_params,
+                  const rs_estimate_options *options, rs_err *err);
+/* Replays a request trace through an interconnect; chart: draws the grants over
+ * time. Heap string; NULL on error: 65, 66. */
+char *rs_replay(const char *path, bool chart, rs_err *err);
+
 /* ---- schemas -------------------------------------------------------- */
 
 /* kind: "arch", "work" (or "workload"), "sweep", "tech". Heap strings; NULL on error (64). */
