@@ -299,7 +299,7 @@ bool rs_db_merge(const char *out_path, const char *const *in_paths, size_t n, rs
  * string. `name_or_sql`: a canned name, or SQL beginning with SELECT/WITH. */
 char *rs_db_query(rs_db *db, const char *name_or_sql, const char *format, const char *objectives,
                   rs_err *err);
-/* From now on tables are made to fit so many columns where they can; 0: any width. */
+/* From now on tables, and plots in a terminal, are made to fit so many columns where they can; 0: any. */
 void rs_db_columns(rs_db *db, unsigned columns);
 /* From now on all points of this connection show prices by `tech`, computed
  * from stored counts; nothing is written to the file. Errors: 65, 74, 78. */
