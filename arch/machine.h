@@ -264,6 +264,13 @@ uint64_t vector_cycles(const struct machine *m, const struct cmd *c, uint32_t ro
 /* Rows that the engine took and values that it requantised. */
 uint64_t engine_rows(const struct machine *m);
 uint64_t engine_values(const struct machine *m);
+/* Rows of an mm that leave the accumulators: of a triangular operand those whose diagonal is in the set. */
+static inline uint32_t finished_rows(const struct cmd *c, uint32_t rows)
+{
+    if (!c->last)
+        return 0;
+    return c->causal == CAUSAL_VALUES && c->k < rows ? c->k : rows;
+}
 void engine_count(struct machine *m, const struct issued *is, uint64_t cycles);
 void retention_count(struct machine *m, const struct issued *is, uint64_t cycles);
 void vector_count(struct machine *m, const struct issued *is, uint64_t cycles);

@@ -116,7 +116,7 @@ int cmd_query(int argc, char **argv)
     const struct cli_option options[] = {
         {.name = "format", .arg = "FORMAT", .text = &o.format, .help = "table (default), csv or json"},
         {.name = "objectives", .arg = "A,B,C", .text = &o.objectives,
-         .help = "of `pareto`, each with an optional min: or max: (default cycles,energy,area)"},
+         .help = "of `pareto`, each with an optional min: or max: (default time,energy,area)"},
         {.name = "tech", .arg = "FILE", .text = &o.tech,
          .help = "prices stored counts by this technology; nothing is simulated or stored"},
         {.name = "list", .on = &list, .help = "names the canned queries"},

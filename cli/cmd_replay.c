@@ -1,6 +1,8 @@
 /* `retsim replay`: a request trace through an interconnect. */
 #include "cli/cli.h"
 
+enum { PAGE_COLUMNS = 98 };
+
 int cmd_replay(int argc, char **argv)
 {
     bool chart = false;
@@ -27,7 +29,8 @@ int cmd_replay(int argc, char **argv)
     if (code)
         return code == CLI_DONE ? 0 : code;
     rs_err *err = rs_err_create();
-    char *text = rs_replay(argv[0], chart, err);
+    unsigned columns = cli_columns() ? cli_columns() : PAGE_COLUMNS;
+    char *text = rs_replay(argv[0], chart ? columns : 0, err);
     if (!text)
         return cli_fail(err);
     rs_err_destroy(err);

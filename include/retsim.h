@@ -228,9 +228,9 @@ typedef struct rs_estimate_options {
  * NULL on error: 64, 66, 78. */
 char *rs_estimate(const char *component, const char *const *params, size_t n_params,
                   const rs_estimate_options *options, rs_err *err);
-/* Replays a request trace through an interconnect; chart: draws the grants over
- * time. Heap string; NULL on error: 65, 66. */
-char *rs_replay(const char *path, bool chart, rs_err *err);
+/* Replays a request trace through an interconnect; chart_columns: draws the grants
+ * over time, so wide, instead; 0: does not. Heap string; NULL on error: 65, 66. */
+char *rs_replay(const char *path, unsigned chart_columns, rs_err *err);
 
 /* ---- schemas -------------------------------------------------------- */
 

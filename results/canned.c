@@ -31,7 +31,7 @@ const struct canned canned_queries[] = {
     {"best", "the fastest point for each network, phase and sequence length",
      "SELECT work, phase, seq, batch, arch, array, form, chunk, cycles, time_ms, us_per_token, energy_uj,"
      " area_mm2, utilization FROM v_best_per_seq ORDER BY work, phase, seq, batch, tech_hash"},
-    {"pareto", "points that no other beats in every objective (--objectives cycles,energy,area)", NULL},
+    {"pareto", "points that no other beats in every objective (--objectives time,energy,area)", NULL},
     {"ranking", "points of each job by energy; a tie is a difference inside the error bars",
      "SELECT work, phase, seq, batch, arch, array, form, chunk, voltage,"
      " soc_hz / 1e6 AS soc_mhz, row_number() OVER job AS place,"

@@ -93,15 +93,17 @@ static int front_block(struct figure *fig, const struct plot_rows *r, const char
     return block;
 }
 
-/* Error bars of the energy of the points of a job. */
+/* Error bars of the energy of a job's front. Those of all points would hide it. */
 static int error_block(struct figure *fig, const struct plot_rows *r, const char *job, const struct scale *k)
 {
+    double least = INFINITY;
     text_printf(&fig->script, "$d%u << EOD\n", fig->n_blocks);
     for (size_t i = 0; i < r->n; i++) {
         double e = plot_num(r, i, COL_ENERGY) * k->energy;
         double sigma = e * plot_num(r, i, COL_REL_ERR);
-        if (strcmp(plot_cell(r, i, COL_JOB), job) != 0)
+        if (strcmp(plot_cell(r, i, COL_JOB), job) != 0 || e >= least)
             continue;
+        least = e;
         text_printf(&fig->script, "%.9g %.9g %.9g\n", plot_num(r, i, COL_TIME) * k->time, e, sigma);
         fig->lo[1] = fmin(fig->lo[1], e - sigma);
         fig->hi[1] = fmax(fig->hi[1], e + sigma);
@@ -137,7 +139,7 @@ static void draw_panel(struct figure *fig, const struct plot_rows *r, const stru
     text_printf(&plot, "$d%d using 1:2 with steps lc rgb '#000000' lw 1.2%s", front,
                 fig->is_text ? " title 'front'" : "");
     if (bars >= 0)
-        text_printf(&plot, ", $d%d using 1:2:3 with yerrorbars lc rgb '#bbbbbb' lw 0.8 pt 0 ps 0", bars);
+        text_printf(&plot, ", $d%d using 1:2:3 with yerrorbars lc rgb '#888888' lw 0.8 pt 0 ps 0", bars);
     for (size_t f = 0; f < forms->n; f++) {
         struct plot_style style = plot_form_style(forms->v[f]);
         int block = form_block(fig, r, job, forms->v[f], &k);
@@ -180,7 +182,7 @@ bool plot_pareto(struct rs_db *db, struct figure *fig, rs_err *err)
     unsigned cols = jobs.n > 4 ? 3 : jobs.n > 1 ? 2 : 1, rows = ((unsigned)jobs.n + cols - 1) / cols;
     struct plot_grid grid = {.rows = rows, .cols = cols, .panel_w = cols == 1 ? 620 : 380, .panel_h = 300,
                              .left = 80, .right = 25, .top = 75, .bottom = 110, .gap_x = 85, .gap_y = 95,
-                             .title = "Energy over latency"};
+                             .title = "Energy over latency, with the standard error of the front"};
     plot_grid_begin(fig, &grid);
     for (size_t j = 0; j < jobs.n; j++)
         draw_panel(fig, &r, &forms, jobs.v[j], j == 0);

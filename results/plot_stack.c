@@ -285,6 +285,20 @@ static bool draw(struct rs_db *db, const struct stack_plot *sp, struct figure *f
     " CASE form WHEN 'parallel' THEN 0 WHEN 'recurrent' THEN 1 ELSE 2 END AS form_order" \
     " FROM (SELECT *, row_number() OVER (PARTITION BY work, phase, form, seq" \
     " ORDER BY lengths DESC, cycles, key, tech_hash) AS place FROM " PLOT_LENGTHS ") WHERE place = 1)"
+/* The same for prices, of each technology and supply that there is. */
+#define BEST_PRICED \
+    "WITH best AS (SELECT *, min(macs / max(tokens, 1)) OVER (PARTITION BY work) AS net_size," \
+    " CASE form WHEN 'parallel' THEN 0 WHEN 'recurrent' THEN 1 ELSE 2 END AS form_order," \
+    " (SELECT count(DISTINCT tech) FROM v_points) AS techs," \
+    " (SELECT count(DISTINCT tech || ' ' || voltage) FROM v_points) AS supplies" \
+    " FROM (SELECT *, row_number() OVER (PARTITION BY work, phase, form, seq, tech, voltage" \
+    " ORDER BY lengths DESC, time_ms, energy_fj, key, tech_hash) AS place FROM " PLOT_LENGTHS \
+    ") WHERE place = 1)"
+#define PRICED_PANEL "b.work || coalesce(': ' || b.phase, '') || CASE WHEN b.techs > 1 THEN ', ' || b.tech" \
+    " ELSE '' END || CASE WHEN b.supplies > b.techs THEN printf(', %g V', b.voltage) ELSE '' END AS panel," \
+    " coalesce(b.form, '') AS form, b.id AS bar,"
+#define PRICED_ORDER " ORDER BY b.net_size, b.work, b.phase DESC, b.tech, b.voltage, b.form_order, b.form," \
+    " b.seq, b.key"
 #define PANEL "b.work || coalesce(': ' || b.phase, '') AS panel, coalesce(b.form, '') AS form, b.id AS bar,"
 #define BEST_ORDER " ORDER BY b.net_size, b.work, b.phase DESC, b.form_order, b.form, b.seq, b.key, s.ord"
 
@@ -307,11 +321,12 @@ bool plot_breakdown(struct rs_db *db, struct figure *fig, rs_err *err)
 bool plot_energy_breakdown(struct rs_db *db, struct figure *fig, rs_err *err)
 {
     static const struct stack_plot sp = {
-        "Energy: on-chip by component; off-chip; idle (clock, leakage, standby)",
-        BEST " SELECT " PANEL " coalesce(b.seq, b.array) AS label, b.energy_fj AS total_fj, " KIND_OF
+        "Energy of the fastest point of each form and length",
+        BEST_PRICED " SELECT " PRICED_PANEL " coalesce(b.seq, b.array) AS label, b.energy_fj AS total_fj, "
+        KIND_OF
         " AS part, sum(s.energy_fj) AS energy_fj FROM best b JOIN action s ON s.key = b.key"
-        " AND s.tech_hash = b.tech_hash GROUP BY b.key, b.tech_hash, part ORDER BY b.net_size, b.work,"
-        " b.phase DESC, b.form_order, b.form, b.seq, b.key, s.kind = 'idle', s.kind = 'offchip', min(s.ord)",
+        " AND s.tech_hash = b.tech_hash GROUP BY b.key, b.tech_hash, part" PRICED_ORDER
+        ", s.kind = 'idle', s.kind = 'offchip', min(s.ord)",
         "no stored point has priced components", "sequence length: energy", "share of energy (%)", 1e-15,
         "J", true};
     return draw(db, &sp, fig, err);
@@ -321,12 +336,13 @@ bool plot_energy_breakdown(struct rs_db *db, struct figure *fig, rs_err *err)
 bool plot_power(struct rs_db *db, struct figure *fig, rs_err *err)
 {
     static const struct stack_plot sp = {
-        "Power: on-chip, off-chip (upper bound where a data sheet maximum is behind it), idle",
-        BEST ", part AS (SELECT 0 AS ord, 'on-chip' AS part UNION ALL SELECT 1, 'off-chip'"
-        " UNION ALL SELECT 2, 'idle')"
-        " SELECT " PANEL " coalesce(b.seq, b.array) AS label, b.power_uw / 1e3 AS power_mw, s.part,"
-        " CASE s.ord WHEN 0 THEN b.energy_onchip_fj WHEN 1 THEN b.energy_offchip_fj"
-        " ELSE b.energy_idle_fj END / b.time_ms / 1e9 AS part_mw FROM best b JOIN part s" BEST_ORDER,
+        "Power of the fastest point of each form and length",
+        BEST_PRICED " SELECT " PRICED_PANEL " coalesce(b.seq, b.array) AS label,"
+        " b.power_uw / 1e3 AS power_mw,"
+        " CASE s.kind WHEN 'onchip' THEN 'on-chip' ELSE " KIND_OF " END AS part,"
+        " sum(s.energy_fj) / b.time_ms / 1e9 AS part_mw FROM best b JOIN action s ON s.key = b.key"
+        " AND s.tech_hash = b.tech_hash GROUP BY b.key, b.tech_hash, part" PRICED_ORDER
+        ", s.kind = 'idle', s.kind = 'offchip'",
         "no stored point has prices", "sequence length", "power (mW)", 1, " mW", false};
     return draw(db, &sp, fig, err);
 }

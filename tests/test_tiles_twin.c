@@ -94,3 +94,48 @@ Test(tiles_twin, stalled_port, .timeout = 300)
         rs_result_destroy(r);
     }
 }
+
+/* Figures of the RTL that are in no table: jobs of a port with a share of its cycles. */
+Test(tiles_twin, jobs_of_a_stalled_port_as_measured)
+{
+    static const struct {
+        const char *kernel, *stall;
+        unsigned e, cycles, partial; /* of the run; of a job that ends no output, 0: not measured */
+    } rows[] = {
+        {"linear", "low_when_c%4==3", 64, 401, 0},
+        {"linear", "low_when_c%2==1", 64, 592, 0},
+        {"linear", "high_only_when_c%4==0", 64, 1178, 0},
+        {"linear", "low_when_hash1024<102", 64, 340, 0},
+        {"attention", "none", 64, 1851, 0},
+        {"attention", "low_when_c%4==3", 64, 2400, 0},
+        {"attention", "low_when_c%2==1", 64, 3556, 0},
+        {"attention", "high_only_when_c%4==0", 64, 7018, 0},
+        {"attention", "low_when_c%4==3", 128, 0, 276},
+        {"attention", "low_when_hash8==0", 128, 0, 276},
+        {"attention", "low_when_c%2==1", 128, 0, 336},
+        {"attention", "high_only_when_c%4==0", 128, 0, 660},
+    };
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char path[300], text[2][64];
+        const char *sets[] = {text[0], text[1]};
+        rs_options options;
+        rs_err *err = rs_err_create();
+        snprintf(path, sizeof path, TEST_ROOT "/workloads/kernels/ita_%s.yaml", rows[i].kernel);
+        snprintf(text[0], sizeof text[0], "work.e=%u", rows[i].e);
+        snprintf(text[1], sizeof text[1], "arch.memory.stall=%s", rows[i].stall);
+        rs_options_default(&options);
+        rs_design *d = rs_design_load(TEST_ROOT "/configs/arch/ita_hwpe.yaml", path, NULL, sets, 2, err);
+        rs_result *r = d ? rs_run(d, &options, err) : NULL;
+        cr_assert_not_null(r, "%s", rs_err_text(err));
+        size_t n;
+        const rs_layer *l = rs_result_layers(r, &n);
+        if (rows[i].cycles)
+            cr_expect_eq(rs_result_summary(r)->cycles, rows[i].cycles, "%s %s", rows[i].kernel,
+                         rows[i].stall);
+        if (rows[i].partial) /* the second product's, the first one fills the array */
+            cr_expect_eq(l[2].cycles, rows[i].partial, "%s %s", rows[i].kernel, rows[i].stall);
+        rs_result_destroy(r);
+        rs_design_destroy(d);
+        rs_err_destroy(err);
+    }
+}

@@ -4,13 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLIP_STEPS = 80, BINS_PER_OCTAVE = 64, LEAST_OCTAVE = -32, N_BINS = 56 * BINS_PER_OCTAVE };
+enum { MAX_KEPT = 1 << 17, CLIP_STEPS = 80, BINS_PER_OCTAVE = 64, LEAST_OCTAVE = -32, N_BINS = 56 * BINS_PER_OCTAVE };
 
 struct bin {
     double n, sum, squares;
 };
-struct samples { /* magnitudes of one point of one layer, in bins of equal ratio */
+/* Magnitudes of one point of one layer: all of them, and when they are too many bins of
+ * equal ratio alone. */
+struct samples {
     double most, n;
+    double *kept;    /* NULL past MAX_KEPT */
     struct bin *bin; /* N_BINS; the first takes all that is smaller */
 };
 
@@ -26,6 +29,13 @@ static void sample(struct samples *s, const double *v, uint64_t n)
         b->sum += x;
         b->squares += x * x;
         s->most = fmax(s->most, x);
+    }
+    if (s->n + (double)n <= MAX_KEPT) {
+        s->kept = xrealloc(s->kept, (uint64_t)s->n + n + 1, sizeof *v);
+        memcpy(s->kept + (uint64_t)s->n, v, n * sizeof *v);
+    } else {
+        free(s->kept);
+        s->kept = NULL;
     }
     s->n += (double)n;
 }
@@ -97,15 +107,25 @@ static int by_size(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* The nearest whole number of a magnitude below 2^51, in a form that the compiler turns
+ * into vector instructions. */
+static inline double nearest(double v)
+{
+    const double big = 0x1.8p52;
+    return v + big - big;
+}
+
 static double squared_error(const double *v, uint64_t n, double step, int32_t most)
 {
-    double sum = 0;
+    double sum[4] = {0}, inv = 1 / step, top = most;
     for (uint64_t i = 0; i < n; i++) {
-        double q = floor(v[i] / step + 0.5);
-        q = q > most ? most : q < -most ? -most : q;
-        sum += (v[i] - q * step) * (v[i] - q * step);
+        double q = v[i] * inv;
+        q = q > top ? top : q;
+        q = q < -top ? -top : q;
+        double e = v[i] - nearest(q) * step;
+        sum[i & 3] += e * e;
     }
-    return sum;
+    return sum[0] + sum[1] + sum[2] + sum[3];
 }
 
 double step_of(int way, const double *v, uint64_t n, double largest, int32_t most)
@@ -171,6 +191,8 @@ double calibrated_step(const struct calibration *c, int way, uint64_t layer, enu
 {
     const struct samples *s = &c->s[layer * N_POINTS + p];
     double best = s->most / most, least = INFINITY;
+    if (s->kept)
+        return step_of(way, s->kept, (uint64_t)s->n, s->most, most);
     if (!s->bin || !(s->most > 0))
         return 1.0 / most;
     if (way == CALIBRATE_MINMAX)
@@ -201,7 +223,9 @@ void calibrate(struct calibration *c, const struct net *n, uint64_t n_seqs, uint
 
 void calibration_finish(struct calibration *c)
 {
-    for (uint64_t i = 0; i < c->n->L * N_POINTS; i++)
+    for (uint64_t i = 0; i < c->n->L * N_POINTS; i++) {
         free(c->s[i].bin);
+        free(c->s[i].kept);
+    }
     arena_finish(&c->arena);
 }

@@ -80,8 +80,10 @@ uint64_t pieces(const struct lower *l, uint64_t bytes)
 
 /* Rows whose places are not in sequence, one transfer each. Their addresses are
  * data; consecutive ones stand for them. */
-static void host_gather(struct lower *l, const struct tensor *t, uint64_t rows, uint16_t token)
+static void host_gather(struct lower *l, const struct tensor *t, const struct block *b, uint16_t token)
 {
+    uint64_t rows = b->rows;
+    struct affine none = aff(0), tok = b->tok;
     unsigned depth = prog_repeat(l->p, THREAD_HOST, aff((int64_t)rows));
     struct cmd *c = prog_add(l->p, THREAD_HOST, OP_UDMA_RX, N_UNITS);
     c->addr = aff_term(aff((int64_t)t->in_base), depth, (int64_t)t->pitch);
@@ -90,7 +92,38 @@ static void host_gather(struct lower *l, const struct tensor *t, uint64_t rows, 
     c->row_bytes = (uint32_t)t->pitch;
     c->tensor = t->kind;
     c->token = token;
+    tok = aff_term(tok, depth, 1);
+    emit_what(l, c, WHAT_NONE, &none, &tok);
+    c->gather = true;
+    c->table = (int64_t)t->base;
     prog_end(l->p, THREAD_HOST);
+}
+
+static struct cmd *scatter_row(struct lower *l, const struct tensor *t, const struct affine *row)
+{
+    struct cmd *c = prog_add(l->p, THREAD_HOST, OP_UDMA_TX, N_UNITS);
+    struct affine at = aff_scale(*row, (int64_t)t->pitch), ext = aff_scale(*row, (int64_t)t->apart);
+    c->addr = aff_plus(at, (int64_t)t->out_base);
+    c->l2ring = t->out_ring;
+    c->ext = aff_plus(aff_add(ext, &t->outer), (int64_t)t->base);
+    c->row_bytes = (uint32_t)t->pitch;
+    c->tensor = t->kind;
+    c->token = l->scattered;
+    return c;
+}
+
+/* A row of each sequence goes to its own place: one transfer each, in order:
+ * the last one stands for all. */
+static void host_scatter(struct lower *l, const struct tensor *t, const struct block *b)
+{
+    unsigned depth = prog_repeat(l->p, THREAD_HOST, aff((int64_t)b->rows - 1));
+    struct affine row = aff_term(aff(0), depth, 1);
+    scatter_row(l, t, &row);
+    prog_end(l->p, THREAD_HOST);
+    row = aff((int64_t)b->rows - 1);
+    struct cmd *c = scatter_row(l, t, &row);
+    c->token = t->out_free;
+    c->token2 = t->out_done;
 }
 
 /* One staged block between off-chip memory and the current part of a ring;
@@ -99,7 +132,11 @@ static void host_move(struct lower *l, enum op op, const struct tensor *t, const
                       uint16_t token)
 {
     if (t->scattered) {
-        host_gather(l, t, b->rows, token);
+        host_gather(l, t, b, token);
+        return;
+    }
+    if (op == OP_UDMA_TX && t->apart && b->rows > 1) {
+        host_scatter(l, t, b);
         return;
     }
     uint64_t bytes = round_up(b->rows * row_bytes(t), 4), max = l->udma->max_transfer_bytes;
