@@ -19,11 +19,13 @@ static uint8_t dynamic_of(const struct machine *m, const struct cmd *c)
                      (useful ? DYNAMIC_USEFUL : 0));
 }
 
-/* The command without what the values alone read, what steps of a thread report, and where it is. */
+/* The command without what the values alone read, what steps of a thread report, and where it is. Of an
+ * address that steps report its place in a word stays: words are counted by it (streamer_words). */
 static void strip(const struct machine *m, struct cmd *c, uint8_t dynamic)
 {
     uint64_t line = 4 * m->tcdm_cfg->banks;
-    int64_t bank = dynamic & DYNAMIC_BANK ? -1 : (int64_t)((uint64_t)c->addr.c % line);
+    int64_t in_word = c->addr.c & 3;
+    int64_t bank = dynamic & DYNAMIC_BANK ? in_word - 4 : (int64_t)((uint64_t)c->addr.c % line);
     int64_t rows = dynamic & DYNAMIC_ROWS ? -1 : c->rows_is_affine ? c->rows_aff.c : 0;
     int64_t useful = dynamic & DYNAMIC_USEFUL ? -1 : c->useful.c;
     c->addr = aff(bank);

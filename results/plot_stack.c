@@ -309,7 +309,8 @@ bool plot_energy_breakdown(struct rs_db *db, struct figure *fig, rs_err *err)
 {
     static const struct stack_plot sp = {
         "Energy of the fastest point of each form and length",
-        BEST_PRICED " SELECT " PRICED_PANEL " coalesce(b.seq, b.array) AS label, b.energy_fj AS total_fj, " KIND_OF
+        BEST_PRICED " SELECT " PRICED_PANEL " coalesce(b.seq, b.array) AS label, b.energy_fj AS total_fj, "
+        KIND_OF
         " AS part, sum(s.energy_fj) AS energy_fj FROM best b JOIN action s ON s.key = b.key"
         " AND s.tech_hash = b.tech_hash GROUP BY b.key, b.tech_hash, part" PRICED_ORDER
         ", s.kind = 'idle', s.kind = 'offchip', min(s.ord)",
@@ -323,7 +324,8 @@ bool plot_power(struct rs_db *db, struct figure *fig, rs_err *err)
 {
     static const struct stack_plot sp = {
         "Power of the fastest point of each form and length",
-        BEST_PRICED " SELECT " PRICED_PANEL " coalesce(b.seq, b.array) AS label, b.power_uw / 1e3 AS power_mw,"
+        BEST_PRICED " SELECT " PRICED_PANEL " coalesce(b.seq, b.array) AS label,"
+        " b.power_uw / 1e3 AS power_mw,"
         " CASE s.kind WHEN 'onchip' THEN 'on-chip' ELSE " KIND_OF " END AS part,"
         " sum(s.energy_fj) / b.time_ms / 1e9 AS part_mw FROM best b JOIN action s ON s.key = b.key"
         " AND s.tech_hash = b.tech_hash GROUP BY b.key, b.tech_hash, part" PRICED_ORDER
