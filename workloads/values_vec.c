@@ -167,10 +167,11 @@ static bool norm_gate(const struct vec *x)
     const struct qlayer *l = layer_of(v, x->is);
     const struct qhead *h = head_of(v, x->is);
     uint64_t pos = position(x->pos);
-    const uint64_t *eps = h->eps[form_at(v, pos)];
+    enum net_form form = form_at(v, pos);
+    uint64_t eps = h->eps[form][eps_position(v, pos)];
     if (!take(x, false, 2, v->a) || !take(x, true, 1, v->b))
         return false;
-    head_norm_row(&l->y, v->a, x->c->cols, eps[eps_position(v, pos)], v->out);
+    head_norm_row(&l->y, v->a, x->c->cols, eps, v->out);
     for (uint32_t i = 0; i < x->c->cols; i++)
         v->out[i] = (int16_t)clip(rq_apply(l->gated, (int32_t)v->out[i] * v->b[i]), v->q->amax);
     return give(x, x->c->dst_at, 1, v->out);
