@@ -10,14 +10,16 @@ int cmd_quantize(int argc, char **argv)
     uint64_t positions = 0;
     struct cli_list sets = {.n = 0};
     const struct cli_option options[] = {
-        {.letter = 'o', .name = "output", .arg = "DIR", .text = &out, .help = "directory, created when absent"},
+        {.letter = 'o', .name = "output", .arg = "DIR", .text = &out,
+         .help = "directory, created when absent"},
         {.letter = 's', .name = "set", .arg = "work.quant.KEY=VALUE", .list = &sets,
          .help = "sets a width, a rounding, a calibration ...; repeatable"},
         {.name = "positions", .arg = "N", .text = &count,
          .help = "tables for sequences of up to N tokens (default: those of the network)"},
         {0}};
     const struct cli_command cmd = {
-        .name = "quantize", .usage = "quantize NETWORK_DIR -o DIR [-s work.quant.KEY=VALUE]... [--positions N]",
+        .name = "quantize",
+            .usage = "quantize NETWORK_DIR -o DIR [-s work.quant.KEY=VALUE]... [--positions N]",
         .options = options, .min_operands = 1, .max_operands = 1, .needs = "needs one network directory",
         .about = "Calibrates a network and writes it in integers: weights as 8-bit tensors, multipliers and\n"
                  "shifts of every requantisation, rotary, decay and activation tables, scales, and\n"

@@ -31,7 +31,8 @@ static struct net *open_network(struct arena *a, const char *dir, const char *co
     q->score_rows = asked.score_rows;
     for (size_t i = 0; i < n_sets; i++)
         if (strncmp(sets[i], "work.quant.score_rows=", 22) != 0)
-            err_add(err, ERR_CONFIG, NULL, "%s is quantized: '%s' cannot be set; legal: work.quant.score_rows", dir,
+            err_add(err, ERR_CONFIG, NULL,
+                    "%s is quantized: '%s' cannot be set; legal: work.quant.score_rows", dir,
                     sets[i]);
     if (!err_any(err))
         return n;

@@ -10,15 +10,19 @@
 static void shape(const struct net *n, struct text *t)
 {
     static const char *const kinds[] = {"msr", "block", "lm"};
-    text_printf(t, "kind: %s\nseq_len: %" PRIu64 "\nd_model: %" PRIu64 "\nheads: %" PRIu64 "\nvalue_dim: %" PRIu64
-                "\nchunk: %" PRIu64 "\nnorm_eps: %.17g\n", kinds[n->kind], n->S, n->d, n->H, n->V, n->B, n->eps);
+    char eps[32], alpha[32], scale[32];
+    text_real(n->eps, eps, sizeof eps);
+    text_real(n->alpha, alpha, sizeof alpha);
+    text_real(n->embed_scale, scale, sizeof scale);
+    text_printf(t, "kind: %s\nseq_len: %" PRIu64 "\nd_model: %" PRIu64 "\nheads: %" PRIu64 "\n",
+                kinds[n->kind], n->S, n->d, n->H);
+    text_printf(t, "value_dim: %" PRIu64 "\nchunk: %" PRIu64 "\nnorm_eps: %s\n", n->V, n->B, eps);
     if (n->kind == NET_MSR)
         return;
-    text_printf(t, "ffn_dim: %" PRIu64 "\nresidual_alpha: %.17g\npre_norm: %s\nactivation: %s\n", n->F, n->alpha,
+    text_printf(t, "ffn_dim: %" PRIu64 "\nresidual_alpha: %s\npre_norm: %s\nactivation: %s\n", n->F, alpha,
                 n->pre_norm ? "true" : "false", n->gelu ? "gelu" : "swish");
     if (n->kind == NET_LM)
-        text_printf(t, "layers: %" PRIu64 "\nvocab: %" PRIu64 "\nembed_scale: %.17g\n", n->L, n->vocab,
-                    n->embed_scale);
+        text_printf(t, "layers: %" PRIu64 "\nvocab: %" PRIu64 "\nembed_scale: %s\n", n->L, n->vocab, scale);
 }
 
 static void knobs(const struct net_quantized *q, struct text *t)

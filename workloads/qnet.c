@@ -428,7 +428,8 @@ static bool same_knobs(const struct net *n, const struct quant *want, struct err
         y += line + 1;
         line = strcspn(x, "\n");
     }
-    bool ok = !*x || err_add(err, ERR_CONFIG, NULL, "%s is quantized with %.*s, not %.*s", n->dir, (int)line, x,
+    bool ok = !*x || err_add(err, ERR_CONFIG, NULL, "%s is quantized with %.*s, not %.*s", n->dir, (int)line,
+                             x,
                              (int)strcspn(y, "\n"), y);
     text_finish(&have);
     text_finish(&asked);

@@ -196,7 +196,8 @@ static void head_rows(struct qio *io, struct qlayer *l)
             *to[j] = s[j];
         for (unsigned j = 0; j < HEAD_NUMBERS; j++)
             if (j != 2 && (k[j] < -62 || k[j] > 62))
-                io->ok = err_add(io->err, ERR_DATA, NULL, "%s: a shift of head %" PRIu64 " is not from -62 to 62",
+                io->ok = err_add(io->err, ERR_DATA, NULL,
+                                 "%s: a shift of head %" PRIu64 " is not from -62 to 62",
                                  file_of(io, "head_numbers"), i);
         h->s_o[NET_CHUNKWISE] = h->s_o[NET_PARALLEL];
         h->state = (struct state_rule){io->q->q.rounding, (int)k[0], (int)k[1], (uint32_t)k[2],
@@ -221,14 +222,16 @@ static void head(struct qio *io, struct qhead *h, uint64_t i)
     h->gamma_pow = storage(io, h->gamma_pow, q->n->B + 1, sizeof *h->gamma_pow);
     tensor(io, arena_printf(a, "h%" PRIu64 "_decay_table", i), NPY_I32, 0, t->entries, pass_u16, t->entry);
     tensor(io, arena_printf(a, "h%" PRIu64 "_decay_block", i), NPY_I32, 0, t->n_blocks, pass_u32, t->block);
-    tensor(io, arena_printf(a, "h%" PRIu64 "_decay_chunk", i), NPY_I32, 0, q->n->B + 1, pass_u32, h->gamma_pow);
+    tensor(io, arena_printf(a, "h%" PRIu64 "_decay_chunk", i), NPY_I32, 0, q->n->B + 1, pass_u32,
+           h->gamma_pow);
     requant(io, arena_printf(a, "h%" PRIu64 "_rq_score", i), &h->score, 1);
     requant(io, arena_printf(a, "h%" PRIu64 "_rq_cross", i), &h->to_inner, 1);
     if (h->to_inner.sh > 0 && h->to_inner.m) /* rounds half up whatever the knob says */
         h->to_inner.add = INT64_C(1) << (h->to_inner.sh - 1);
     for (unsigned f = 0; f < NET_CHUNKWISE; f++) {
         h->eps[f] = storage(io, h->eps[f], q->S_max, sizeof **h->eps);
-        tensor(io, arena_printf(a, "h%" PRIu64 "_eps_%s", i, net_form_names[f]), NPY_F64, 0, q->S_max, pass_u64,
+        tensor(io, arena_printf(a, "h%" PRIu64 "_eps_%s", i, net_form_names[f]), NPY_F64, 0, q->S_max,
+               pass_u64,
                h->eps[f]);
     }
     h->eps[NET_CHUNKWISE] = h->eps[NET_PARALLEL];
@@ -245,7 +248,8 @@ static void norm_requant(struct qio *io, const char *name, struct rq *rq)
 static void msr(struct qio *io, struct qlayer *l)
 {
     const struct net *n = io->q->n;
-    double *steps[] = {&l->s_x, &l->s_g, &l->s_y, &l->s_sw, &l->s_gated, &l->s_msr, &l->s_in, &l->s_r1, &l->s_n1,
+    double *steps[] = {&l->s_x, &l->s_g, &l->s_y, &l->s_sw, &l->s_gated, &l->s_msr, &l->s_in, &l->s_r1,
+                       &l->s_n1,
                        &l->s_u, &l->s_a, &l->s_act, &l->s_gp, &l->s_prod, &l->s_r2, &l->s_n2};
     enum { N = sizeof steps / sizeof steps[0] };
     double all[N];
