@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds retsim, runs the shipped sweeps, draws their plots and a timeline: build/retsim, demo/results.db,
-# demo/report.html, demo/prefill.pftrace, demo/*.svg, demo/*.png. A few minutes on two cores. On a bare Debian 12 it installs the packages it needs first.
+# demo/report.html, demo/prefill.pftrace, demo/*.svg, demo/*.png. A few minutes on two cores. On a bare
+# Debian 12 it installs the packages it needs first.
 # usage: tools/demo.sh [MAX_POINTS]      at most so many points of each sweep; default all
 set -eu
 cd "$(dirname "$0")/.."
