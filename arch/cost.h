@@ -21,6 +21,11 @@ struct cost_action {
     const char *name; /* as in the technology file's class */
     uint64_t count;   /* over all instances */
 };
+/* What the operands of an item's actions were, where values were computed. */
+struct cost_activity {
+    uint64_t pairs, zeros;  /* pairs of operands; those whose stationary one is zero */
+    uint64_t bits, toggles; /* of the moving operands; those that changed from one to the next */
+};
 /* A group of identical blocks inside one component instance. */
 struct cost_item {
     const char *component; /* instance the cost is booked on, e.g. "engine" */
@@ -32,6 +37,7 @@ struct cost_item {
     struct cost_action actions[COST_MAX_ACTIONS];
     /* Cycles in which an instance is clocked but does nothing (idle energy), summed over instances. */
     uint64_t clocked_cycles;
+    struct cost_activity activity; /* zero: not measured */
     uint64_t total_cycles;   /* run length: leakage */
     const char *path;        /* what the longest register-to-register path is, for fmax; NULL = no path */
     unsigned pipeline;       /* ranks that the path is divided into; 0 counts as 1 */
@@ -53,6 +59,8 @@ void tech_emit(const struct tech *t, struct text *out);
 void tech_schema_json(struct text *out);
 void tech_explain(const char *path_or_null, struct text *out);
 double tech_voltage(const struct tech *t);
+/* True for `activity: measured`. */
+bool tech_wants_activity(const struct tech *t);
 
 struct cost_line { /* price of one (item, action) */
     uint64_t energy_fj;
