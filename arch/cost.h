@@ -4,6 +4,7 @@
 #ifndef ARCH_COST_H
 #define ARCH_COST_H
 
+#include "arch/activity.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/text.h"
@@ -20,11 +21,6 @@ struct cost_param {
 struct cost_action {
     const char *name; /* as in the technology file's class */
     uint64_t count;   /* over all instances */
-};
-/* What the operands of an item's actions were, where values were computed. */
-struct cost_activity {
-    uint64_t pairs, zeros;  /* pairs of operands; those whose stationary one is zero */
-    uint64_t bits, toggles; /* of the moving operands; those that changed from one to the next */
 };
 /* A group of identical blocks inside one component instance. */
 struct cost_item {
