@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum doc_type { DOC_MAP, DOC_TEXT, DOC_NUMBER, DOC_FORMULA, DOC_NAMES, DOC_KIND, DOC_BOUND, DOC_ACTIVITY, DOC_STAGE,
-                DOC_STAGE_KIND };
+enum doc_type { DOC_MAP, DOC_TEXT, DOC_NUMBER, DOC_FORMULA, DOC_NAMES, DOC_KIND, DOC_BOUND, DOC_ACTIVITY,
+                DOC_STAGE, DOC_STAGE_KIND };
 
 static const struct doc_key {
     const char *path;
@@ -111,7 +111,8 @@ static const struct doc_key {
 enum { N_KEYS = sizeof(keys) / sizeof(keys[0]) };
 
 static const char *const type_names[] = {"map", "text", "number", "formula or number", "list of names",
-                                         "onchip|offchip", "upper", "default|measured", "formula, number or map",
+                                         "onchip|offchip", "upper", "default|measured",
+                                         "formula, number or map",
                                          "logic|loop|register"};
 
 /* Does `path` match the pattern, component by component? */

@@ -43,7 +43,7 @@ void activity_step(struct values *v, const struct cmd *c, const uint8_t *key, co
     struct cost_activity *a = &v->counts->activity[ACTIVITY_RETENTION];
     uint64_t lanes = ARCH_CFG(v->job->arch, retention)->lanes, pass = 0;
     for (uint32_t j = 0; j < c->cols; j++) {
-        uint32_t before = j >= lanes ? j - (uint32_t)lanes : (uint32_t)(j + (c->cols - 1 - j) / lanes * lanes);
+        uint64_t before = j >= lanes ? j - lanes : j + (c->cols - 1 - j) / lanes * lanes;
         pass += ones(val[j] ^ val[before]);
     }
     for (uint32_t i = 0; i < c->k; i++) {
