@@ -18,7 +18,8 @@ bool result_values(struct rs_result *r, const struct rs_design *d, const struct 
     if (!values_point(d->arch, d->work, p, *dir ? dir : NULL, SEED, SCHEDULES, &v, err))
         return false;
     if (v.counts.macs != s->macs && s->method != RS_BOUND)
-        return err_add(err, ERR_SOFTWARE, NULL, "values: %" PRIu64 " useful MACs, %" PRIu64 " when timed; this is "
+        return err_add(err, ERR_SOFTWARE, NULL,
+                       "values: %" PRIu64 " useful MACs, %" PRIu64 " when timed; this is "
                        "a bug", v.counts.macs, s->macs);
     s->has_values = true;
     s->sqnr_db = v.sqnr_db;
@@ -46,12 +47,15 @@ struct ynode *network_work(struct arena *a, const char *dir, struct err *err)
     if (!n)
         return NULL;
     bool msr = n->kind == NET_MSR;
-    text_printf(&t, "name: %s\ntitle: the network in %s\nnetwork: %s\nkind: %s\n", last_part(a, dir), dir, dir,
+    text_printf(&t, "name: %s\ntitle: the network in %s\nnetwork: %s\nkind: %s\n", last_part(a, dir), dir,
+                dir,
                 msr ? "msr" : n->kind == NET_LM ? "network" : "block");
     text_printf(&t, "seq: %" PRIu64 "\nchunk: %" PRIu64 "\n", n->S, n->B);
-    text_printf(&t, "shape: {d_model: %" PRIu64 ", heads: %" PRIu64 ", value_dim: %" PRIu64, n->d, n->H, n->V);
+    text_printf(&t, "shape: {d_model: %" PRIu64 ", heads: %" PRIu64 ", value_dim: %" PRIu64, n->d, n->H,
+                n->V);
     if (!msr)
-        text_printf(&t, ", ffn_dim: %" PRIu64 ", layers: %" PRIu64 ", pre_norm: %s, activation: %s", n->F, n->L,
+        text_printf(&t, ", ffn_dim: %" PRIu64 ", layers: %" PRIu64 ", pre_norm: %s, activation: %s", n->F,
+                    n->L,
                     n->pre_norm ? "true" : "false", n->gelu ? "gelu" : "swish");
     if (n->kind == NET_LM)
         text_printf(&t, ", vocab: %" PRIu64, n->vocab);

@@ -233,7 +233,8 @@ static bool texts(struct reading *pt, struct err *err)
     const struct net *n = pt->net;
     uint64_t rows = n->eval ? n->eval_rows : 1, have = n->eval ? n->eval_len + 1 : n->S;
     if (pt->w->batch > rows || pt->S > have)
-        return err_add(err, ERR_CONFIG, NULL, "values: %s has %" PRIu64 " sequences of %" PRIu64 " tokens, and "
+        return err_add(err, ERR_CONFIG, NULL,
+                       "values: %s has %" PRIu64 " sequences of %" PRIu64 " tokens, and "
                        "work.batch, seq and tokens ask for %" PRIu64 " of %" PRIu64 "; legal: up to what it has",
                        n->dir, rows, have, pt->w->batch, pt->S);
     for (uint64_t s = 0; s < pt->w->batch; s++)
@@ -298,7 +299,7 @@ static bool with_network(struct reading *pt, const struct quant *quant, struct v
 }
 
 /* Widths that the hardware has. */
-static struct quant quant_of(const struct arch *a, const struct work *w)
+struct quant values_quant(const struct arch *a, const struct work *w)
 {
     const struct retention_cfg *r = ARCH_CFG(a, retention);
     struct quant q = w->quant;
@@ -322,7 +323,8 @@ static struct net *matching(const char *dir, const struct work *w, struct err *e
 {
     const struct shape *s = &w->shape;
     struct net *n = net_load(dir, err);
-    static const enum net_kind kinds[] = {[WORK_NETWORK] = NET_LM, [WORK_MSR] = NET_MSR, [WORK_BLOCK] = NET_BLOCK};
+    static const enum net_kind kinds[] = {[WORK_NETWORK] = NET_LM, [WORK_MSR] = NET_MSR,
+                                          [WORK_BLOCK] = NET_BLOCK};
     if (!n)
         return NULL;
     if (n->kind == kinds[w->kind] && n->d == s->d_model && n->H == s->heads && n->V == s->value_dim &&
@@ -338,7 +340,7 @@ bool values_point(const struct arch *a, const struct work *w, const struct progr
                   uint64_t seed, unsigned n_seeds, struct values_report *out, struct err *err)
 {
     struct golden_job job = golden_job_of(w);
-    struct quant quant = quant_of(a, w);
+    struct quant quant = values_quant(a, w);
     struct reading pt = {.arch = a, .w = w, .p = p, .seed = seed, .n_seeds = n_seeds};
     *out = (struct values_report){.sqnr_db = NAN, .bits = NAN, .float_bits = NAN, .synthetic = !dir};
     if (w->kind == WORK_GEMM)
