@@ -76,26 +76,67 @@ static double largest_score(const struct net *n, uint64_t S, const double *qr, c
     return most;
 }
 
+static double largest_of(const double *v, uint64_t rows, uint64_t width, uint64_t stride)
+{
+    double most = 0;
+    for (uint64_t s = 0; s < rows; s++)
+        for (uint64_t i = 0; i < width; i++)
+            most = fmax(most, fabs(v[s * stride + i]));
+    return most;
+}
+
+/* q or k before rotary: S,d */
+static void before_rotary(struct calibration *c, uint64_t layer, bool keys, const double *v)
+{
+    const struct net *n = c->n;
+    for (uint64_t h = 0; h < n->H; h++) {
+        struct head_range *r = &c->head[layer * n->H + h];
+        double *most = keys ? &r->k : &r->q;
+        *most = fmax(*most, largest_of(v + h * n->dk, c->S, n->dk, n->d));
+    }
+}
+
+/* Samples of each head: q or k H,S,dk, or v S,V */
+static void sample_heads(struct calibration *c, uint64_t layer, enum head_point p, const double *v)
+{
+    const struct net *n = c->n;
+    for (uint64_t h = 0; h < n->H; h++) {
+        struct samples *s = &c->by_head[(layer * n->H + h) * N_HEAD_POINTS + p];
+        if (p != HEAD_V)
+            sample(s, v + h * c->S * n->dk, c->S * n->dk);
+        for (uint64_t t = 0; t < c->S && p == HEAD_V; t++)
+            sample(s, v + t * n->V + h * n->dv, n->dv);
+    }
+}
+
+static void after_keys(struct calibration *c, uint64_t layer, const double *kr)
+{
+    const struct net *n = c->n;
+    for (uint64_t h = 0; h < n->H; h++) {
+        struct head_range *most = &c->head[layer * n->H + h];
+        const double *q = c->kept[0] + h * c->S * n->dk, *k = kr + h * c->S * n->dk;
+        largest_state(n, c->S, q, k, c->kept[1] + h * n->dv, n->decay[h], most);
+        most->score = fmax(most->score, largest_score(n, c->S, q, k, n->decay[h]));
+    }
+}
+
 static void tap(void *arg, uint64_t layer, enum point p, const double *v, uint64_t count)
 {
     struct calibration *c = arg;
-    const struct net *n = c->n;
     if (p == P_STATE || p == P_SCALE)
         return;
     sample(&c->s[layer * N_POINTS + p], v, count);
+    if (p == P_Q || p == P_K)
+        before_rotary(c, layer, p == P_K, v);
     if (p != P_V && p != P_QR && p != P_KR)
         return;
+    sample_heads(c, layer, p == P_V ? HEAD_V : p == P_QR ? HEAD_QR : HEAD_KR, v);
     if (p != P_KR) { /* both come before the keys */
         double **to = &c->kept[p == P_V];
         *to = memcpy(xrealloc(*to, count, sizeof **to), v, count * sizeof *v);
         return;
     }
-    for (uint64_t h = 0; h < n->H; h++) {
-        struct head_range *most = &c->head[layer * n->H + h];
-        const double *q = c->kept[0] + h * c->S * n->dk, *k = v + h * c->S * n->dk;
-        largest_state(n, c->S, q, k, c->kept[1] + h * n->dv, n->decay[h], most);
-        most->score = fmax(most->score, largest_score(n, c->S, q, k, n->decay[h]));
-    }
+    after_keys(c, layer, v);
     free(c->kept[0]);
     free(c->kept[1]);
     c->kept[0] = c->kept[1] = NULL;
@@ -187,9 +228,8 @@ double calibrated_most(const struct calibration *c, uint64_t layer, enum point p
     return c->s[layer * N_POINTS + p].most;
 }
 
-double calibrated_step(const struct calibration *c, int way, uint64_t layer, enum point p, int32_t most)
+static double sampled_step(const struct samples *s, int way, int32_t most)
 {
-    const struct samples *s = &c->s[layer * N_POINTS + p];
     double best = s->most / most, least = INFINITY;
     if (s->kept)
         return step_of(way, s->kept, (uint64_t)s->n, s->most, most);
@@ -208,11 +248,23 @@ double calibrated_step(const struct calibration *c, int way, uint64_t layer, enu
     return best;
 }
 
+double calibrated_step(const struct calibration *c, int way, uint64_t layer, enum point p, int32_t most)
+{
+    return sampled_step(&c->s[layer * N_POINTS + p], way, most);
+}
+
+double calibrated_head_step(const struct calibration *c, int way, uint64_t layer, uint64_t head,
+                            enum head_point p, int32_t most)
+{
+    return sampled_step(&c->by_head[(layer * c->n->H + head) * N_HEAD_POINTS + p], way, most);
+}
+
 void calibrate(struct calibration *c, const struct net *n, uint64_t n_seqs, uint64_t S,
                const double *const *seqs)
 {
     *c = (struct calibration){.n = n, .S = S};
     c->s = ARENA_NEW(&c->arena, struct samples, n->L * N_POINTS);
+    c->by_head = ARENA_NEW(&c->arena, struct samples, n->L * n->H * N_HEAD_POINTS);
     c->head = ARENA_NEW(&c->arena, struct head_range, n->L * n->H);
     for (uint64_t i = 0; i < n_seqs; i++) {
         golden_f64(n, NET_PARALLEL, S, seqs[i], tap, c);
@@ -221,11 +273,17 @@ void calibrate(struct calibration *c, const struct net *n, uint64_t n_seqs, uint
     }
 }
 
+static void samples_finish(struct samples *s, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        free(s[i].bin);
+        free(s[i].kept);
+    }
+}
+
 void calibration_finish(struct calibration *c)
 {
-    for (uint64_t i = 0; i < c->n->L * N_POINTS; i++) {
-        free(c->s[i].bin);
-        free(c->s[i].kept);
-    }
+    samples_finish(c->s, c->n->L * N_POINTS);
+    samples_finish(c->by_head, c->n->L * c->n->H * N_HEAD_POINTS);
     arena_finish(&c->arena);
 }

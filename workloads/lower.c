@@ -296,8 +296,8 @@ static void start(struct lower *l)
     l->job_weight = prog_token(p, "job", 0, WAIT_HOST);
     l->contexts = prog_token(p, "contexts", (uint32_t)ARCH_CFG(l->arch, regfile)->contexts, WAIT_HOST);
     p->context_token = l->contexts;
-    if (decodes(l->w) && l->w->batch > 1 && l->keep_kv)
-        l->scattered = prog_token(p, "rows moved", 0, WAIT_OFFCHIP);
+    if (p->ext_bytes)
+        l->parts_moved = prog_token(p, "parts moved", 0, WAIT_OFFCHIP);
     l->sampled = prog_token(p, "sampled", 1, WAIT_HOST);
     if (ARCH_CFG(l->arch, sequencer)->autonomy == AUTONOMY_NETWORK)
         emit_job(l, false);

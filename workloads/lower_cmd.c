@@ -46,7 +46,7 @@ struct cmd *emit_store(struct lower *l, struct where w, const struct rows_of *r,
     c->l2ring = w.l2ring;
     c->rows = (uint32_t)r->rows;
     c->row_bytes = (uint32_t)row_bytes;
-    c->row_stride = (int64_t)(t->apart && !t->ext ? t->apart : t->pitch);
+    c->row_stride = (int64_t)(t->apart && !t->ext ? t->apart : staged_pitch(t));
     if ((uint64_t)c->row_stride == row_bytes && r->rows > 1 && r->rows * row_bytes <= UINT32_MAX) {
         c->rows = 1;
         c->row_bytes = (uint32_t)(r->rows * row_bytes);

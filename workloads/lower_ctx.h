@@ -25,8 +25,7 @@ struct tensor {
     uint64_t stage_bytes;  /* of one staged block */
     uint64_t apart;        /* bytes between rows as they are written; 0: pitch. Rows of several sequences */
     uint64_t view;         /* bytes of a token in the current slice of columns, 0 all */
-    uint64_t view_rows, view_stride; /* tokens of its blocks, bytes between them off-chip: whole pages */
-    struct affine view_off; /* where that slice begins off-chip */
+    struct affine view_off; /* where that slice begins within a row, bytes */
     uint8_t in_ring, out_ring;
     uint64_t in_base, out_base;
     uint16_t in_full, in_free, out_full, out_free, out_done;
@@ -96,7 +95,7 @@ struct lower {
     uint64_t state_dv;         /* value columns of a state slice; the same for every op */
     /* loops that are open on both threads */
     struct affine layer, head, seq; /* their indices */
-    uint16_t scattered; /* rows that went to places of their own; nobody waits for each */
+    uint16_t parts_moved; /* transfers of a block but its last; nobody waits for them */
     uint16_t job, job_weight, contexts, sampled;
     unsigned mark_embed, mark_layer, mark_head;
 };
@@ -162,6 +161,8 @@ void tensor_out_end(struct lower *l, struct tensor *t);
 /* Marks t as being written by posts of `rows` tokens over `n`. */
 void tensor_written(struct tensor *t, uint64_t n, uint64_t rows, uint64_t slices);
 struct where where_at(struct where w, int64_t bytes);
+/* Bytes between the rows of a block where commands find it. */
+uint64_t staged_pitch(const struct tensor *t);
 /* uDMA transfers that `bytes` take. */
 uint64_t pieces(const struct lower *l, uint64_t bytes);
 

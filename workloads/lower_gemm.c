@@ -171,10 +171,12 @@ static void emit_group(struct lower *l, const struct group *gr)
     const struct gemm_seg *seg = gr->seg;
     struct tensor *dst = seg->dst;
     struct rows_of r = {gr->blk->rows, gr->n, post_bytes(seg->post), 0};
-    struct affine col = aff_scale(gr->col, (int64_t)r.bytes);
+    struct affine col = aff_scale(gr->col, (int64_t)r.bytes), view = aff_scale(dst->view_off, -1);
+    if (dst->ext && dst->view) /* the block at hand has this slice alone */
+        col = aff_add(col, &view);
     if (seg->post == POST_RESIDUAL)
-        emit_load(l, RING_AUX, where_add(gr->res, &col), r.rows, r.cols * r.bytes, dst->pitch, dst->kind,
-                  true, true);
+        emit_load(l, RING_AUX, where_add(gr->res, &col), r.rows, r.cols * r.bytes, staged_pitch(dst),
+                  dst->kind, true, true);
     emit_slot(l, OP_ALLOC, UNIT_ENGINE, RING_OUT, 0, 0);
     for (unsigned part = 0; part < parts_of(seg); part++)
         contraction(l, gr, part);
@@ -353,20 +355,14 @@ static enum unit_id weight_reader(const struct lower *l)
     return l->geom.swapped ? UNIT_LOAD : UNIT_WEIGHT;
 }
 
-/* What lives off-chip passes slice by slice of columns as well; `cols` is the
- * width of a whole slice. */
-static void set_view(struct lower *l, struct body *b, uint64_t cols)
+/* What lives off-chip passes slice by slice of columns as well. */
+static void set_view(struct body *b)
 {
     const struct gemm_seg *s = &b->g->seg[b->seg0];
-    uint64_t out = post_bytes(s->post), page = l->hyper->burst_bytes;
-    uint64_t rows = min64(l->T, b->g->tokens), blocks = div_up(b->g->tokens, rows);
     struct tensor *t[2] = {s->dst, s->dst2};
     for (unsigned i = 0; i < 2 && t[i]; i++) {
-        t[i]->view = b->n * out;
-        t[i]->view_rows = rows;
-        t[i]->view_stride = (rows * cols * out + page - 1) / page * page;
-        struct affine slice = aff_divide(b->n0, (int64_t)cols);
-        t[i]->view_off = aff_scale(slice, (int64_t)(blocks * t[i]->view_stride));
+        t[i]->view = b->n * post_bytes(s->post);
+        t[i]->view_off = aff_scale(b->n0, (int64_t)post_bytes(s->post));
     }
 }
 
@@ -378,15 +374,14 @@ static void clear_view(struct body *b)
         s->dst2->view = 0;
 }
 
-static void streamed_slice(struct lower *l, struct body *b, const struct affine *off, uint64_t bytes,
-                           uint64_t cols)
+static void streamed_slice(struct lower *l, struct body *b, const struct affine *off, uint64_t bytes)
 {
     host_weights(l, off, bytes);
     prog_wait(l->p, THREAD_ACCEL, weight_reader(l), l->w_full, pieces(l, round_up(bytes, 4)));
     emit(l, OP_NEXT, weight_reader(l))->l2ring = l->w_ring;
     b->weights = (struct where){aff((int64_t)l->w_ring_base), l->w_ring};
     if (b->n_segs == 1)
-        set_view(l, b, cols);
+        set_view(b);
     blocks(l, b);
     if (b->n_segs == 1)
         clear_view(b);
@@ -439,7 +434,7 @@ static void streamed_segment(struct lower *l, struct body *b, const struct affin
     b->n = cols;
     b->n0 = aff(0);
     if (done) {
-        streamed_slice(l, b, &at, (uint64_t)bytes, cols);
+        streamed_slice(l, b, &at, (uint64_t)bytes);
         norm_done(l, b);
         at = aff_plus(at, bytes);
         b->n0 = aff((int64_t)cols);
@@ -448,16 +443,16 @@ static void streamed_segment(struct lower *l, struct body *b, const struct affin
         unsigned d = both_repeat(l, full - done);
         at = aff_term(at, d, bytes);
         b->n0 = aff_term(b->n0, d, (int64_t)cols);
-        streamed_slice(l, b, &at, (uint64_t)bytes, cols);
+        streamed_slice(l, b, &at, (uint64_t)bytes);
         both_end(l);
     } else if (full > done) {
-        streamed_slice(l, b, &at, (uint64_t)bytes, cols);
+        streamed_slice(l, b, &at, (uint64_t)bytes);
     }
     if (rest) {
         at = aff_plus(*off, (int64_t)full * bytes);
         b->n0 = aff((int64_t)(full * cols));
         b->n = rest;
-        streamed_slice(l, b, &at, packed_bytes(l, rest, g->k, parts_of(s)), cols);
+        streamed_slice(l, b, &at, packed_bytes(l, rest, g->k, parts_of(s)));
     }
 }
 
@@ -530,7 +525,7 @@ void emit_gemm(struct lower *l, const struct gemm *g)
         b.weights = (struct where){off, L2RING_NONE};
         blocks(l, &b);
     } else if (once) {
-        streamed_slice(l, &b, &off, total, b.n);
+        streamed_slice(l, &b, &off, total);
     } else {
         b.n_segs = 1;
         for (unsigned i = 0; i < g->n_segs; i++) {

@@ -225,9 +225,7 @@ static void place_tensor(struct lower *l, struct tensor *t, uint64_t bytes)
         return;
     }
     uint64_t stage = round_up(t->stage_bytes, L2_ALIGN);
-    /* Slices of columns are padded to pages: at most as much again. */
-    uint64_t pad = t->kind == T_ACT || t->kind == T_RESIDUAL ? 2 : 1;
-    t->base = ext_take(l, pad * t->pitch * t->rows);
+    t->base = ext_take(l, t->pitch * t->rows);
     t->in_base = stage_take(l, t, 2 * stage);
     t->in_ring = prog_l2ring(p, t->name, 2, stage);
     t->in_full = role(l, t, " fetched", 0, WAIT_OFFCHIP);
@@ -238,7 +236,7 @@ static void place_tensor(struct lower *l, struct tensor *t, uint64_t bytes)
     t->out_ring = prog_l2ring(p, t->name, 2, stage);
     t->out_full = role(l, t, " to move out", 0, WAIT_OFFCHIP);
     t->out_done = role(l, t, " moved out", 0, WAIT_OFFCHIP);
-    t->out_free = role(l, t, " store part", 2 * pieces(l, t->stage_bytes), WAIT_OFFCHIP);
+    t->out_free = role(l, t, " store part", 2, WAIT_OFFCHIP);
 }
 
 static uint64_t archive_rows(const struct lower *l)

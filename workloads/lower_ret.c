@@ -124,7 +124,7 @@ static void step_rows(struct lower *l, void *arg, const struct block *b)
     state_pass(l, ret_unit(l), ret_unit(l));
     if (l2)
         state_save(l, r, ret_unit(l), ret_unit(l));
-    emit_result(l, r, where_tok(s->out, &b->tok, r->dst->pitch), where_tok(s->g, &b->tok, l->g.pitch), rows,
+    emit_result(l, r, where_tok(s->out, &b->tok, staged_pitch(r->dst)), where_tok(s->g, &b->tok, l->g.pitch), rows,
                 &tok);
 }
 

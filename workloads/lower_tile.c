@@ -34,6 +34,22 @@ struct where where_slice(struct where w, const struct ret_op *r, uint64_t bytes)
     return w;
 }
 
+/* Staged results of a slice have its columns alone: a head's of the gated rows, or the
+ * slice's of the head's raw rows. */
+static void run_slice(struct lower *l, struct ret_op *r, slice_fn fn)
+{
+    if (r->dst == &l->y) {
+        l->y.view = l->dv;
+        l->y.view_off = aff_scale(l->head, (int64_t)l->dv);
+    } else if (r->dst) {
+        r->dst->view = 2 * r->dv;
+        r->dst->view_off = aff_scale(r->dv0, 2);
+    }
+    fn(l, r);
+    if (r->dst)
+        r->dst->view = 0;
+}
+
 /* Slices of value columns, one after the other: the first, a loop over the
  * others, what is left. */
 void each_slice(struct lower *l, struct ret_op *r, slice_fn fn)
@@ -42,20 +58,20 @@ void each_slice(struct lower *l, struct ret_op *r, slice_fn fn)
     r->dv = cols;
     r->dv0 = r->slice = aff(0);
     r->again = false;
-    fn(l, r);
+    run_slice(l, r, fn);
     r->again = true;
     if (full > 1) {
         unsigned d = both_repeat(l, full - 1);
         r->slice = aff_term(aff(1), d, 1);
         r->dv0 = aff_scale(r->slice, (int64_t)cols);
-        fn(l, r);
+        run_slice(l, r, fn);
         both_end(l);
     }
     if (rest) {
         r->dv = rest;
         r->slice = aff((int64_t)full);
         r->dv0 = aff((int64_t)(full * cols));
-        fn(l, r);
+        run_slice(l, r, fn);
     }
 }
 
@@ -120,7 +136,8 @@ void emit_result(struct lower *l, const struct ret_op *r, struct where out, stru
     struct affine none = aff(0);
     struct rows_of rows_of = {rows, r->dv, r->hp.fused ? 1 : 2, 0};
     if (!r->hp.fused) {
-        emit_what(l, emit_store(l, where_slice(out, r, 2), &rows_of, &l->o, true), WHAT_RAW, &r->dv0, tok);
+        struct where to = l->o.ext ? out : where_slice(out, r, 2);
+        emit_what(l, emit_store(l, to, &rows_of, &l->o, true), WHAT_RAW, &r->dv0, tok);
         return;
     }
     emit_load(l, RING_AUX, g, rows, l->dv, l->g.pitch, T_ACT, true, true);
@@ -140,7 +157,7 @@ uint8_t out_stage(const struct ret_op *r)
 struct where out_place(struct lower *l, struct ret_op *r, const struct block *b)
 {
     struct where w = tensor_out(l, r->dst, b);
-    if (r->dst == &l->y) {
+    if (r->dst == &l->y && !l->y.ext) {
         struct affine col = aff_scale(l->head, (int64_t)l->dv);
         w.addr = aff_add(w.addr, &col);
     }
@@ -153,7 +170,7 @@ uint64_t slices_of(const struct lower *l, uint64_t dv)
 }
 
 void staged_blocks(struct lower *l, struct ret_op *r, uint64_t rows, struct tensor *const *in,
-                          block_fn fn)
+                   block_fn fn)
 {
     struct tensor *out[] = {r->dst, NULL};
     each_staged(l, r->tokens, rows, in, out, fn, r);

@@ -49,7 +49,7 @@ static void sub_rows(struct lower *l, void *arg, const struct block *b)
     c->src2_at = v->gate ? gate_at : 0;
     c->dst2_at = v->back ? (uint32_t)(b->rows * v->width) : 0;
     struct where dst = v->dst;
-    struct affine da = aff_scale(b->tok, (int64_t)v->out->pitch);
+    struct affine da = aff_scale(b->tok, (int64_t)staged_pitch(v->out));
     dst.addr = aff_add(dst.addr, &da);
     struct cmd *store = emit_store(l, dst, &r, v->out, !v->back);
     store->src.ring = v->in_place ? RING_AUX : RING_OUT;
@@ -101,7 +101,11 @@ static void vec_op(struct lower *l, struct vec_op *v, uint64_t tokens)
     tensor_open(l, v->in, rows, v->first.c == 0 && aff_is_const(&v->first));
     if (v->gate)
         tensor_open(l, v->gate, rows, true);
+    struct affine outer = v->in->outer, skipped = aff_scale(v->first, (int64_t)v->in->pitch);
+    if (v->in->ext) /* the host counts from the first row that is wanted */
+        v->in->outer = aff_add(outer, &skipped);
     each_staged(l, tokens, rows, ins, outs, vec_block, v);
+    v->in->outer = outer;
     v->in->pending = false;
     if (v->gate)
         v->gate->pending = false;
@@ -152,8 +156,12 @@ void emit_norm_gate(struct lower *l, uint64_t tokens)
 {
     struct vec_op v = {.kind = VEC_RMS_GATE, .what = WHAT_GATED, .in = &l->o, .gate = &l->g, .out = &l->y,
                        .width = l->dv, .in_bytes = 2, .out_bytes = 1};
-    v.out_col = aff_scale(l->head, (int64_t)l->dv);
+    struct affine col = aff_scale(l->head, (int64_t)l->dv);
+    v.out_col = l->y.ext ? aff(0) : col;
+    l->y.view = l->dv;
+    l->y.view_off = col;
     vec_op(l, &v, tokens);
+    l->y.view = 0;
 }
 
 /* ---- embedding ---- */

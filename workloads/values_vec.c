@@ -161,12 +161,6 @@ static bool gather(const struct vec *x)
     return give(x, x->c->dst_at, 2, v->out);
 }
 
-/* Powers of two between a step of the 16-bit row and what eps is the square of. */
-static int row_step(const struct qhead *h, enum net_form form)
-{
-    return h->o_shift[form] + (form == NET_RECURRENT ? h->state.p + h->read_shift : 0);
-}
-
 static bool norm_gate(const struct vec *x)
 {
     struct values *v = x->v;
@@ -174,10 +168,10 @@ static bool norm_gate(const struct vec *x)
     const struct qhead *h = head_of(v, x->is);
     uint64_t pos = position(x->pos);
     enum net_form form = form_at(v, pos);
-    const uint64_t *eps = form == NET_RECURRENT ? h->eps : h->eps_static;
+    uint64_t eps = h->eps[form][eps_position(v, pos)];
     if (!take(x, false, 2, v->a) || !take(x, true, 1, v->b))
         return false;
-    head_norm_row(&l->y, v->a, x->c->cols, eps[eps_position(v, pos)], row_step(h, form), v->out);
+    head_norm_row(&l->y, v->a, x->c->cols, eps, v->out);
     for (uint32_t i = 0; i < x->c->cols; i++)
         v->out[i] = (int16_t)clip(rq_apply(l->gated, (int32_t)v->out[i] * v->b[i]), v->q->amax);
     return give(x, x->c->dst_at, 1, v->out);
