@@ -1,7 +1,6 @@
 /* The program: finds the subcommand and reports a standard output that could
  * not be written. */
 #include "cli/cli.h"
-#include "cli/cmd_replay.h"
 #include "cli/cmd_results.h"
 
 #include <errno.h>

@@ -84,12 +84,22 @@ static void collect(struct figure *fig, const struct stack_plot *sp, const struc
     }
 }
 
-static const char *bar_label(struct figure *fig, const struct stack_plot *sp, const struct bar *bar)
+/* 585 uJ, 3.00 J, 1.05 M: the prefix belongs to the unit. */
+static const char *with_unit(double v, const char *unit, char *buf, size_t size)
 {
     char si[32];
+    text_si(v, si, sizeof si);
+    bool prefix = si[0] && strchr(si, ' ');
+    snprintf(buf, size, "%s%s%s", si, *unit && !prefix ? " " : "", unit);
+    return buf;
+}
+
+static const char *bar_label(struct figure *fig, const struct stack_plot *sp, const struct bar *bar)
+{
+    char si[48];
     if (!sp->share)
         return bar->label;
-    return arena_printf(&fig->arena, "%s: %s%s", bar->label, text_si(bar->total, si, sizeof si), sp->unit);
+    return arena_printf(&fig->arena, "%s: %s", bar->label, with_unit(bar->total, sp->unit, si, sizeof si));
 }
 
 /* Boxes of one panel as `x x0 x1 y0 y1 colour`. Returns the block's number. */
@@ -168,7 +178,9 @@ static void draw_panel(struct figure *fig, const struct stack_plot *sp, const st
     text_add(s, " offset 0,1\n");
     double end = add_tics(fig, sp, b, panel);
     add_groups(fig, b, panel);
-    text_printf(s, "set xrange [-0.8:%g]\n", end + 0.8);
+    /* A few bars stay as slim as many, in the middle. */
+    double span = end + 1.6, least = fig->panel_w / 40.0, more = span < least ? (least - span) / 2 : 0;
+    text_printf(s, "set xrange [%g:%g]\n", -0.8 - more, end + 0.8 + more);
     if (first)
         draw_key(fig, b);
     text_printf(s, "plot $d%u using 1:(0):2:3:4:5:6 with boxxyerror fs solid 1 border lc rgb '#ffffff' "
@@ -197,21 +209,21 @@ static void pick_letters(const struct bars *b, char *letters)
 static void text_bar(struct figure *fig, const struct stack_plot *sp, const struct bars *b,
                      const struct bar *bar, const char *letters, double full)
 {
-    enum { WIDTH = 60 };
-    char cells[WIDTH + 1], si[32];
+    enum { MAX_WIDTH = 160, BESIDE = 38 };
+    char cells[MAX_WIDTH + 1], si[48];
     double y = 0;
-    size_t at = 0;
+    size_t at = 0, width = fig->columns - BESIDE;
     for (size_t k = 0; k < b->segments.n; k++) {
         y += bar->v[k];
-        while (at < WIDTH && full > 0 && (double)at + 0.5 <= y / full * WIDTH)
+        while (at < width && full > 0 && (double)at + 0.5 <= y / full * (double)width)
             cells[at++] = letters[k];
     }
     cells[at] = '\0';
     if (sp->share)
-        text_si(bar->total, si, sizeof si);
+        with_unit(bar->total, sp->unit, si, sizeof si);
     else
-        snprintf(si, sizeof si, "%.4g", bar->total);
-    text_printf(&fig->drawn, "  %-12s %-8s |%-60s| %s%s\n", bar->group, bar->label, cells, si, sp->unit);
+        snprintf(si, sizeof si, "%.4g%s", bar->total, sp->unit);
+    text_printf(&fig->drawn, "  %-12s %-8s |%-*s| %s\n", bar->group, bar->label, (int)width, cells, si);
 }
 
 static void draw_text(struct figure *fig, const struct stack_plot *sp, const struct bars *b)
@@ -252,7 +264,8 @@ static bool draw(struct rs_db *db, const struct stack_plot *sp, struct figure *f
     unsigned wide = (unsigned)widest * 20, least = cols == 1 ? 640 : 460;
     struct plot_grid grid = {.rows = ((unsigned)panels + cols - 1) / cols, .cols = cols,
                              .panel_w = wide < least ? least : wide, .panel_h = 250, .left = 80, .right = 25,
-                             .top = 95, .bottom = 175, .gap_x = 85, .gap_y = 200, .title = sp->title};
+                             .top = 95, .bottom = sp->share ? 175 : 135, .gap_x = 85,
+                             .gap_y = sp->share ? 200 : 150, .title = sp->title};
     plot_grid_begin(fig, &grid);
     text_add(&fig->script, "set xlabel ");
     plot_quote(&fig->script, sp->x_label);

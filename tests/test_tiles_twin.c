@@ -1,10 +1,20 @@
-/* Tile kernels on an engine fed by streams against a second account of them (tests/tiles_twin.c). */
+/* Tile kernels on an engine fed by streams against a second account of them (tests/tiles_twin.c).
+ * RETSIM_TWIN_RUNS chooses how many, RETSIM_TWIN_SEED which. */
 #include "tests/tiles_twin.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+enum { N_RUNS = 400 };
+
+static uint64_t setting(const char *name, uint64_t otherwise)
+{
+    const char *s = getenv(name);
+    return s ? strtoull(s, NULL, 10) : otherwise;
+}
 
 static rs_result *simulate(const struct tiles_job *j, const char *more)
 {
@@ -24,10 +34,10 @@ static const char *settings(const struct tiles_job *j)
     return text;
 }
 
-Test(tiles_twin, core_runs, .timeout = 300)
+Test(tiles_twin, core_runs, .timeout = 1800)
 {
-    struct rng rng = {11};
-    for (unsigned i = 0; i < 400; i++) {
+    struct rng rng = {setting("RETSIM_TWIN_SEED", 11)};
+    for (uint64_t i = 0; i < setting("RETSIM_TWIN_RUNS", N_RUNS); i++) {
         struct tiles_job j;
         tiles_twin_core(&j, &rng);
         rs_result *r = simulate(&j, NULL);
@@ -39,10 +49,10 @@ Test(tiles_twin, core_runs, .timeout = 300)
     }
 }
 
-Test(tiles_twin, jobs_behind_a_port, .timeout = 300)
+Test(tiles_twin, jobs_behind_a_port, .timeout = 1800)
 {
-    struct rng rng = {12};
-    for (unsigned i = 0; i < 150; i++) {
+    struct rng rng = {setting("RETSIM_TWIN_SEED", 11) + 1};
+    for (uint64_t i = 0; i < setting("RETSIM_TWIN_RUNS", N_RUNS) / 3; i++) {
         struct tiles_job j;
         tiles_twin_port(&j, &rng);
         rs_result *r = simulate(&j, NULL);
@@ -60,7 +70,7 @@ Test(tiles_twin, jobs_behind_a_port, .timeout = 300)
 
 /* With stalls: never faster than without, and near the port's beats over the share of cycles with a grant.
  */
-Test(tiles_twin, stalled_port, .timeout = 300)
+Test(tiles_twin, stalled_port, .timeout = 1800)
 {
     static const struct {
         const char *text;
@@ -70,9 +80,9 @@ Test(tiles_twin, stalled_port, .timeout = 300)
         {"low_when_hash8==0", 0.875},  {"low_when_hash1024<102", 0.9}, {"low_when_c%128>=96", 0.75},
         {"low_when_c%512>=384", 0.75}, {"low_when_c%8==1", 0.875},     {"high_only_when_c%3<2", 2 / 3.0},
     };
-    struct rng rng = {13};
-    for (unsigned i = 0; i < 120; i++) {
-        unsigned k = i % (sizeof stalls / sizeof *stalls);
+    struct rng rng = {setting("RETSIM_TWIN_SEED", 11) + 2};
+    for (uint64_t i = 0; i < setting("RETSIM_TWIN_RUNS", N_RUNS) / 3; i++) {
+        unsigned k = (unsigned)(i % (sizeof stalls / sizeof *stalls));
         char stall[64];
         struct tiles_job j;
         uint64_t jobs = 0, beats = 0;
