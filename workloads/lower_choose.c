@@ -166,11 +166,13 @@ static void consider(struct best *best, const struct arch *a, const struct work 
 static bool lower_best(struct program *p, const struct arch *a, const struct work *w, uint64_t rows)
 {
     struct best best = {.p = p};
-    static const struct style styles[] = {{.spill = false}, {.pieces = true}, {.local = true}, {.spill = true},
-                                          {.spill = true, .pieces = true}};
+    static const struct style styles[] = {
+        {.spill = false}, {.pieces = true}, {.local = true}, {.spill = true}, {.spill = true, .pieces = true},
+    };
+    bool archives = w->form == FORM_PARALLEL && w->phase == PHASE_PREFILL;
     for (unsigned i = 0; i < sizeof styles / sizeof styles[0]; i++)
         for (uint64_t scope = rows; scope; scope = next_scope(rows, scope))
-            if (!styles[i].local || (w->form == FORM_PARALLEL && w->phase == PHASE_PREFILL && scope < rows))
+            if (!styles[i].local || (archives && scope < rows))
                 consider(&best, a, w, scope <= 64 && scope < rows ? 0 : scope, styles[i]);
     return best.found;
 }

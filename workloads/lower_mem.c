@@ -65,6 +65,8 @@ static int stage_class(const struct lower *l, const struct tensor *t)
     for (unsigned i = 0; i < 6; i++)
         if (t == head[i])
             return t->kind == T_KV ? -1 : 1;
+    if (l->w->kind != WORK_NETWORK)
+        return -1; /* a layer alone writes its result while it reads y */
     return t == &l->x ? 0 : t == &l->y ? 2 : t == &l->h ? 3 : -1;
 }
 
