@@ -1,9 +1,8 @@
 /* Periods. At the end of each iteration of a loop the node is compared with one
  * saved node (Brent: re-saved at powers of two). When they are the same, what
  * happened in between is a period: as many whole ones as both threads, the tokens
- * and the transfers allow are multiplied out. The conditions are those of
- * facts/engineering.md section 4.1; the sequencer is the most advanced stage, so
- * nothing looks past the loop that it is in. */
+ * and the transfers allow are multiplied out. The sequencer
+ * is the most advanced stage, so nothing looks past the loop that it is in. */
 #include "arch/fold_impl.h"
 #include "arch/udma.h"
 

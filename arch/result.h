@@ -20,6 +20,8 @@ void cost_count(struct cost_item *it, const char *action, uint64_t count);
  * is busy, `lane` only those that work. `busy_cycles` are the unit's, `active`
  * the sum over instances of cycles with work. */
 void cost_idle(const struct machine *m, struct cost_item *it, uint64_t busy_cycles, uint64_t active);
+/* Notes what its operands were, when the machine's values were computed. */
+void cost_activity(const struct machine *m, struct cost_item *it, enum activity_of of);
 void cost_sink_finish(struct cost_sink *s);
 
 /* All cost items of a finished machine. */

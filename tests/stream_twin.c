@@ -140,6 +140,15 @@ static void grant_background(struct run *r, unsigned m)
     r->next[m]++;
 }
 
+/* Index at the arbiters of background master or port m. */
+static unsigned place_of(const struct stream_twin *t, unsigned m)
+{
+    enum { SYSTEM = 9 };
+    if (!t->in_soc)
+        return m;
+    return m < t->background ? system_place(m, t->background) : SYSTEM + t->words - 1 - (m - t->background);
+}
+
 static void arbitrate_all(struct run *r, bool ready, bool valid, struct text *out)
 {
     const struct stream_twin *t = r->t;
@@ -157,11 +166,15 @@ static void arbitrate_all(struct run *r, bool ready, bool valid, struct text *ou
     }
     for (unsigned b = 0; b < t->banks; b++) {
         bool set[TWIN_INPUTS] = {false};
+        unsigned who[TWIN_INPUTS] = {0};
         for (unsigned m = 0; m < n; m++)
-            set[m] = asks[m] && addr[m] / 4 % t->banks == b;
-        int winner = arbitrate(&r->bank[b], set, n, true);
+            if (asks[m] && addr[m] / 4 % t->banks == b) {
+                set[place_of(t, m)] = true;
+                who[place_of(t, m)] = m;
+            }
+        int winner = arbitrate(&r->bank[b], set, t->in_soc ? 9 + t->words : n, true);
         if (winner != NEVER)
-            won[winner] = true;
+            won[who[winner]] = true;
     }
     for (unsigned m = 0; m < n; m++) {
         winners += won[m];

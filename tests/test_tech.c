@@ -1,5 +1,5 @@
 /* Technology files: what is refused and where, laws of scaling, exactness of
- * prices, and the one calibration point. */
+ * prices. */
 #include "arch/cost.h"
 
 #include <criterion/criterion.h>
@@ -115,50 +115,6 @@ Test(tech, every_class_has_a_price_in_every_file)
         }
         arena_finish(&a);
     }
-}
-
-/* ITA as built, steady state of four inner tiles, per cycle: see gf22fdx.yaml.
- * 16.9 TOPS/W = 118.34 fJ a MAC, 5.93 TOPS/mm2 at 1.024 TOPS = 0.17268 mm2. */
-Test(tech, ita_core_comes_out_as_published)
-{
-    static const struct { const char *cls; unsigned n; const char *params, *actions; } parts[] = {
-        {"dot_product", 16, "w_bits=8 a_bits=8 length=64 acc_bits=26", "mac=1024000000 acc_write=16000000"},
-        {"regs", 1, "bits=512", "write=1000000"},
-        {"regs", 16, "bits=26", "write=16000000"},
-        {"regs", 16, "bits=24", "write=4000000"},
-        {"regs", 16, "bits=8", "write=4000000"},
-        {"regs", 2048, "bits=8", "write=16000000"},
-        {"sram", 1, "capacity_bytes=13312 width_bits=416", "read=750000 write=750000"},
-        {"requant", 16, "acc_bits=26 mul_bits=8", "requant=4000000"},
-        {"requant", 16, "acc_bits=26 mul_bits=8", ""},
-        {"vector_lane", 16, "bits=8", ""},
-        {"fifo", 1, "depth=12 width_bits=128", "push=250000"},
-        {"div", 10, "bits=16", ""},
-        {"regfile", 1, "depth=64 width_bits=27 read_ports=1", "read=250000 write=250000"},
-        {"sequencer", 1, "program_bytes=0 contexts=4", ""},
-    };
-    struct arena a = {0};
-    struct tech *t = load(&a, "gf22fdx", NULL, NULL);
-    double fj = 0, um2 = 0, path = 0;
-
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        struct cost_item it = item(&a, parts[i].cls, parts[i].n, parts[i].params, parts[i].actions);
-        struct cost_price p;
-
-        it.total_cycles = 1000000;
-        it.clocked_cycles = strcmp(parts[i].cls, "sequencer") == 0 ? 1000000 : 0;
-        p = price(t, &it, 500000000);
-        for (unsigned l = 0; l < p.n_lines; l++)
-            fj += (double)p.lines[l].energy_fj;
-        um2 += p.area_um2;
-        path = fmax(path, p.path_fo4);
-    }
-    printf("ITA core %.2f fJ/MAC (published 118.34), %.4f mm2 (0.1727), %.0f MHz (500, from memory)\n",
-           fj / 1.024e9, um2 * 1e-6, tech_fmax_hz(t, path) / 1e6);
-    cr_expect_leq(fabs(fj / 1.024e9 / 118.34 - 1), 0.01);
-    cr_expect_leq(fabs(um2 * 1e-6 / 0.17268 - 1), 0.01);
-    cr_expect_leq(fabs(tech_fmax_hz(t, path) / 500e6 - 1), 0.05);
-    arena_finish(&a);
 }
 
 /* RedMulE states 470 MHz at 0.65 V and 613 MHz at 0.8 V. */
@@ -425,6 +381,44 @@ Test(tech, paths_have_errors_and_grow)
                      rows[i].large);
         cr_expect(p.path_rel_err > 0.01 && p.path_rel_err < 0.3, "%s: %g", rows[i].cls, p.path_rel_err);
         cr_expect_gt(tech_fmax_rel_err(t, p.path_rel_err), p.path_rel_err);
+    }
+    arena_finish(&a);
+}
+
+/* Energy follows what the operands did, if the file wants it and a run measured it. */
+Test(tech, activity_replaces_the_default)
+{
+    struct arena a = {0};
+    struct tech *t = load(&a, "gf22fdx", NULL, NULL), *m = load(&a, "gf22fdx", "activity", "measured");
+    static const struct { const char *cls, *params, *action; } rows[] = {
+        {"dot_product", "w_bits=8 a_bits=8 length=64 acc_bits=26", "mac=1000000"},
+        {"systolic_pe", "w_bits=8 a_bits=8 acc_bits=32", "mac=1000000"},
+        {"crossbar", "masters=13 banks=4 data_bits=32", "transfer=1000000"},
+        {"retention_lane", "state_bits=16 k_bits=8 decay_mul=0", "update=1000000"},
+    };
+
+    cr_expect(tech_wants_activity(m) && !tech_wants_activity(t));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct cost_item it = item(&a, rows[i].cls, 1, rows[i].params, rows[i].action);
+        uint64_t base = price(t, &it, 1000000).lines[0].energy_fj, last = 0;
+
+        cr_expect_eq(price(m, &it, 1000000).lines[0].energy_fj, base, "%s: not measured", rows[i].cls);
+        it.activity = (struct cost_activity){256, 1, 64, 32};
+        cr_expect_eq(price(m, &it, 1000000).lines[0].energy_fj, base, "%s: random", rows[i].cls);
+        it.activity.toggles = 16;
+        cr_expect_eq(price(t, &it, 1000000).lines[0].energy_fj, base, "%s: default", rows[i].cls);
+        for (it.activity.toggles = 0; it.activity.toggles <= 64; it.activity.toggles += 8) {
+            uint64_t e = price(m, &it, 1000000).lines[0].energy_fj;
+
+            cr_expect_gt(e, last, "%s, %d toggles", rows[i].cls, (int)it.activity.toggles);
+            last = e;
+        }
+        for (it.activity.zeros = 32; it.activity.zeros <= 256 && i != 2; it.activity.zeros += 32) {
+            uint64_t e = price(m, &it, 1000000).lines[0].energy_fj;
+
+            cr_expect_lt(e, last, "%s, %d zeros", rows[i].cls, (int)it.activity.zeros);
+            last = e;
+        }
     }
     arena_finish(&a);
 }

@@ -63,7 +63,8 @@ static void chunk_rows(struct lower *l, struct chunk_op *c, uint64_t rows, const
     inner_tile(l, c, &t, &off);
     emit_slot(l, OP_COMMIT, UNIT_ENGINE, RING_OUT, 0, out_stage(r));
     emit_slot(l, OP_FREE, UNIT_ENGINE, RING_ACT, 0, 2);
-    emit_result(l, r, where_tok(c->out, &off, staged_pitch(r->dst)), where_tok(c->g, &off, l->g.pitch), rows, &tok);
+    emit_result(l, r, where_tok(c->out, &off, staged_pitch(r->dst)), where_tok(c->g, &off, l->g.pitch), rows,
+                &tok);
 }
 
 struct state_tile { /* rows of the state that pass at a time, tokens that an activation slot holds of them */

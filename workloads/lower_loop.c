@@ -121,7 +121,8 @@ static void host_transfer(struct lower *l, const struct move *m, const struct af
 }
 
 /* Contiguous bytes in as many transfers as they take; a channel keeps their order. */
-static void host_run(struct lower *l, const struct move *m, struct affine at, struct affine ext, uint64_t bytes,
+static void host_run(struct lower *l, const struct move *m, struct affine at, struct affine ext,
+                     uint64_t bytes,
                      bool last)
 {
     uint64_t max = l->udma->max_transfer_bytes;
@@ -146,8 +147,9 @@ static void host_lines(struct lower *l, const struct move *m, const struct block
         host_run(l, m, row_at, row_ext, line, false);
         prog_end(l->p, THREAD_HOST);
     }
-    host_run(l, m, aff_plus(at, (int64_t)((b->rows - 1) * line)), aff_plus(ext, (int64_t)((b->rows - 1) * apart)),
-             line, true);
+    row_at = aff_plus(at, (int64_t)((b->rows - 1) * line));
+    row_ext = aff_plus(ext, (int64_t)((b->rows - 1) * apart));
+    host_run(l, m, row_at, row_ext, line, true);
 }
 
 /* One staged block between off-chip memory and the current part of a ring. */

@@ -1,5 +1,5 @@
 /* Retention of one head: parallel, recurrent, chunkwise, and one token against a
- * key-value cache (facts/retnet.md sections 1 and 2). Row normalisers are dropped:
+ * key-value cache. Row normalisers are dropped:
  * they cancel in the per-head norm. */
 #include "workloads/lower_ret.h"
 
@@ -124,7 +124,8 @@ static void step_rows(struct lower *l, void *arg, const struct block *b)
     state_pass(l, ret_unit(l), ret_unit(l));
     if (l2)
         state_save(l, r, ret_unit(l), ret_unit(l));
-    emit_result(l, r, where_tok(s->out, &b->tok, staged_pitch(r->dst)), where_tok(s->g, &b->tok, l->g.pitch), rows,
+    emit_result(l, r, where_tok(s->out, &b->tok, staged_pitch(r->dst)), where_tok(s->g, &b->tok, l->g.pitch),
+                rows,
                 &tok);
 }
 
