@@ -86,7 +86,8 @@ static void add_values(const rs_summary *s, struct text *out)
     char a[40];
     if (!s->has_values)
         return;
-    text_printf(out, "values        %s numbers are the integer model's", cli_count(s->values_compared, a, sizeof a));
+    text_printf(out, "values        %s numbers are the integer model's",
+                cli_count(s->values_compared, a, sizeof a));
     if (isfinite(s->sqnr_db))
         text_printf(out, "; SQNR %.2f dB", s->sqnr_db);
     if (isfinite(s->bits_per_byte))

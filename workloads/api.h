@@ -29,7 +29,8 @@ struct rs_design {
     atomic_uint refs;
     struct arena arena;
     struct rs_design *base; /* NULL: loaded from files */
-    const char *arch_path, *work_path; /* work_path: what work.network is relative to; NULL: the working directory */
+    const char *arch_path;
+    const char *work_path; /* what work.network is relative to; NULL: the working directory */
     bool tech_given; /* by the caller, not by the architecture */
     const char *tech_path;
     struct ynode *tree[N_PARTS];

@@ -233,10 +233,9 @@ static bool texts(struct reading *pt, struct err *err)
     const struct net *n = pt->net;
     uint64_t rows = n->eval ? n->eval_rows : 1, have = n->eval ? n->eval_len + 1 : n->S;
     if (pt->w->batch > rows || pt->S > have)
-        return err_add(err, ERR_CONFIG, NULL,
-                       "values: %s has %" PRIu64 " sequences of %" PRIu64 " tokens, and "
-                       "work.batch, seq and tokens ask for %" PRIu64 " of %" PRIu64 "; legal: up to what it has",
-                       n->dir, rows, have, pt->w->batch, pt->S);
+        return err_add(err, ERR_CONFIG, NULL, "values: %s has %" PRIu64 " sequences of %" PRIu64 " tokens, "
+                       "and work.batch, seq and tokens ask for %" PRIu64 " of %" PRIu64 "; legal: up to what "
+                       "it has", n->dir, rows, have, pt->w->batch, pt->S);
     for (uint64_t s = 0; s < pt->w->batch; s++)
         pt->seqs[s] = n->eval ? n->eval + s * have : n->tokens;
     return true;
@@ -249,7 +248,8 @@ static bool rows(struct reading *pt, struct err *err)
     const struct work *w = pt->w;
     if (n->kind == NET_BLOCK && (w->phase != PHASE_PREFILL || w->batch > 1 || pt->p->scope < w->seq))
         return err_add(err, ERR_CONFIG, NULL, "values: a block overwrites its input, so its values need one "
-                       "prefill of one sequence; legal: work.phase prefill, work.batch 1, work.map.order layer");
+                       "prefill of one sequence; legal: work.phase prefill, work.batch 1, work.map.order "
+                       "layer");
     if (n->kind == NET_BLOCK && pt->S > n->S)
         return err_add(err, ERR_CONFIG, NULL, "values: %s has %" PRIu64 " rows; legal: work.seq up to that",
                        n->dir, n->S);
@@ -270,8 +270,8 @@ static struct qnet *calibrated(struct reading *pt, const struct quant *quant, st
               : quant->calibration_row != FIELD_AUTO ? 1 : quarter;
     count = min64(count, 64);
     if (n->eval && from + count > n->eval_rows) {
-        err_add(err, ERR_CONFIG, NULL, "%s has %" PRIu64 " evaluation sequences; work.quant.calibration_row and "
-                "calibration_rows must lie within", n->dir, n->eval_rows);
+        err_add(err, ERR_CONFIG, NULL, "%s has %" PRIu64 " evaluation sequences; "
+                "work.quant.calibration_row and calibration_rows must lie within", n->dir, n->eval_rows);
         return NULL;
     }
     for (uint64_t i = 0; n->eval && i < count; i++)

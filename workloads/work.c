@@ -13,7 +13,8 @@ enum { MAX_SEQ = 1 << 20, MAX_TOKENS = 1 << 20, MAX_CHUNK = 4096, MAX_BATCH = 10
        MAX_LAYERS = 128, MAX_VOCAB = 1 << 20, MAX_GEMM = 1 << 20, MAX_BLOCK = 4096,
        MAX_TILED = 1 << 16 };
 
-static const char *const kind_names[] = {"network", "msr", "block", "gemm", "linear", "attention", "feedforward",
+static const char *const kind_names[] = {"network", "msr", "block", "gemm", "linear", "attention",
+                                         "feedforward",
                                          "single_attention", NULL};
 static const char *const form_names[] = {"parallel", "recurrent", "chunkwise", NULL};
 static const char *const phase_names[] = {"prefill", "decode", "both", NULL};
@@ -149,7 +150,8 @@ static const struct field work_fields[] = {
      .doc = "directory of a network (case.json or network.yaml beside .npy tensors), relative to this file: "
             "its numbers are what `run --values` computes with; without one weights are drawn from a seed"},
     {KEY(work, kind), .type = FIELD_ENUM, .def = "network", .names = kind_names,
-     .doc = "network: a whole model; msr: one retention layer; block: layers without embedding and head; gemm: C[m,n] = A[m,k] B[k,n]; in whole tiles, "
+     .doc = "network: a whole model; msr: one retention layer; block: layers without embedding and head; "
+            "gemm: C[m,n] = A[m,k] B[k,n]; in whole tiles, "
             "for an engine fed by streams: linear [s,e][e,p], attention, feedforward [s,e][e,f][f,e], "
             "single_attention (scores and context alone)"},
     {KEY(work, form), .type = FIELD_ENUM, .def = "parallel", .names = form_names,
