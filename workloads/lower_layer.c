@@ -68,7 +68,7 @@ void place_cache(struct lower *l, const struct affine *position)
     struct affine a = aff_scale(l->layer, heads);
     a = aff_scale(aff_add(a, &l->head), batch);
     a = aff_scale(aff_add(a, &l->seq), len);
-    a = aff_add(a, position);
+    a = l->kv_local ? *position : aff_add(a, position);
     l->k.outer = aff_scale(a, (int64_t)l->k.pitch);
     l->v.outer = aff_scale(a, (int64_t)l->v.pitch);
 }
@@ -98,7 +98,7 @@ void project(struct lower *l, uint64_t tokens, bool norm)
  * there is another block to work on meanwhile. A job of a tile is one step alone. */
 static bool norm_rides(const struct lower *l, uint64_t tokens)
 {
-    return l->w->kind == WORK_NETWORK && l->w->shape.pre_norm && tokens > l->T && !l->x.ext && !l->xn.ext &&
+    return work_has_stream(l->w) && l->w->shape.pre_norm && tokens > l->T && !l->x.ext && !l->xn.ext &&
            ARCH_CFG(l->arch, sequencer)->autonomy != AUTONOMY_TILE;
 }
 
@@ -117,13 +117,14 @@ static void norm_step(struct lower *l, uint64_t tokens, enum what_kind what)
 void output_and_ffn(struct lower *l, uint64_t tokens)
 {
     const struct shape *s = &l->w->shape;
-    bool network = l->w->kind == WORK_NETWORK;
+    bool network = work_has_stream(l->w);
     struct affine base = aff_scale(l->layer, (int64_t)l->w_layer_bytes);
     struct gemm g = gemm_op(&l->y, s->value_dim, tokens, aff_plus(base, (int64_t)l->w_out));
     add_seg(&g, s->d_model, network ? POST_RESIDUAL : POST_NONE, network ? WHAT_RES1 : WHAT_MSR,
             network ? &l->x : &l->h, NULL);
     run_gemm(l, &g);
     pipe_settle(l);
+    archive_settle(l);
     if (network && !s->pre_norm)
         norm_step(l, tokens, WHAT_LN2);
     if (!network || !s->ffn_dim)
@@ -179,7 +180,7 @@ void heads_end(struct lower *l)
 
 static bool post_norm(const struct lower *l)
 {
-    return l->w->kind == WORK_NETWORK && !l->w->shape.pre_norm;
+    return work_has_stream(l->w) && !l->w->shape.pre_norm;
 }
 
 /* Whether the next layer may begin with the first block of the residual stream
@@ -205,7 +206,7 @@ void layers_begin(struct lower *l, uint64_t tokens)
     loop_index(l, l->w->shape.layers, &l->layer);
     job_begin(l, AUTONOMY_LAYER);
     bool rides = norm_rides(l, tokens) && !l->piece;
-    if (l->w->kind == WORK_NETWORK && l->w->shape.pre_norm && !rides)
+    if (work_has_stream(l->w) && l->w->shape.pre_norm && !rides)
         emit_norm(l, tokens, NULL, WHAT_LN1);
 }
 
@@ -231,8 +232,12 @@ static void one_head(struct lower *l, uint64_t tokens, bool norm, bool owed)
     struct affine head = l->head;
     if (l->in_pipe)
         state_fetch(l, &any);
+    if (l->gates_in_y)
+        l->g.outer = aff_scale(l->head, (int64_t)l->dv);
     place_cache(l, &l->blk);
+    archive_open(l);
     project(l, tokens, norm);
+    archive_exchange(l, tokens);
     l->head = aff_plus(head, -1);
     if (owed)
         state_move_out(l, &any);
@@ -244,6 +249,7 @@ static void one_head(struct lower *l, uint64_t tokens, bool norm, bool owed)
     place_cache(l, &l->blk); /* the state takes in the keys and values of this scope */
     if (w->form == FORM_PARALLEL && l->khat.used)
         emit_state_build(l, tokens);
+    archive_close(l);
     job_end(l, AUTONOMY_TILE);
 }
 
@@ -329,7 +335,7 @@ void head_on(struct lower *l, uint64_t tokens, uint64_t first)
 void embed(struct lower *l, uint64_t tokens)
 {
     struct affine index = aff(0);
-    if (l->w->kind != WORK_NETWORK)
+    if (!l->emb.used)
         return;
     emit_embed(l, tokens);
     mark(l, l->mark_embed, &index);

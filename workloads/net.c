@@ -243,7 +243,7 @@ static void load_tensors(struct reader *r)
         n->x = tensor(r, "x", n->S, n->d);
 }
 
-struct net *net_load(const char *dir, struct err *err)
+static struct net *load(const char *dir, bool tensors, struct err *err)
 {
     struct net *n = xrealloc(NULL, 1, sizeof *n);
     memset(n, 0, sizeof *n);
@@ -257,12 +257,22 @@ struct net *net_load(const char *dir, struct err *err)
         load_shape(&r);
     if (r.root && r.ok)
         load_quantized(&r);
-    if (r.root && r.ok)
+    if (r.root && r.ok && tensors)
         load_tensors(&r);
     if (r.root && r.ok)
         return n;
     net_destroy(n);
     return NULL;
+}
+
+struct net *net_load(const char *dir, struct err *err)
+{
+    return load(dir, true, err);
+}
+
+struct net *net_header(const char *dir, struct err *err)
+{
+    return load(dir, false, err);
 }
 
 void net_destroy(struct net *n)
