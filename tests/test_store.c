@@ -276,7 +276,7 @@ Test(open, refuses_what_is_not_ours)
     sqlite3_exec(sql, "CREATE TABLE t(a); INSERT INTO t VALUES(1)", NULL, NULL, NULL);
     sqlite3_close(sql);
     sqlite3_open(newer, &sql);
-    sqlite3_exec(sql, "PRAGMA user_version = 4", NULL, NULL, NULL);
+    sqlite3_exec(sql, "PRAGMA user_version = 9", NULL, NULL, NULL);
     sqlite3_close(sql);
     cr_expect_eq(open_code(other, "not one of retsim's"), 65);
     cr_expect_eq(open_code(newer, "written by a newer retsim (format 4"), 65);

@@ -96,6 +96,8 @@ bool result_price(struct rs_result *r, const struct machine *m, const struct tec
 uint64_t result_estimated_cycles(const struct machine *m, uint64_t cycles);
 /* Executes the program and compares it with the golden model (api_values.c). */
 bool result_values(struct rs_result *r, const struct rs_design *d, const struct program *p, struct err *err);
+/* Evaluates the network of the workload, without its program (api_values.c). */
+bool result_quality(struct rs_result *r, const struct rs_design *d, struct err *err);
 /* A workload out of a network directory, as a tree. NULL on error. */
 struct ynode *network_work(struct arena *a, const char *dir, struct err *err);
 __attribute__((format(printf, 2, 3))) void result_note(struct rs_result *r, const char *fmt, ...);
