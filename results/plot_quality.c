@@ -1,10 +1,10 @@
-/* Bits per byte over energy: what narrower numbers save and what they cost. */
+/* Bits per byte above floating point over energy: what narrower numbers save and cost. */
 #include "results/plot.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { COL_JOB, COL_FORM, COL_ENERGY, COL_BITS, COL_FLOAT, COL_STATE, COL_WIDTHS };
+enum { COL_JOB, COL_FORM, COL_ENERGY, COL_MORE, COL_STATE, COL_WIDTHS };
 
 static const char sql[] =
     "WITH w AS (SELECT key, max(CASE setting WHEN 'work.quant.weights' THEN value END) AS weights,"
@@ -12,8 +12,9 @@ static const char sql[] =
     " max(CASE setting WHEN 'arch.retention.state_bits' THEN value END) AS state_bits"
     " FROM v_setting GROUP BY key)"
     " SELECT p.work || ' ' || coalesce(p.phase, '') || coalesce(' ' || p.seq, '') AS job,"
-    " coalesce(p.form, '') AS form, p.nj_per_token, p.bits_per_byte, p.float_bits_per_byte, w.state_bits,"
-    " 'W' || w.weights || 'A' || w.activations AS widths, p.sqnr_db, p.cycles, p.area_mm2, p.energy_rel_err"
+    " coalesce(p.form, '') AS form, p.nj_per_token,"
+    " max(p.bits_per_byte - p.float_bits_per_byte, 0.001) AS bits_above_float, w.state_bits,"
+    " 'W' || w.weights || 'A' || w.activations AS widths, p.bits_per_byte, p.float_bits_per_byte, p.sqnr_db, p.cycles, p.area_mm2, p.energy_rel_err"
     " FROM v_points p JOIN w ON w.key = p.key WHERE p.bits_per_byte IS NOT NULL"
     " ORDER BY job, p.form, w.state_bits, p.nj_per_token, p.bits_per_byte, p.key";
 
@@ -31,7 +32,7 @@ static int series(struct figure *fig, const struct plot_rows *r, const char *job
     for (size_t i = 0; i < r->n; i++)
         if (is_of(r, i, job, form, state)) {
             xy[n][0] = plot_num(r, i, COL_ENERGY);
-            xy[n++][1] = plot_num(r, i, COL_BITS);
+            xy[n++][1] = plot_num(r, i, COL_MORE);
         }
     return plot_block(fig, (const double(*)[2])xy, n);
 }
@@ -48,7 +49,7 @@ static void widths(struct figure *fig, const struct plot_rows *r, const char *jo
         text_printf(&fig->script, "set label %u ", first_tag + (unsigned)known);
         plot_quote(&fig->script, plot_cell(r, i, COL_WIDTHS));
         text_printf(&fig->script, " at first %.9g,%.9g center offset 0,1 font ',9'\n",
-                    plot_num(r, i, COL_ENERGY), plot_num(r, i, COL_BITS));
+                    plot_num(r, i, COL_ENERGY), plot_num(r, i, COL_MORE));
     }
 }
 
@@ -62,30 +63,17 @@ static void draw_key(struct figure *fig, const struct lines *l)
     size_t n = 0;
     for (size_t f = 0; f < l->forms.n && n < PLOT_MAX_LINES - 4; f++) {
         struct plot_style s = plot_form_style(l->forms.v[f]);
-        keys[n++] = (struct plot_key){l->forms.v[f], s.colour, KEY_LINE, s.point, 1, 1.6};
+        keys[n++] = (struct plot_key){l->forms.v[f], s.colour, KEY_POINT, s.point, 0, 0};
     }
-    if (l->states.n > 1) {
-        keys[n++] = (struct plot_key){"16-bit state", "#555555", KEY_LINE, 0, 1, 1.6};
-        keys[n++] = (struct plot_key){"32-bit state", "#555555", KEY_LINE, 0, 2, 1.6};
-    }
-    keys[n++] = (struct plot_key){"floating point", "#999999", KEY_LINE, 0, 3, 1.2};
+    if (l->states.n > 1)
+        keys[n++] = (struct plot_key){"hollow: 32-bit state", "#000000", KEY_NOTE, 0, 0, 0};
     plot_key_draw(fig, keys, n);
 }
 
-static double float_bits(const struct plot_rows *r, const char *job)
-{
-    for (size_t i = 0; i < r->n; i++)
-        if (!strcmp(plot_cell(r, i, COL_JOB), job))
-            return plot_num(r, i, COL_FLOAT);
-    return 0;
-}
-
-static void draw_panel(struct figure *fig, const struct plot_rows *r, const struct lines *l, const char *job,
-                       bool first)
+static void draw_panel(struct figure *fig, const struct plot_rows *r, const struct lines *l,
+                       const char *job, bool first)
 {
     struct text plot = {0}, *s = &fig->script;
-    text_printf(&plot, "%.9g with lines lc rgb '#999999' lw 1.2 dt 3%s", float_bits(r, job),
-                fig->is_text ? " title 'float'" : "");
     for (size_t f = 0; f < l->forms.n; f++)
         for (size_t k = 0; k < l->states.n; k++) {
             struct plot_style style = plot_form_style(l->forms.v[f]);
@@ -93,8 +81,8 @@ static void draw_panel(struct figure *fig, const struct plot_rows *r, const stru
             if (block < 0)
                 continue;
             bool wide = !strcmp(l->states.v[k], "32") && l->states.n > 1;
-            text_printf(&plot, ", $d%d using 1:2 with linespoints lc rgb '%s' lw 1.6 dt %d pt %d ps %g", block,
-                        style.colour, wide ? 2 : 1, style.point, style.size);
+            text_printf(&plot, "%s$d%d using 1:2 with points lc rgb '%s' lw 1.6 pt %d ps %g",
+                        plot.len ? ", " : "", block, style.colour, style.point - wide, style.size + 0.2);
             if (fig->is_text)
                 text_printf(&plot, " title '%s %s'", l->forms.v[f], l->states.v[k]);
         }
@@ -105,7 +93,7 @@ static void draw_panel(struct figure *fig, const struct plot_rows *r, const stru
         draw_key(fig, l);
     if (!fig->is_text)
         widths(fig, r, job, 3000);
-    text_add(s, "set xlabel 'energy per token (nJ)'\nset ylabel 'bits per byte'\n");
+    text_add(s, "set xlabel 'energy per token (nJ)'\nset ylabel 'bits per byte above floating point'\n");
     plot_axis(fig, 'x', false);
     plot_axis(fig, 'y', false);
     text_printf(s, "plot %s\n", plot.s);
@@ -118,8 +106,8 @@ bool plot_quality(struct rs_db *db, struct figure *fig, rs_err *err)
     struct plot_names jobs = {0};
     struct lines l = {0};
     struct plot_rows r;
-    if (!plot_load(db, sql, "no point has bits per byte; a sweep file asks for them with `quality: true`", fig,
-                   &r, err))
+    if (!plot_load(db, sql, "no point has bits per byte; a sweep file asks for them with `quality: true`",
+                   fig, &r, err))
         return false;
     plot_forms(fig, &r, COL_FORM, &l.forms);
     for (size_t i = 0; i < r.n; i++) {

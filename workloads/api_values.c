@@ -47,8 +47,9 @@ bool result_quality(struct rs_result *r, const struct rs_design *d, struct err *
     struct quant q = values_quant(d->arch, d->work);
     const char *dir = d->work->network;
     if (!*dir)
-        return err_add(err, ERR_CONFIG, NULL, "quality: work.network names no network; legal: a directory with "
-                       "case.json or network.yaml and .npy tensors");
+        return err_add(err, ERR_CONFIG, NULL,
+                       "quality: work.network names no network; legal: a directory with case.json or "
+                       "network.yaml and .npy tensors");
     if (d->work_path)
         dir = path_beside(&r->arena, d->work_path, dir);
     struct net *head = net_header(dir, err);

@@ -327,8 +327,8 @@ bool network_fits(const struct net *n, const struct work *w, struct err *err)
         n->L == s->layers && n->vocab == s->vocab && n->pre_norm == s->pre_norm &&
         (n->kind == NET_MSR || n->F == s->ffn_dim))
         return true;
-    return err_add(err, ERR_CONFIG, NULL, "values: the network in %s has not the shape that work.shape says",
-                   n->dir);
+    return err_add(err, ERR_CONFIG, NULL,
+                   "values: the network in %s has not the shape that work.shape says", n->dir);
 }
 
 /* The network in `dir`, when it has the workload's shape. */
