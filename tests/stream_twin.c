@@ -123,10 +123,17 @@ static bool sink_ready(const struct run *r)
     return all;
 }
 
+/* A blocking master goes on in the cycle after the response. */
+static bool blocked(const struct run *r, unsigned m)
+{
+    return r->t->blocking[m] && r->next[m] &&
+           r->t->request[m][r->next[m] - 1].grant + 1 >= (uint64_t)r->cycle;
+}
+
 static void issue(struct run *r)
 {
     for (unsigned m = 0; m < r->t->background; m++)
-        if (!r->on_bus[m] && r->next[m] < r->t->n[m] &&
+        if (!r->on_bus[m] && r->next[m] < r->t->n[m] && !blocked(r, m) &&
             (int)r->t->request[m][r->next[m]].earliest <= r->cycle) {
             r->on_bus[m] = true;
             r->t->request[m][r->next[m]].first = (uint64_t)r->cycle;

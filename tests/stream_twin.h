@@ -34,6 +34,7 @@ struct stream_twin {
     struct stream_job source, sink;
     bool in_soc; /* numbered as in a PULPissimo: system_place(), then the source's ports backwards */
     unsigned n[STREAM_BACKGROUND];
+    bool blocking[STREAM_BACKGROUND];
     struct {
         uint32_t earliest, addr;
         uint64_t first, grant;
