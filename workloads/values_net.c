@@ -310,6 +310,29 @@ struct quant values_quant(const struct arch *a, const struct work *w)
     return q;
 }
 
+/* What the program does not have is an error, never left out without a word. */
+static bool computable(const struct arch *a, const struct work *w, struct err *err)
+{
+    const struct retention_cfg *r = ARCH_CFG(a, retention);
+    const struct quant *q = &w->quant;
+    if (work_is_tiled(w))
+        return err_add(err, ERR_CONFIG, NULL, "values: an engine fed by streams has no values reading; legal: a "
+                       "work.kind of network, msr, block or gemm");
+    if (w->kind == WORK_GEMM)
+        return true;
+    if (q->score_bits > 8)
+        return err_add(err, ERR_CONFIG, NULL, "values: work.quant.score_bits is %" PRIu64 ", and programs keep "
+                       "scores in bytes; legal: 4..8", q->score_bits);
+    if (q->state_bits != FIELD_AUTO && q->state_bits != r->state_bits)
+        return err_add(err, ERR_CONFIG, NULL, "values: work.quant.state_bits is %" PRIu64 ", and "
+                       "arch.retention.state_bits %" PRIu64 "; legal: the same, or auto", q->state_bits,
+                       r->state_bits);
+    if (q->read_bits < r->read_bits)
+        return err_add(err, ERR_CONFIG, NULL, "values: work.quant.read_bits is %" PRIu64 ", and "
+                       "arch.retention.read_bits %" PRIu64 "; legal: the same", q->read_bits, r->read_bits);
+    return true;
+}
+
 static bool product(struct reading *pt, struct values_report *out, struct err *err)
 {
     struct expected *e = expected_gemm(pt->w, pt->seed);
@@ -343,6 +366,8 @@ bool values_point(const struct arch *a, const struct work *w, const struct progr
     struct quant quant = values_quant(a, w);
     struct reading pt = {.arch = a, .w = w, .p = p, .seed = seed, .n_seeds = n_seeds};
     *out = (struct values_report){.sqnr_db = NAN, .bits = NAN, .float_bits = NAN, .synthetic = !dir};
+    if (!computable(a, w, err))
+        return false;
     if (w->kind == WORK_GEMM)
         return product(&pt, out, err);
     pt.S = job.prefill + job.decode;
