@@ -49,9 +49,14 @@ bool fold_at_end(struct machine *m)
 }
 
 /* Accounts are kept in whole cycles: the boundary is at an edge of the clock. */
-void fold_at_burst(struct machine *m)
+void fold_at_part(struct machine *m)
 {
     boundary(m, soc_edge(m, m->now));
+}
+
+uint64_t fold_ahead(const struct machine *m, unsigned unit)
+{
+    return m->fold->ahead[unit];
 }
 
 static uint32_t save(struct machine *m)
@@ -127,7 +132,7 @@ void fold_init(struct machine *m)
     f->n_totals = FIRST_COUNTER + m->n_counters;
     fold_names(m);
     period_init(m);
-    record_open(m);
+    record_init(m);
 }
 
 void fold_check(struct machine *m)

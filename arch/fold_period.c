@@ -5,7 +5,7 @@
  * facts/engineering.md section 4.1; the sequencer is the most advanced stage, so
  * nothing looks past the loop that it is in. */
 #include "arch/fold_impl.h"
-#include "arch/udma.h"
+#include "arch/hwpe_lanes.h"
 
 #include "base/arena.h"
 #include "base/num.h"
@@ -67,7 +67,7 @@ static void save(struct machine *m, struct snapshot *s)
     s->clock = f->clock;
     memcpy(s->total, m->total, f->n_totals * sizeof s->total[0]);
     for (unsigned i = 0; i < N_LEFT; i++)
-        s->left[i] = *fold_left(m, i);
+        s->left[i] = *f->left[i];
     for (unsigned i = 0; i < 2; i++) {
         s->page_at[i] = fold_page_at(m, i);
         s->tokens[i] = fold_head_tokens(m, i);
@@ -115,6 +115,14 @@ static uint64_t token_periods(const struct machine *m, const struct snapshot *s)
     return fit;
 }
 
+/* The most that is ever asked for at a time. */
+static uint64_t margin_of(const struct machine *m, unsigned id)
+{
+    if (id < LEFT_L2)
+        return m->hyperram_cfg->burst_bytes;
+    return id >= LEFT_DONE ? NEAR_CYCLES * m->soc_ticks + 1 : HWPE_MAX_PORTS;
+}
+
 /* What a transfer has less of after a period must have stayed far from its end. */
 static uint64_t left_periods(struct machine *m, const struct snapshot *s)
 {
@@ -124,8 +132,7 @@ static uint64_t left_periods(struct machine *m, const struct snapshot *s)
         if (fold_page_at(m, i) != s->page_at[i] || fold_head_tokens(m, i) != s->tokens[i])
             return 0;
     for (unsigned i = 0; i < N_LEFT; i++) {
-        uint64_t now = *fold_left(m, i), old = s->left[i];
-        uint64_t margin = i < LEFT_L2 ? m->hyperram_cfg->burst_bytes : 4;
+        uint64_t now = *f->left[i], old = s->left[i], margin = margin_of(m, i);
         if (now == old)
             continue;
         if (now > old || f->left_events[i] > s->clock || now < margin)
@@ -198,7 +205,7 @@ static void jump(struct machine *m, const struct snapshot *s, uint64_t k, unsign
     for (unsigned t = 0; t < m->prog->n_tokens; t++)
         m->token[t] += (uint32_t)(k * (m->token[t] - s->token[t]));
     for (unsigned i = 0; i < N_LEFT; i++)
-        *fold_left(m, i) -= k * (s->left[i] - *fold_left(m, i));
+        *f->left[i] -= k * (s->left[i] - *f->left[i]);
     multiply_layers(m, s, k, (uint64_t)step, ticks);
     multiply_stream(m, s, k, ticks);
     advance(accel, &s->thread[THREAD_ACCEL], k);

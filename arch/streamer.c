@@ -6,6 +6,7 @@
  * `lockstep` is their variant without FIFOs. Several streams meet in a
  * round-robin multiplexer at each port (hwpe_stream_tcdm_mux). A command that
  * follows without a gap starts at once: its registers are double buffered. */
+#include "arch/fold.h"
 #include "arch/hwpe_lanes.h"
 #include "arch/result.h"
 
@@ -63,10 +64,12 @@ enum { MAX_FLYING = 64 }; /* packets between address and join: below 2 x depth +
  * what is on its way when the next command begins. */
 struct stream {
     const struct cmd *c; /* NULL: idle */
-    int64_t base;
     uint64_t work_at, idle_since;
-    uint32_t plane, line, pos; /* generator: what comes after the packet on offer */
-    bool generated;            /* nothing does */
+    /* Generator: what comes after the packet on offer. */
+    int64_t plane_at, line_at; /* where they begin */
+    uint32_t plane, pos;       /* pos: words into the line; strided: bytes into all lines */
+    uint64_t words, lines;     /* left: words of the line (strided: bytes of all), lines of the plane */
+    bool generated;            /* nothing comes */
     uint16_t need;             /* ports of the packet on offer; 0: none */
     uint8_t wait;              /* cycles until the buffer gives or takes the next packet */
     uint8_t flying, joining;   /* packets sent off, packets joined: modulo MAX_FLYING */
@@ -127,46 +130,92 @@ static void offer_packet(const struct streamer *st, struct stream *s, uint32_t w
         s->addr[0] = (s->addr[0] & ((1u << WORDS_SHIFT) - 1)) | words << WORDS_SHIFT;
 }
 
-/* Lines that a strided packet reads a byte of; they are in different banks. */
-static uint32_t strided_lines(const struct streamer *st, uint32_t left)
+/* Long transfers are cut into parts for folding. */
+enum { PART_WORDS = 256, PART_LINES = 16 };
+
+static void first_line(struct machine *m, struct stream *s, int64_t at)
 {
-    return left < st->lanes ? left : st->lanes;
+    unsigned i = (unsigned)(s - m->streamer->s);
+    s->line_at = s->plane_at = at;
+    s->pos = 0;
+    s->lines = s->c->rows;
+    s->words = strided(m, s->c) ? s->c->row_bytes : line_words(at, s->c->row_bytes);
+    fold_set_left(m, LEFT_LINES + i);
+    fold_set_left(m, LEFT_WORDS + i);
+}
+
+static void next_line(struct machine *m, struct stream *s)
+{
+    unsigned i = (unsigned)(s - m->streamer->s);
+    s->lines--;
+    if (!left_at_least(m, LEFT_LINES + i, s->lines, 1)) {
+        s->generated = ++s->plane >= s->c->planes;
+        first_line(m, s, s->plane_at + s->c->plane_stride);
+        return;
+    }
+    s->line_at += s->c->row_stride;
+    s->pos = 0;
+    s->words = line_words(s->line_at, s->c->row_bytes);
+    fold_set_left(m, LEFT_WORDS + i);
+    if (s->lines % PART_LINES == 0)
+        fold_saw_part(m);
+}
+
+/* One byte of each line, `lanes` lines a packet; they are in different banks. */
+static void generate_strided(struct machine *m, struct stream *s)
+{
+    struct streamer *st = m->streamer;
+    unsigned i = (unsigned)(s - st->s);
+    uint64_t words = left_at_least(m, LEFT_LINES + i, s->lines, st->lanes) ? st->lanes : s->lines;
+    for (unsigned p = 0; p < words; p++)
+        s->addr[p] = (uint32_t)(s->line_at + s->pos + p * s->c->row_stride);
+    offer_packet(st, s, (uint32_t)words);
+    s->line_at += (int64_t)words * s->c->row_stride;
+    s->lines -= words;
+    if (left_at_least(m, LEFT_LINES + i, s->lines, 1))
+        return;
+    s->line_at = s->plane_at;
+    s->lines = s->c->rows;
+    fold_set_left(m, LEFT_LINES + i);
+    s->pos++;
+    s->words--;
+    s->generated = !left_at_least(m, LEFT_WORDS + i, s->words, 1);
+    if (s->words % PART_LINES == 0)
+        fold_saw_part(m);
 }
 
 /* Puts the next packet on offer. */
 static void generate(struct machine *m, struct stream *s)
 {
     struct streamer *st = m->streamer;
-    const struct cmd *c = s->c;
+    unsigned i = (unsigned)(s - st->s);
     s->need = 0;
     if (s->generated)
         return;
-    int64_t line = s->base + s->line * c->row_stride + s->plane * c->plane_stride;
-    if (strided(m, c)) { /* one byte of each line, `ports` lines a packet */
-        uint32_t words = strided_lines(st, c->rows - s->line);
-        for (unsigned p = 0; p < words; p++)
-            s->addr[p] = (uint32_t)(line + s->pos + p * c->row_stride);
-        offer_packet(st, s, words);
-        s->line += words;
-        if (s->line >= c->rows) {
-            s->line = 0;
-            s->generated = ++s->pos >= c->row_bytes;
-        }
+    if (strided(m, s->c)) {
+        generate_strided(m, s);
         return;
     }
-    uint32_t total = line_words(line, c->row_bytes), left = total - s->pos;
-    uint32_t words = left < st->ports ? left : st->ports;
+    uint64_t words = left_at_least(m, LEFT_WORDS + i, s->words, st->ports) ? st->ports : s->words;
     for (unsigned p = 0; p < words; p++)
-        s->addr[p] = (uint32_t)line + 4 * (s->pos + p);
-    offer_packet(st, s, words);
-    s->pos += words;
-    if (s->pos < total)
-        return;
-    s->pos = 0;
-    if (++s->line < c->rows)
-        return;
-    s->line = 0;
-    s->generated = ++s->plane >= c->planes;
+        s->addr[p] = (uint32_t)s->line_at + 4 * (s->pos + p);
+    offer_packet(st, s, (uint32_t)words);
+    s->pos += (uint32_t)words;
+    s->words -= words;
+    if (!left_at_least(m, LEFT_WORDS + i, s->words, 1))
+        next_line(m, s);
+    else if (s->words % PART_WORDS == 0)
+        fold_saw_part(m);
+}
+
+uint64_t *streamer_words_left(struct machine *m, unsigned stream)
+{
+    return &m->streamer->s[stream].words;
+}
+
+uint64_t *streamer_lines_left(struct machine *m, unsigned stream)
+{
+    return &m->streamer->s[stream].lines;
 }
 
 uint64_t streamer_words(const struct machine *m, const struct cmd *c)
@@ -213,9 +262,9 @@ static void begin(struct machine *m, struct stream *s, bool store, const struct 
     uint64_t start = m->streamer_cfg->start_cycles;
     bool gap = s->idle_since == 0 || m->now > s->idle_since;
     s->c = is->c;
-    s->base = is->addr;
-    s->plane = s->line = s->pos = 0;
+    s->plane = 0;
     s->generated = false;
+    first_line(m, s, is->addr);
     s->work_at = m->now + (gap && start ? (start - 1) * m->soc_ticks : 0);
     generate(m, s);
     if (gap && start)
@@ -464,18 +513,22 @@ static void lanes_state(const struct streamer *st, struct stream *s, struct stat
     fifos_state(st, &l->fifo, l->depth, io);
 }
 
-/* The command in work: where its generator is, the packet on offer. */
+/* The command in work: where its generator is, the packet on offer. How much of
+ * lines and planes is left is not part of it (fold.h). */
 static void command_state(struct machine *m, unsigned i, struct state_io *io)
 {
     const struct streamer *st = m->streamer;
     struct stream *s = &m->streamer->s[i];
+    uint32_t line = 4 * st->bank_mask + 3;
     if (io->load)
         s->c = unit_head(&m->unit[stream_unit[i]])->c;
     s->work_at = state_time(io, m->now, s->work_at);
-    s->plane = state_u32(io, s->plane);
-    s->line = state_u32(io, s->line);
-    s->pos = state_u32(io, s->pos);
-    s->base = state_u16(io, (uint64_t)s->base & (4 * st->bank_mask + 3));
+    s->line_at = state_u16(io, (uint64_t)s->line_at & line);
+    s->pos = state_u16(io, s->pos & (strided(m, s->c) ? line : st->bank_mask));
+    if (strided(m, s->c) || s->c->planes > 1) {
+        s->plane_at = state_u16(io, (uint64_t)s->plane_at & line);
+        s->plane = state_u32(io, s->plane);
+    }
     s->need = state_u16(io, s->need);
     s->generated = state_u8(io, s->generated);
     for (unsigned left = s->need; left; left &= left - 1) {
