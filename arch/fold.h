@@ -33,10 +33,10 @@ void fold_at_part(struct machine *m);
 /* Ticks until the unit is done, at the boundary. */
 uint64_t fold_ahead(const struct machine *m, unsigned unit);
 
-/* Names for the state: commands that do the same have the same, and so have places of a
- * thread from which the same commands follow. */
+/* Names for the state: commands that do the same have the same. */
 uint32_t fold_command(const struct machine *m, uint32_t pc);
-uint32_t fold_place(const struct machine *m, enum thread_id th);
+/* The one that a thread is at. */
+uint32_t fold_at(const struct machine *m, enum thread_id th);
 
 /* ---- fold_record.c: reports ---- */
 void fold_note_token(struct machine *m, uint16_t token, uint32_t n, bool has);

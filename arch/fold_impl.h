@@ -23,8 +23,8 @@ struct token_rule {
 };
 
 /* What is not the state but has to be as it was: place of a running transfer in its page, the tokens that
- * its end posts. */
-enum { SAME_PAGE = N_LEFT, SAME_TOKENS = N_LEFT + 2, N_RULES = N_LEFT + 4 };
+ * its end posts, the commands that follow in a thread that goes on. */
+enum { SAME_PAGE = N_LEFT, SAME_TOKENS = N_LEFT + 2, SAME_PLACE = N_LEFT + 4, N_RULES = N_LEFT + 4 + N_THREADS };
 
 struct left_rule {
     uint8_t id;
@@ -94,7 +94,8 @@ struct recording {
     bool lost; /* cannot be kept */
     uint64_t since;
     uint64_t total[N_TOTALS], useful, useful_issued;
-    uint32_t pc[N_THREADS];
+    uint32_t pc[N_THREADS], first_pc[N_THREADS];
+    bool went_on[N_THREADS];
     struct step steps[MAX_STEPS + 1]; /* the last takes what is too much */
     unsigned n_steps, n_transfers;
     uint64_t marks[MAX_EDGE_MARKS];
@@ -171,13 +172,13 @@ void fold_book(struct machine *m, const struct token_rule *t, unsigned n, const 
 
 /* ---- fold_walk.c ---- */
 /* Follows an edge from where the machine stands; false when none is known. */
-bool walk_edge(struct machine *m, bool *moved);
+bool walk_edge(struct machine *m);
 /* The edge that would be followed, NO_EDGE. */
 uint32_t walk_find(struct machine *m);
 
 /* ---- fold_period.c ---- */
-/* At the end of an iteration: multiplies whole periods out. */
-void fold_periods(struct machine *m);
+/* At the end of an iteration: multiplies whole periods out; true when it did. */
+bool fold_periods(struct machine *m);
 void period_init(struct machine *m);
 
 #endif

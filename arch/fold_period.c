@@ -81,7 +81,7 @@ static void save(struct machine *m, struct snapshot *s)
  * UINT64_MAX when the thread stands still, 0 when this is no period. */
 static uint64_t thread_periods(const uint64_t *modulus, const struct thread *old, const struct thread *now)
 {
-    if (old->depth != now->depth)
+    if (old->pc != now->pc || old->depth != now->depth)
         return 0;
     uint64_t fit = UINT64_MAX;
     for (unsigned d = 0; d < now->depth; d++) {
@@ -222,16 +222,16 @@ static bool only_moved(const struct thread *old, const struct thread *now, unsig
     return old->depth == now->depth && now->idx[depth] >= old->idx[depth];
 }
 
-void fold_periods(struct machine *m)
+bool fold_periods(struct machine *m)
 {
     struct fold *f = m->fold;
     const struct thread *accel = &m->thread[THREAD_ACCEL];
     if (!accel->depth || f->node == NO_NODE || (m->sequencer->step_cycles && !f->at_end))
-        return;
+        return false;
     unsigned d = accel->depth - 1;
     const struct loop_frame *frame = &accel->frame[d];
     if (frame->trips < 4 || !f->modulus[THREAD_ACCEL][frame->pc])
-        return;
+        return false;
     struct snapshot *s = &f->snap[d];
     const struct thread *old = &s->thread[THREAD_ACCEL];
     if (!s->valid || old->frame[d].pc != frame->pc || !only_moved(old, accel, d)) {
@@ -243,10 +243,11 @@ void fold_periods(struct machine *m)
             jump(m, s, k, d);
             s->valid = false;
             f->seen[d] = 0;
-            return;
+            return true;
         }
     }
     f->seen[d]++;
     if (!(f->seen[d] & (f->seen[d] - 1)))
         save(m, s);
+    return false;
 }

@@ -90,6 +90,7 @@ static struct step *add_step(struct machine *m, enum thread_id th, enum step_kin
     struct recording *r = &m->fold->rec;
     uint32_t skip = pc - r->pc[th];
     r->pc[th] = pc;
+    r->went_on[th] = true;
     if (r->n_steps == MAX_STEPS || skip > UINT16_MAX) {
         r->lost = true;
         return &r->steps[MAX_STEPS];
@@ -215,7 +216,8 @@ void record_open(struct machine *m)
     r->useful = r->useful_issued = 0;
     r->n_steps = r->n_transfers = r->n_marks = 0;
     for (unsigned th = 0; th < N_THREADS; th++)
-        r->pc[th] = m->thread[th].pc;
+        r->pc[th] = r->first_pc[th] = m->thread[th].pc;
+    memset(r->went_on, 0, sizeof r->went_on);
     memset(r->seen, 0, sizeof r->seen);
     memcpy(r->token, m->token, m->prog->n_tokens * sizeof r->token[0]);
     memset(r->left, 0, sizeof r->left);
@@ -341,6 +343,17 @@ static void append(struct graph *g, uint32_t from, const struct edge *e)
     g->nodes.v[from].edges = (uint32_t)g->edges.n - 1;
 }
 
+static void close_threads(struct machine *m)
+{
+    struct recording *r = &m->fold->rec;
+    for (unsigned th = 0; th < N_THREADS; th++) {
+        if (r->pc[th] != m->thread[th].pc)
+            add_step(m, th, STEP_ADVANCE, m->thread[th].pc);
+        if (r->went_on[th])
+            same(r, SAME_PLACE + th, m->fold->place[th][r->first_pc[th]]);
+    }
+}
+
 uint32_t record_close(struct machine *m, uint32_t to)
 {
     struct fold *f = m->fold;
@@ -349,11 +362,9 @@ uint32_t record_close(struct machine *m, uint32_t to)
     struct token_rule tokens[PROG_MAX_TOKENS];
     struct left_rule left[N_RULES];
     struct stream_rule stream = {0};
+    close_threads(m);
     unsigned n_tokens = close_tokens(m, tokens), n_left = close_left(m, left);
     fold_book(m, tokens, n_tokens, left, n_left);
-    for (unsigned th = 0; th < N_THREADS; th++)
-        if (r->pc[th] != m->thread[th].pc)
-            add_step(m, th, STEP_ADVANCE, m->thread[th].pc);
     if (m->streams && !r->lost)
         r->lost = !close_stream(m, &stream);
     if (r->lost || r->from == NO_NODE || to == NO_NODE)

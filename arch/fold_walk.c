@@ -32,6 +32,8 @@ static uint64_t value_of(const struct machine *m, unsigned id)
 {
     if (id < N_LEFT)
         return *m->fold->left[id];
+    if (id >= SAME_PLACE)
+        return m->fold->place[id - SAME_PLACE][m->thread[id - SAME_PLACE].pc];
     return id < SAME_TOKENS ? fold_page_at(m, id - SAME_PAGE) : fold_head_tokens(m, id - SAME_TOKENS);
 }
 
@@ -244,7 +246,7 @@ static uint32_t find(struct machine *m, struct effects *out, uint64_t *k)
     return NO_EDGE;
 }
 
-bool walk_edge(struct machine *m, bool *moved)
+bool walk_edge(struct machine *m)
 {
     struct effects out;
     uint64_t k;
@@ -258,7 +260,6 @@ bool walk_edge(struct machine *m, bool *moved)
     take(m, e, &out, k);
     m->fold->node = e->to;
     m->fold->at_end = m->fold->graph.nodes.v[e->to].at_end;
-    *moved = true;
     return true;
 }
 
