@@ -64,18 +64,17 @@ static void count_mm(struct machine *m, const struct issued *is, uint64_t *n)
     bool score = c->src.ring == RING_SCORE;
     n[score ? C_SCORE_READ : C_ACT_READ] +=
         is->rows * words(bytes_of(c->k, c->a_bits), score ? &b->score : &b->activation) * c->passes;
-    uint64_t acc = is->rows * words(c->cols * m->engine->acc_bits / 8, &b->accumulator);
-    n[C_ACC_READ] += c->first ? 0 : acc;
-    n[C_ACC_WRITE] += c->last && c->mm_dst != MM_ACC ? 0 : acc;
-    if (!c->last)
-        return;
+    uint64_t acc = words(c->cols * m->engine->acc_bits / 8, &b->accumulator);
+    uint64_t done = finished_rows(c, is->rows);
+    n[C_ACC_READ] += c->first ? 0 : is->rows * acc;
+    n[C_ACC_WRITE] += (c->mm_dst == MM_ACC ? is->rows : is->rows - done) * acc;
     uint64_t out = (uint64_t)c->cols * c->out_bytes;
     if (c->mm_dst == MM_OUT)
-        n[C_OUT_WRITE] += is->rows * words(out, &b->output);
+        n[C_OUT_WRITE] += done * words(out, &b->output);
     else if (c->mm_dst == MM_SCORE)
-        n[C_SCORE_WRITE] += is->rows * words(out, &b->score);
+        n[C_SCORE_WRITE] += done * words(out, &b->score);
     else if (c->mm_dst == MM_STATE) {
-        uint64_t state = is->rows * words(c->cols * m->retention->state_bits / 8, &b->state);
+        uint64_t state = done * words(c->cols * m->retention->state_bits / 8, &b->state);
         n[C_STATE_READ] += state;
         n[C_STATE_WRITE] += state;
     }

@@ -134,12 +134,11 @@ uint64_t engine_set_bytes(const struct engine_cfg *e)
 /* Accumulators in a single-port memory: a read and a write for each row. */
 static uint64_t accumulate_factor(const struct machine *m, const struct cmd *c)
 {
-    bool both = !c->first && !(c->last && c->mm_dst != MM_STATE);
-    bool rmw = both || (!c->first && c->last) || c->mm_dst == MM_STATE;
+    bool rmw = !c->first || c->mm_dst == MM_STATE;
     const struct buffer_cfg *b = c->mm_dst == MM_STATE ? &m->buffers->state : &m->buffers->accumulator;
     uint64_t beats = 1;
     uint64_t bits = c->mm_dst == MM_STATE ? m->retention->state_bits : m->engine->acc_bits;
-    if (!(c->first && c->last) || c->mm_dst == MM_STATE)
+    if (!c->first || !c->last || c->mm_dst == MM_ACC || c->mm_dst == MM_STATE)
         beats = div_up(c->cols * bits, b->width_bits);
     bool dual = b->ports == PORTS_1R1W || b->banks >= 2;
     return beats * (rmw && !dual ? 2 : 1);
@@ -212,8 +211,9 @@ void engine_count(struct machine *m, const struct issued *is, uint64_t cycles)
     n[C_ROWS] += is->rows;
     uint64_t values = (uint64_t)is->rows * c->cols;
     n[C_ACC_READ] += c->first ? 0 : values;
-    n[C_ACC_WRITE] += c->last && c->mm_dst != MM_ACC ? 0 : values;
-    n[C_REQUANT] += c->last && c->mm_dst != MM_ACC ? values : 0;
+    uint64_t finished = (uint64_t)finished_rows(c, is->rows) * c->cols;
+    n[C_ACC_WRITE] += c->mm_dst == MM_ACC ? values : values - finished;
+    n[C_REQUANT] += finished;
     if (m->streams) /* else the streamer counts the words of the sets it fills */
         m->counter[m->cb.streamer + 1] +=
             div_up(is->rows, m->geom.k_tile) * m->geom.n_tile * m->geom.k_tile / 4;

@@ -19,11 +19,13 @@ static uint8_t dynamic_of(const struct machine *m, const struct cmd *c)
                      (useful ? DYNAMIC_USEFUL : 0));
 }
 
-/* The command without what the values alone read, what steps of a thread report, and where it is. */
+/* The command without what the values alone read, what steps of a thread report, and where it is. Of an
+ * address that steps report its place in a word stays: words are counted by it (streamer_words). */
 static void strip(const struct machine *m, struct cmd *c, uint8_t dynamic)
 {
     uint64_t line = 4 * m->tcdm_cfg->banks;
-    int64_t bank = dynamic & DYNAMIC_BANK ? -1 : (int64_t)((uint64_t)c->addr.c % line);
+    int64_t in_word = c->addr.c & 3;
+    int64_t bank = dynamic & DYNAMIC_BANK ? in_word - 4 : (int64_t)((uint64_t)c->addr.c % line);
     int64_t rows = dynamic & DYNAMIC_ROWS ? -1 : c->rows_is_affine ? c->rows_aff.c : 0;
     int64_t useful = dynamic & DYNAMIC_USEFUL ? -1 : c->useful.c;
     c->addr = aff(bank);
@@ -33,8 +35,13 @@ static void strip(const struct machine *m, struct cmd *c, uint8_t dynamic)
     c->l2ring = 0;
     c->match = 0;
     c->depth = 0;
-    c->buf_offset = c->buf_pitch = c->row0_bytes = c->acc_offset = c->state_offset = c->param = 0;
-    c->decay = 0;
+    c->buf_offset = c->buf_pitch = c->acc_offset = c->acc_pitch = 0;
+    c->src_at = c->src_pitch = c->src2_at = c->dst_at = c->dst_pitch = c->dst2_at = c->tokens = 0;
+    c->acc_tile = c->again = c->swapped = c->gather = false;
+    c->n_at = c->k_at = c->state_at = c->unit_at = c->col_at = c->pos_at = c->key_at = aff(0);
+    c->what = 0;
+    c->pos_step = 0;
+    c->table = 0;
 }
 
 /* Finds equal things: the first index that was given one of them. */

@@ -243,33 +243,6 @@ void machine_state(struct machine *m, struct state_io *io)
         save_events(m, io);
 }
 
-static void report_deadlock(const struct machine *m, struct err *err)
-{
-    static const char *const names[N_UNITS] = {"load", "weight", "engine", "retention", "vector", "store"};
-    struct text t = {0};
-    for (unsigned u = 0; u < N_UNITS; u++) {
-        const struct hw_unit *unit = &m->unit[u];
-        if (!unit->n)
-            continue;
-        const struct issued *is = &unit->q[unit->head];
-        text_printf(&t, "; %s unit at command %u", names[u], is->pc);
-        if (is->c->op == OP_WAIT)
-            text_printf(&t, " waits for token %s%s (%u of %u)", m->prog->tokens[is->c->token].name,
-                        m->prog->tokens[is->c->token].role,
-                        m->token[is->c->token], is->c->count);
-        else
-            text_printf(&t, " waits for %s", unit->blocked >= 0 ? cause_names[unit->blocked] : "nothing");
-    }
-    for (unsigned th = 0; th < N_THREADS; th++)
-        if (!m->thread[th].halted)
-            text_printf(&t, "; %s thread at command %u", th ? "host" : "accel", m->thread[th].pc);
-    if (tcdm_starved(m))
-        text_add(&t, "; other masters have priority and take every cycle (arch.tcdm.hci, arch.traffic)");
-    err_add(err, tcdm_starved(m) ? ERR_CONFIG : ERR_SOFTWARE, NULL, "deadlock at cycle %llu%s",
-            (unsigned long long)(machine_time(m) / m->soc_ticks), t.s ? t.s : "");
-    text_finish(&t);
-}
-
 static bool done(const struct machine *m)
 {
     for (unsigned u = 0; u < N_UNITS; u++)
@@ -297,7 +270,7 @@ static bool finish(struct machine *m, struct err *err)
         m->layer_cycles[m->prog->n_layers] += machine_time(m) - m->layer_last;
         return true;
     }
-    report_deadlock(m, err);
+    deadlock_report(m, err);
     return false;
 }
 

@@ -232,6 +232,10 @@ void token_post(struct machine *m, uint16_t token, uint32_t n);
 /* Useful MACs of a command, on whatever they are counted. */
 void machine_count_useful(struct machine *m, const struct cmd *c, uint64_t macs);
 
+/* ---- deadlock.c ---- */
+/* Adds one error that says who waits for what. */
+void deadlock_report(const struct machine *m, struct err *err);
+
 /* ---- acct.c: which cause each cycle is booked on ---- */
 void acct_sync(struct machine *m);   /* books the time since the last call */
 void acct_update(struct machine *m); /* decides the cause from now on */
@@ -260,6 +264,13 @@ uint64_t vector_cycles(const struct machine *m, const struct cmd *c, uint32_t ro
 /* Rows that the engine took and values that it requantised. */
 uint64_t engine_rows(const struct machine *m);
 uint64_t engine_values(const struct machine *m);
+/* Rows of an mm that leave the accumulators: of a triangular operand those whose diagonal is in the set. */
+static inline uint32_t finished_rows(const struct cmd *c, uint32_t rows)
+{
+    if (!c->last)
+        return 0;
+    return c->causal == CAUSAL_VALUES && c->k < rows ? c->k : rows;
+}
 void engine_count(struct machine *m, const struct issued *is, uint64_t cycles);
 void retention_count(struct machine *m, const struct issued *is, uint64_t cycles);
 void vector_count(struct machine *m, const struct issued *is, uint64_t cycles);

@@ -36,7 +36,6 @@ struct cmd *prog_add(struct program *p, enum thread_id th, enum op op, enum unit
     c->op = op;
     c->unit = unit;
     c->src.ring = c->src2.ring = c->set.ring = c->dst.ring = RING_NONE;
-    c->decay = -1;
     c->l2ring = L2RING_NONE;
     c->token2 = TOKEN_NONE;
     c->planes = 1;
@@ -134,9 +133,13 @@ void prog_prune(struct program *p)
 
 static const char *const op_names[N_OPS] = {"load", "store", "ldw", "mm", "ret.step", "ret.decay", "clear",
     "ret.load", "ret.save", "vec", "alloc", "commit", "free", "mark", "udma.rx", "udma.tx", "job", "work",
-    "repeat", "end", "wait", "post", "next", "halt"};
+    "take", "repeat", "end", "wait", "post", "next", "halt"};
 static const char *const unit_names[N_UNITS + 1] = {"load", "weight", "engine", "retention", "vector",
     "store", "host"};
+const char *const what_names[N_WHAT] = {"", "embedded", "narrow", "ln1", "q", "k", "v", "g", "qr", "kr",
+                                        "khat",
+    "swish", "score", "cross", "state", "raw", "gated", "out", "res1", "ln2", "fc1", "gate", "prod", "fc2",
+    "res2", "back1", "back2", "final", "logits", "msr", "product"};
 static const char *const ring_names[N_RINGS] = {"act", "aux", "set", "score", "out"};
 static const char *const vec_names[N_VEC_KINDS] = {"rms", "rms_gate", "rotary", "rotary_decay", "lut", "glu",
     "residual", "requant", "gather", "align"};
@@ -184,10 +187,50 @@ static void print_transfer(const struct cmd *c, struct text *out)
         text_printf(out, " x%u step %lld", c->planes, (long long)c->plane_stride);
     if (c->transpose)
         text_add(out, " transposed");
+    if (c->gather)
+        text_printf(out, " rows of the tokens from %lld", (long long)c->table);
     if (c->from_state)
         text_add(out, " from state buffer");
     if (c->buf_offset || c->buf_pitch)
         text_printf(out, " at %u pitch %u", c->buf_offset, c->buf_pitch);
+}
+
+/* Where rows lie in their slots. */
+static void print_place(const struct cmd *c, struct text *out)
+{
+    const struct {
+        const char *name;
+        uint32_t at, pitch;
+    } place[] = {{"src", c->src_at, c->src_pitch}, {"src2", c->src2_at, 0}, {"dst", c->dst_at, c->dst_pitch},
+                 {"dst2", c->dst2_at, 0}};
+    for (unsigned i = 0; i < 4; i++) {
+        if (place[i].at || place[i].pitch)
+            text_printf(out, " %s@%u", place[i].name, place[i].at);
+        if (place[i].pitch)
+            text_printf(out, "/%u", place[i].pitch);
+    }
+}
+
+static void print_named(const char *name, const struct affine *a, struct text *out)
+{
+    text_add(out, name);
+    print_affine(a, out);
+}
+
+/* Which numbers a command makes. */
+static void print_what(const struct cmd *c, struct text *out)
+{
+    if (!c->what)
+        return;
+    text_printf(out, " = %s", what_names[c->what]);
+    print_named("[unit ", &c->unit_at, out);
+    print_named(" col ", &c->col_at, out);
+    print_named(" pos ", &c->pos_at, out);
+    if (c->pos_step != 1)
+        text_printf(out, " step %llu", (unsigned long long)c->pos_step);
+    if (c->what == WHAT_SCORE || c->what == WHAT_CROSS)
+        print_named(" key ", &c->key_at, out);
+    text_add(out, "]");
 }
 
 static void print_body(const struct program *p, const struct cmd *c, struct text *out)
@@ -201,8 +244,10 @@ static void print_body(const struct program *p, const struct cmd *c, struct text
         print_affine(&c->addr, out);
         text_add(out, "] ext[");
         print_affine(&c->ext, out);
-        text_printf(out, "] %u B -> token %s%s", c->row_bytes, p->tokens[c->token].name,
-                    p->tokens[c->token].role);
+        text_printf(out, "] %u B", c->row_bytes);
+        if (c->gather)
+            text_printf(out, " of the token's row from %lld", (long long)c->table);
+        text_printf(out, " -> token %s%s", p->tokens[c->token].name, p->tokens[c->token].role);
         break;
     case OP_MM:
         text_add(out, " rows ");
@@ -213,13 +258,19 @@ static void print_body(const struct program *p, const struct cmd *c, struct text
         text_printf(out, " n %u k %u w%u a%u passes %u -> %s%s%s%s%s", c->cols, c->k, c->w_bits, c->a_bits,
                     c->passes, dst_names[c->mm_dst], c->first ? " first" : "", c->last ? " last" : "",
                     c->causal ? " causal" : "", c->bias ? " bias" : "");
-        text_printf(out, " acc@%u", c->acc_offset);
+        print_named(" outputs ", &c->n_at, out);
+        print_named(" from ", &c->k_at, out);
+        text_printf(out, " acc@%u/%u%s", c->acc_offset, c->acc_pitch, c->swapped ? " transposed" : "");
         break;
     case OP_RET_STEP: case OP_RET_DECAY:
-        text_printf(out, " tokens %u dk %u dv %u state@%u", c->rows, c->k, c->cols, c->state_offset);
+        text_printf(out, " tokens %u dk %u dv %u state@", c->rows, c->k, c->cols);
+        print_affine(&c->state_at, out);
         break;
     case OP_VEC:
         text_printf(out, " %s rows %u width %u", vec_names[c->vec_kind], c->rows, c->cols);
+        break;
+    case OP_TAKE:
+        print_transfer(c, out);
         break;
     case OP_MARK:
         text_printf(out, " %s ", p->layer_names[c->layer_name]);
@@ -244,8 +295,8 @@ static void print_body(const struct program *p, const struct cmd *c, struct text
     default:
         break;
     }
-    if (c->decay >= 0)
-        text_printf(out, " decay %d", c->decay);
+    print_place(c, out);
+    print_what(c, out);
     print_slot("src", &c->src, out);
     print_slot("src2", &c->src2, out);
     print_slot("set", &c->set, out);

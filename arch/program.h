@@ -42,6 +42,7 @@ enum op {
     OP_UDMA_TX, /* L2 -> off-chip */
     OP_JOB,     /* writes the register file, triggers */
     OP_HOST_WORK, /* cycles of the core itself */
+    OP_TAKE,      /* the host takes results out of L2; its work on them is counted apart */
     /* control, both threads */
     OP_REPEAT,
     OP_END,
@@ -58,6 +59,37 @@ enum thread_id { THREAD_ACCEL, THREAD_HOST, N_THREADS };
 
 /* Where the result rows of an mm go. */
 enum mm_dst { MM_ACC, MM_OUT, MM_SCORE, MM_STATE };
+enum causal { CAUSAL_NONE, CAUSAL_SCORES, CAUSAL_VALUES };
+#define PROG_SEQUENCE (INT64_C(1) << 32)
+
+/* What numbers are: results of a step of the integer dataflow (docs/model.md). */
+enum what_kind {
+    WHAT_NONE,
+    WHAT_EMBED,  /* residual stream out of the embedding */
+    WHAT_NARROW, /* the same in 8 bits (post-norm) */
+    WHAT_LN1,    /* what the projections take */
+    WHAT_Q, WHAT_K, WHAT_V, WHAT_G, /* projections */
+    WHAT_QR, WHAT_KR, /* after rotary */
+    WHAT_KHAT,   /* keys as the state of a chunk takes them */
+    WHAT_SWISH,  /* gates after their table */
+    WHAT_SCORE, WHAT_CROSS, WHAT_STATE,
+    WHAT_RAW,    /* rows of a head before its norm */
+    WHAT_GATED,  /* after norm and gate */
+    WHAT_OUT,    /* output projection, what is added to the stream */
+    WHAT_RES1,   /* stream after retention */
+    WHAT_LN2,    /* what the FFN takes */
+    WHAT_FC1, WHAT_GATE,
+    WHAT_PROD,   /* activation times gate */
+    WHAT_FC2,    /* what is added to the stream */
+    WHAT_RES2,   /* stream after the block */
+    WHAT_BACK1, WHAT_BACK2, /* post-norm: stream after the norms that follow the two additions */
+    WHAT_FINAL,  /* what the language-model head takes */
+    WHAT_LOGITS,
+    WHAT_MSR,    /* result of one retention layer alone */
+    WHAT_GEMM,   /* of one matrix product */
+    N_WHAT
+};
+extern const char *const what_names[N_WHAT];
 
 enum vec_kind {
     VEC_RMS,       /* rms norm of rows: square-sum, isqrt, divide, scale */
@@ -110,22 +142,38 @@ struct cmd {
     /* mm, ret, vec shapes */
     struct affine rows_aff; /* rows that pass (affine: causal skip); used when rows_is_affine */
     bool rows_is_affine;
-    uint32_t row0_bytes;    /* byte offset of the first moving row in its slot */
     uint32_t cols;       /* mm: outputs of the set in use; vec: row width; ret: dv */
     uint32_t k;          /* mm: contraction of the set in use; ret: dk */
     uint8_t w_bits, a_bits, passes;
     uint8_t k_scale;     /* mm: narrow operands that a lane takes at a time */
     uint8_t mm_dst;
     bool first, last;    /* mm: overwrite / finish the accumulator */
-    bool causal;         /* mm: triangular mask on the result or operand */
+    uint8_t causal;      /* mm: enum causal: triangular mask on the result or operand */
+    bool again;          /* mm: computes what was computed before: its MACs are no useful work */
+    bool swapped;        /* mm: rows are outputs and columns tokens: the result is written transposed */
     bool bias;           /* mm of an engine fed by streams: bias travels with the rows */
-    uint32_t acc_offset; /* values into the accumulator buffer */
+    uint32_t acc_offset; /* values into the accumulator buffer: row r of the command is acc_pitch r on, */
+    uint32_t acc_pitch;  /* column c of its sweep c values, or of its set alone when acc_tile */
+    bool acc_tile;
     struct affine useful; /* useful MACs */
-    int16_t decay;       /* decay table index, -1 none */
     uint8_t vec_kind;
     uint8_t out_bytes;   /* bytes a result element takes */
-    uint32_t state_offset; /* bytes into the state buffer */
-    uint32_t param;      /* index into the program's requant/table list (values) */
+    /* Where operands and results lie inside slots: bytes of the first row, bytes between rows (0: rows follow
+     * each other). A second operand without a slot of its own lies in the first one's, a second result in the
+     * first one's slot. */
+    uint32_t src_at, src_pitch, src2_at, dst_at, dst_pitch, dst2_at;
+    struct affine n_at, k_at; /* mm, ldw: first output and contraction element of the set in its sweep */
+    struct affine state_at;   /* bytes into the state buffer */
+    /* Which numbers of the network they are: scales, tables and what is stored follow from these. */
+    uint8_t what;          /* enum what_kind of the result */
+    struct affine unit_at; /* layer x heads + head */
+    struct affine col_at;  /* first column, of the head for what belongs to heads */
+    struct affine pos_at;  /* token of row 0: sequence x PROG_SEQUENCE + position; rows are pos_step apart */
+    struct affine key_at;  /* position of key 0 of a sweep of keys; where the chunk of row 0 begins */
+    uint64_t pos_step;
+    uint32_t tokens;       /* of the chunk that a state update takes in */
+    bool gather;           /* rows are those of the tokens, from byte `table` on */
+    int64_t table;
     /* control */
     struct affine trips; /* REPEAT */
     uint32_t match;      /* REPEAT <-> END */
@@ -162,6 +210,26 @@ struct prog_home {
     uint64_t bytes;
 };
 
+/* What memory holds before the run: a matrix as the sets take it (set by set, all contraction tiles of an
+ * output tile one after the other, in each set output by output; two matrices of a gated product take turns
+ * by output tile), or, `by_rows`, output by output. Elements are packed, sets and rows begin on a byte. */
+struct prog_matrix {
+    uint8_t what[2];   /* of what it makes; the second WHAT_NONE: one matrix */
+    bool ext, by_rows;
+    int64_t at;        /* of layer 0, head 0 */
+    uint64_t layer_bytes, head_bytes; /* between layers and heads; head_bytes 0: not by heads */
+    uint64_t n, k;     /* outputs and contraction of a matrix */
+    uint32_t n_tile, k_tile, bits;
+};
+/* A tensor that is there before the run or read after it. */
+struct prog_tensor {
+    uint8_t what;
+    bool ext;
+    int64_t at;
+    uint64_t pitch, rows;
+    struct affine pos; /* of row 0 */
+};
+
 struct program {
     struct cmd *cmds[N_THREADS];
     uint32_t n[N_THREADS], cap[N_THREADS];
@@ -179,6 +247,11 @@ struct program {
     unsigned n_layer_names;
     uint64_t n_layers;           /* layer indices are below this */
     uint64_t tokens_done;        /* processed or generated tokens of the whole run */
+    struct prog_matrix matrices[10];
+    unsigned n_matrices;
+    struct prog_tensor embedding, input, output, keys, values, state; /* rows 0: none */
+    uint64_t heads, batch, context, state_cols; /* what addresses in caches and states are made of */
+    uint64_t scope; /* tokens that pass a layer before the next layer begins; of a prefill */
     struct prog_home homes[24];
     unsigned n_homes;
     uint64_t spilled_bytes[N_TENSOR_KINDS]; /* moved off-chip for lack of L2, whole run */

@@ -38,6 +38,7 @@ static bool touches_l2(const struct cmd *c)
 {
     switch (c->op) {
     case OP_LOAD: case OP_STORE: case OP_RET_LOAD: case OP_RET_SAVE: case OP_UDMA_RX: case OP_UDMA_TX:
+    case OP_TAKE:
         return true;
     case OP_LDW:
         return !c->from_state;

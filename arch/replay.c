@@ -67,7 +67,7 @@ static void run(const struct replay_trace *t, struct replay_chart *chart, struct
     free(e);
 }
 
-bool replay_run(const char *path, bool chart, struct text *out, struct err *err)
+bool replay_run(const char *path, unsigned chart_columns, struct text *out, struct err *err)
 {
     struct replay_trace trace;
     struct text unused = {0};
@@ -75,14 +75,14 @@ bool replay_run(const char *path, bool chart, struct text *out, struct err *err)
 
     if (!replay_trace_load(&trace, path, err))
         return false;
-    if (!chart) {
+    if (!chart_columns) {
         run(&trace, NULL, out);
     } else {
         drawing = calloc(1, sizeof *drawing);
         if (!drawing)
             abort();
         run(&trace, drawing, &unused);
-        replay_chart_draw(drawing, &trace, out);
+        replay_chart_draw(drawing, &trace, chart_columns, out);
         free(drawing);
         text_finish(&unused);
     }

@@ -7,9 +7,10 @@
 #include "base/text.h"
 
 /* Replays the trace file and appends the result to `out`: the `.result` format,
- * or the `.summary` format if the trace has a `generator:` line, or with
- * `chart` a drawing of the grants over time. On failure nothing is appended and
- * every error of the trace is in `err`. */
-bool replay_run(const char *path, bool chart, struct text *out, struct err *err);
+ * or the `.summary` format if the trace has a `generator:` line, or, if
+ * `chart_columns` is not 0, a drawing of the grants over time that is at most so
+ * wide (or 20). On failure nothing is appended and every error of the trace is
+ * in `err`. */
+bool replay_run(const char *path, unsigned chart_columns, struct text *out, struct err *err);
 
 #endif

@@ -66,7 +66,8 @@ void replay_engine_response(struct replay_engine *e, unsigned m, uint64_t cycle)
 unsigned replay_bank(const struct replay_trace *t, uint32_t addr);
 char replay_bank_symbol(unsigned bank);
 void replay_chart_mark(struct replay_chart *chart, unsigned row, uint64_t cycle, char symbol);
-void replay_chart_draw(const struct replay_chart *chart, const struct replay_trace *t, struct text *out);
+void replay_chart_draw(const struct replay_chart *chart, const struct replay_trace *t, unsigned columns,
+                       struct text *out);
 
 void replay_crossbar(struct replay_engine *e);
 void replay_hci(struct replay_engine *e);

@@ -137,23 +137,26 @@ static bool parse_hex(struct span w, uint32_t *out)
     return true;
 }
 
+/* *out stays as it is when anything is wrong. */
 static bool parse_ranged(struct reader *r, struct span w, const char *what, int64_t min, int64_t max,
                          int64_t *out)
 {
+    int64_t v;
     if (w.s == w.end) {
         COMPLAIN(r, w.s, "%s is missing; legal is %" PRId64 "..%" PRId64, what, min, max);
         return false;
     }
-    if (!parse_decimal(w, out)) {
+    if (!parse_decimal(w, &v)) {
         COMPLAIN(r, w.s, "%s '%.*s' is not a decimal integer; legal is %" PRId64 "..%" PRId64, what,
                  len(w), w.s, min, max);
         return false;
     }
-    if (*out < min || *out > max) {
+    if (v < min || v > max) {
         COMPLAIN(r, w.s, "%s %.*s is out of range; legal is %" PRId64 "..%" PRId64, what, len(w), w.s,
                  min, max);
         return false;
     }
+    *out = v;
     return true;
 }
 
@@ -333,7 +336,7 @@ static void add_row(struct replay_lines *l, const struct replay_row *row)
 static bool read_master(struct reader *r, struct span word, uint32_t *master)
 {
     struct replay_lines *l = r->l;
-    int64_t n = l->at[KEY_MASTERS].line ? l->value[KEY_MASTERS] : XBAR_MAX_MASTERS, m = 0;
+    int64_t n = l->value[KEY_MASTERS] ? l->value[KEY_MASTERS] : XBAR_MAX_MASTERS, m = 0;
     if (!parse_ranged(r, word, "master", 0, n - 1, &m))
         return false;
     *master = (uint32_t)m;

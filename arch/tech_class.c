@@ -334,13 +334,14 @@ static bool load_area_err(struct ctx *x, const struct ynode *node, const struct 
            tech_backing(e, &e->at, &x->c->area_rel_err, x->err);
 }
 
+/* A formula with a mistake in it is missing. */
 static bool in_path(const struct tech_class *c, unsigned slot)
 {
     for (size_t i = 0; i < c->n_stages; i++)
-        if (expr_uses(c->stages[i].expr, slot))
+        if (c->stages[i].expr && expr_uses(c->stages[i].expr, slot))
             return true;
     for (size_t i = 0; i < c->n_locals; i++)
-        if (expr_uses(c->local_exprs[i], slot))
+        if (c->local_exprs[i] && expr_uses(c->local_exprs[i], slot))
             return true;
     return false;
 }
@@ -404,7 +405,7 @@ bool tech_load_class(struct arena *a, struct tech *t, const char *name, const st
 
     if (node->kind != YNODE_MAP)
         return err_add(err, ERR_CONFIG, &node->at, "a class is a map");
-    *c = (struct tech_class){.name = name, .at = *key_at}; /* a wrong one may have been there */
+    *c = (struct tech_class){.name = name, .at = *key_at}; /* a class with a mistake may have been here */
     memcpy(x.names, t->coef_names, t->n_coefs * sizeof(x.names[0]));
     memcpy(x.dims, t->coef_dims, t->n_coefs * sizeof(x.dims[0]));
     ok = tech_known_keys(node, "a class", keys, err);

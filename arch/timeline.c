@@ -257,6 +257,7 @@ static void end_all(struct timeline *t)
     struct trace *tr = t->trace;
     if (now < tr->to)
         tr->to = now;
+    acct_sync(t->m);
     tr->limit += TRACE_MAX_TRACKS; /* a full trace has room for the ends */
     acct_sync(t->m); /* the last event of a window need not have booked the cycles before it */
     see_causes(t);

@@ -40,6 +40,8 @@ int cli_parse(const struct cli_command *cmd, int argc, char **argv, size_t *n);
 __attribute__((format(printf, 2, 3))) int cli_usage(const char *cmd, const char *fmt, ...);
 /* Prints the diagnostics to stderr, destroys err, returns its code. */
 int cli_fail(rs_err *err);
+/* Columns of the terminal: COLUMNS, or what a terminal on stdout says; 0: no limit. */
+unsigned cli_columns(void);
 /* Prints text on stdout and frees it. Returns 0; main() reports a failed write. */
 int cli_print(char *text);
 
@@ -72,6 +74,7 @@ int cmd_estimate(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_lower(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_schema(int argc, char **argv);
 int cmd_trace(int argc, char **argv);

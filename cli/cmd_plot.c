@@ -8,6 +8,8 @@ static int draw(const char *db_path, const char *name, const char *path)
     rs_err *err = rs_err_create();
     rs_db *db = rs_db_open_readonly(db_path, err);
     char *text = NULL;
+    if (db)
+        rs_db_columns(db, cli_columns());
     bool ok = db && rs_db_plot(db, name, path, &text, err);
     rs_db_close(db);
     if (!ok)

@@ -99,6 +99,8 @@ static int run(const char *path, const char *what, const struct options *o)
 {
     rs_err *err = rs_err_create();
     rs_db *db = rs_db_open_readonly(path, err);
+    if (db)
+        rs_db_columns(db, cli_columns());
     char *text = db ? ask(db, what, o, err) : NULL;
     rs_db_close(db);
     if (!text)
@@ -114,7 +116,7 @@ int cmd_query(int argc, char **argv)
     const struct cli_option options[] = {
         {.name = "format", .arg = "FORMAT", .text = &o.format, .help = "table (default), csv or json"},
         {.name = "objectives", .arg = "A,B,C", .text = &o.objectives,
-         .help = "of `pareto`, each with an optional min: or max: (default cycles,energy,area)"},
+         .help = "of `pareto`, each with an optional min: or max: (default time,energy,area)"},
         {.name = "tech", .arg = "FILE", .text = &o.tech,
          .help = "prices stored counts by this technology; nothing is simulated or stored"},
         {.name = "list", .on = &list, .help = "names the canned queries"},
@@ -125,7 +127,9 @@ int cmd_query(int argc, char **argv)
         .options = options, .max_operands = 2, .needs = "needs a database and a query",
         .about = "Runs a canned query, or SQL that begins with SELECT or WITH and changes nothing.\n"
                  "The views v_points, v_latency, v_best_per_seq, v_pareto, v_breakdown, v_energy,\n"
-                 "v_component, v_form, v_setting and v_sweep are a good start.",
+                 "v_component, v_form, v_setting and v_sweep are a good start. A table that is wider\n"
+                 "than the terminal says once, above, what all rows have in common; csv and json are\n"
+                 "always whole.",
         .examples = "  retsim query seq.db crossover\n"
                     "  retsim query pe.db pareto --objectives latency,area --format csv\n"
                     "  retsim query pe.db energy --tech configs/tech/generic65.yaml\n"

@@ -136,7 +136,10 @@ static int run(struct sweep_job *job)
 {
     job->err = rs_err_create();
     job->sweep = rs_sweep_load(job->path, job->err);
-    bool ok = job->sweep && sweep_job_prepare(job) && open_db(job);
+    bool ok = job->sweep && rs_sweep_validate(job->sweep, job->err) && sweep_job_prepare(job);
+    if (ok && !job->n_planned)
+        ok = rs_err_add(job->err, 78, "%s: `where` leaves no point", job->path);
+    ok = ok && open_db(job);
     if (ok && !job->dry_run)
         ok = rs_db_put_sweep(job->db, job->sweep, job->n_planned, job->err);
     if (!ok) {

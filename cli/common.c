@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 int cli_fail(rs_err *err)
 {
@@ -14,6 +16,16 @@ int cli_fail(rs_err *err)
     fputs(rs_err_text(err), stderr);
     rs_err_destroy(err);
     return code ? code : 70;
+}
+
+unsigned cli_columns(void)
+{
+    const char *set = getenv("COLUMNS");
+    unsigned long n = set ? strtoul(set, NULL, 10) : 0;
+    struct winsize w;
+    if (n > 0 && n < 10000)
+        return (unsigned)n;
+    return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
 }
 
 int cli_print(char *text)

@@ -1,10 +1,10 @@
 /* The program: finds the subcommand and reports a standard output that could
  * not be written. */
 #include "cli/cli.h"
-#include "cli/cmd_replay.h"
 #include "cli/cmd_results.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +101,7 @@ int main(int argc, char **argv)
         fputs("retsim: error: no command; see `retsim --help`\n", stderr);
         return 64;
     }
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like a full disk */
     int code = dispatch(argc, argv);
     bool unflushed = fflush(stdout) != 0;
     if (code || (!unflushed && !ferror(stdout)))

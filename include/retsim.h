@@ -214,6 +214,24 @@ char *rs_result_json(const rs_result *r);
 char *rs_eval(const char *dir, const char *form, const char *const *sets, size_t n_sets, bool json,
               rs_err *err);
 
+/* ---- components and interconnects ------------------------------------ */
+
+typedef struct rs_estimate_options {
+    const char *tech_path;
+    const char *const *sets; /* "tech.PATH=VALUE" */
+    size_t n_sets;
+    bool plain_rtl; /* mul and dot as plain synthesis makes them, not with adder trees */
+    bool path;      /* longest path and clock, too */
+    bool json;      /* one object instead of text for people */
+} rs_estimate_options;
+/* Area, energy and speed of one component. params: "KEY=VALUE". Heap string;
+ * NULL on error: 64, 66, 78. */
+char *rs_estimate(const char *component, const char *const *params, size_t n_params,
+                  const rs_estimate_options *options, rs_err *err);
+/* Replays a request trace through an interconnect; chart_columns: draws the grants
+ * over time, so wide, instead; 0: does not. Heap string; NULL on error: 65, 66. */
+char *rs_replay(const char *path, unsigned chart_columns, rs_err *err);
+
 /* ---- schemas -------------------------------------------------------- */
 
 /* kind: "arch", "work" (or "workload"), "sweep", "tech". Heap strings; NULL on error (64). */
@@ -228,6 +246,9 @@ int rs_check(const char *path, rs_err *err);
 typedef struct rs_sweep rs_sweep;
 rs_sweep *rs_sweep_load(const char *path, rs_err *err);
 void rs_sweep_destroy(rs_sweep *s);
+/* Are there such keys, and do they take such values? How the values of a point go together shows only when
+ * its design is made. Errors: 78, with the place in the sweep file. */
+bool rs_sweep_validate(const rs_sweep *s, rs_err *err);
 const char *rs_sweep_name(const rs_sweep *s);
 /* Points before constraints; point numbers are 0..count-1. */
 uint64_t rs_sweep_count(const rs_sweep *s);
@@ -278,6 +299,8 @@ bool rs_db_merge(const char *out_path, const char *const *in_paths, size_t n, rs
  * string. `name_or_sql`: a canned name, or SQL beginning with SELECT/WITH. */
 char *rs_db_query(rs_db *db, const char *name_or_sql, const char *format, const char *objectives,
                   rs_err *err);
+/* From now on tables, and plots in a terminal, are made to fit so many columns where they can; 0: any. */
+void rs_db_columns(rs_db *db, unsigned columns);
 /* From now on all points of this connection show prices by `tech`, computed
  * from stored counts; nothing is written to the file. Errors: 65, 74, 78. */
 bool rs_db_reprice(rs_db *db, const rs_design *tech, rs_err *err);

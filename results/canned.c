@@ -5,6 +5,13 @@
 #define JOB "work, arch, array, phase, form, chunk, seq"
 #define JOB_ORDER " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, tech_hash, key"
 
+/* What has to be the same for forms of retention to be comparable. */
+#define POINT_JOB "work, arch_hash, phase, seq, work_tokens, batch, method, model_version, tech_hash"
+#define SAME_JOB(o) \
+    o ".work = b.work AND " o ".arch_hash = b.arch_hash AND " o ".phase IS b.phase AND " o ".seq = b.seq" \
+    " AND " o ".work_tokens IS b.work_tokens AND " o ".batch IS b.batch AND " o ".method = b.method" \
+    " AND " o ".model_version = b.model_version AND " o ".tech_hash = b.tech_hash"
+
 /* Square of the difference against the squares of both errors. */
 #define SQUARE(x) "(" x ") * (" x ")"
 #define TIE_WITH(f) \
@@ -24,7 +31,7 @@ const struct canned canned_queries[] = {
     {"best", "the fastest point for each network, phase and sequence length",
      "SELECT work, phase, seq, batch, arch, array, form, chunk, cycles, time_ms, us_per_token, energy_uj,"
      " area_mm2, utilization FROM v_best_per_seq ORDER BY work, phase, seq, batch, tech_hash"},
-    {"pareto", "points that no other beats in every objective (--objectives cycles,energy,area)", NULL},
+    {"pareto", "points that no other beats in every objective (--objectives time,energy,area)", NULL},
     {"ranking", "points of each job by energy; a tie is a difference inside the error bars",
      "SELECT work, phase, seq, batch, arch, array, form, chunk, voltage,"
      " soc_hz / 1e6 AS soc_mhz, row_number() OVER job AS place,"
@@ -78,21 +85,23 @@ const struct canned canned_queries[] = {
      " FROM point p JOIN home h ON h.key = p.key"
      " ORDER BY p.work, p.arch, p.arch_hash, p.phase, p.seq, p.form, p.chunk, p.key, h.ord"},
     {"crossover", "fastest form at each sequence length, its lead, and where it changes",
-     "WITH ranked AS (SELECT *, row_number() OVER job AS rank, lead(form) OVER job AS second,"
-     "  1.0 * lead(cycles) OVER job / max(cycles, 1) AS lead FROM v_form"
-     "  WINDOW job AS (PARTITION BY work, arch_hash, phase, seq, work_tokens, batch, method,"
-     "   model_version, tech_hash ORDER BY cycles, form)),"
-     " best AS (SELECT *, lag(form) OVER line AS before, lag(seq) OVER line AS before_seq FROM ranked"
-     "  WHERE rank = 1 WINDOW line AS (PARTITION BY work, arch_hash, phase, work_tokens, batch, method,"
-     "   model_version, tech_hash ORDER BY seq))"
-     " SELECT work, arch, array, phase, seq, form AS best, chunk, cycles, time_ms, second,"
-     "  lead AS times_faster, CASE WHEN before <> form AND cycles < (SELECT o.cycles FROM ranked o"
-     "   WHERE o.work = best.work AND o.arch_hash = best.arch_hash AND o.phase IS best.phase"
-     "   AND o.seq = best.seq AND o.work_tokens IS best.work_tokens AND o.batch IS best.batch"
-     "   AND o.method = best.method AND o.model_version = best.model_version"
-     "   AND o.tech_hash = best.tech_hash AND o.form = best.before)"
-     "  THEN before || ' -> ' || form || ' between ' || before_seq || ' and ' || seq END AS crossover"
-     " FROM best ORDER BY work, arch, arch_hash, phase, seq, batch, work_tokens, tech_hash"},
+     /* A form stays the best as long as no other one is faster; several may be the best together. */
+     "WITH f AS (SELECT *, min(cycles) OVER job AS least FROM v_form"
+     "  WINDOW job AS (PARTITION BY " POINT_JOB ")),"
+     " best AS (SELECT *, group_concat(form, ' = ') AS forms, max(chunk) AS best_chunk"
+     "  FROM (SELECT * FROM f WHERE cycles = least ORDER BY form) GROUP BY " POINT_JOB "),"
+     " later AS (SELECT *, row_number() OVER job AS later_place FROM f WHERE cycles > least"
+     "  WINDOW job AS (PARTITION BY " POINT_JOB " ORDER BY cycles, form)),"
+     " lined AS (SELECT *, lag(forms) OVER line AS before, lag(seq) OVER line AS before_seq FROM best"
+     "  WINDOW line AS (PARTITION BY work, arch_hash, phase, work_tokens, batch, method, model_version,"
+     "   tech_hash ORDER BY seq))"
+     " SELECT b.work, b.arch, b.array, b.phase, b.seq, b.forms AS best, b.best_chunk AS chunk, b.cycles,"
+     "  b.time_ms, l.form AS second, 1.0 * l.cycles / max(b.cycles, 1) AS times_faster,"
+     "  CASE WHEN before IS NOT NULL AND NOT EXISTS (SELECT 1 FROM f o WHERE o.cycles = o.least"
+     "    AND instr(' ' || before || ' ', ' ' || o.form || ' ') AND (" SAME_JOB("o") "))"
+     "  THEN before || ' -> ' || forms || ' between ' || before_seq || ' and ' || b.seq END AS crossover"
+     " FROM lined b LEFT JOIN later l ON l.later_place = 1 AND (" SAME_JOB("l") ")"
+     " ORDER BY b.work, b.arch, b.arch_hash, b.phase, b.seq, b.batch, b.work_tokens, b.tech_hash"},
     {"failures", "points that could not run, and why",
      "SELECT work, arch, phase, form, chunk, seq, code, message FROM failure"
      " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, key, tech_hash"},

@@ -98,6 +98,7 @@ static int code_of(int rc, bool writing)
 static const char *hint_of(int rc)
 {
     switch (rc & 0xff) {
+    case SQLITE_IOERR: return "; what was committed before is safe: look at the disk, and run again";
     case SQLITE_FULL: return "; what was committed before is safe: free some space and run again";
     case SQLITE_BUSY:
     case SQLITE_LOCKED: return "; another process is writing to it: wait for it, or write to another file";
@@ -276,11 +277,12 @@ bool db_check_format(struct rs_db *db, const char *schema, const char *path, rs_
     if (rs_err_code(err))
         return false;
     if (version > DB_USER_VERSION)
-        return rs_err_add(err, 65, "%s: written by a newer retsim (format %lld, this program knows %d)",
-                          path, (long long)version, DB_USER_VERSION);
+        return rs_err_add(err, 65, "%s: written by a newer retsim (format %lld, this program knows %d); "
+                          "use that one", path, (long long)version, DB_USER_VERSION);
     if (version < DB_USER_VERSION)
-        return rs_err_add(err, 65, "%s: format %lld is older than any that retsim can read (%d)", path,
-                          (long long)version, DB_USER_VERSION);
+        return rs_err_add(err, 65, "%s: written by an older retsim (format %lld, this program knows %d); "
+                          "run the sweep again into a new database", path, (long long)version,
+                          DB_USER_VERSION);
     return true;
 }
 

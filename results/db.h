@@ -56,6 +56,7 @@ void row_cell(struct db_row *r, struct db_cell cell);
 struct rs_db {
     sqlite3 *sql;
     char *path;
+    unsigned columns; /* that tables should keep to; 0: any */
     bool readonly, immutable, in_txn;
     unsigned n_txn_rows;
     uint64_t txn_ms; /* when the transaction began */

@@ -13,12 +13,13 @@ static const struct {
     const char *ending, *terminal; /* %u: width and height in pixels */
     bool inches;
 } terminals[] = {
-    {".svg", "set terminal svg size %u,%u dynamic noenhanced background '#ffffff' font 'Arial,12'", false},
-    {".png", "set terminal pngcairo size %u,%u noenhanced background '#ffffff' font 'Arial,10'", false},
-    {".pdf", "set terminal pdfcairo size %.3fin,%.3fin noenhanced background '#ffffff' font 'Arial,12' "
+    {".svg", "set terminal svg size %u,%u dynamic noenhanced background '#ffffff' font 'sans-serif,12'",
+     false},
+    {".png", "set terminal pngcairo size %u,%u noenhanced background '#ffffff' font 'DejaVu Sans,10'", false},
+    {".pdf", "set terminal pdfcairo size %.3fin,%.3fin noenhanced background '#ffffff' font 'DejaVu Sans,12' "
              "fontscale 0.75", true},
 };
-enum { N_TERMINALS = 3, TEXT_COLUMNS = 100, TEXT_ROWS = 24 };
+enum { N_TERMINALS = 3, TEXT_ROWS = 24 };
 
 static int terminal_of(const char *path)
 {
@@ -35,7 +36,7 @@ static void add_head(struct text *out, const struct figure *fig, const char *pat
     int t = terminal_of(path);
     text_add(out, "set encoding utf8\n");
     if (fig->is_text)
-        text_printf(out, "set terminal dumb noenhanced size %d,%u\n", TEXT_COLUMNS,
+        text_printf(out, "set terminal dumb noenhanced size %u,%u\n", fig->columns,
                     fig->height_px * TEXT_ROWS);
     else if (terminals[t].inches)
         text_printf(out, terminals[t].terminal, fig->width_px / 96.0, fig->height_px / 96.0);

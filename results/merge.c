@@ -144,8 +144,19 @@ static bool merge_one(struct rs_db *db, const char *src, rs_err *err)
     return ok;
 }
 
+/* Before a new file is made for it. */
+static bool is_ours(const char *path, rs_err *err)
+{
+    rs_db *db = rs_db_open_readonly(path, err);
+    rs_db_close(db);
+    return db != NULL;
+}
+
 bool rs_db_merge(const char *out_path, const char *const *in_paths, size_t n, rs_err *err)
 {
+    for (size_t i = 0; i < n; i++)
+        if (!is_ours(in_paths[i], err))
+            return false;
     rs_db *db = rs_db_open(out_path, err);
     bool ok = db != NULL;
     for (size_t i = 0; ok && i < n; i++)

@@ -1,7 +1,6 @@
 /* Query results as an aligned table, CSV (RFC 4180) or a JSON list of objects. */
-#include "results/query.h"
+#include "results/output_impl.h"
 
-#include "base/arena.h"
 #include "base/json.h"
 #include <math.h>
 #include <stdio.h>
@@ -31,7 +30,7 @@ static void add_hex(struct text *out, sqlite3_stmt *st, int col)
         text_printf(out, "%02x", b[i]);
 }
 
-static void add_cell(struct text *out, sqlite3_stmt *st, int col, bool exact)
+void output_cell(struct text *out, sqlite3_stmt *st, int col, bool exact)
 {
     switch (sqlite3_column_type(st, col)) {
     case SQLITE_NULL: break;
@@ -58,18 +57,10 @@ void output_csv_field(sqlite3_stmt *st, int col, struct text *out)
     if (sqlite3_column_type(st, col) == SQLITE_TEXT)
         csv_text(out, (const char *)sqlite3_column_text(st, col));
     else
-        add_cell(out, st, col, true);
+        output_cell(out, st, col, true);
 }
 
-struct rows {
-    sqlite3_stmt *st;
-    const uint8_t *keep;
-    size_t next;
-    int skip, n;
-};
-
-/* Steps to the next row to show. */
-static int next_row(struct rows *r)
+int output_next(struct rows *r)
 {
     int rc;
     while ((rc = sqlite3_step(r->st)) == SQLITE_ROW) {
@@ -79,7 +70,7 @@ static int next_row(struct rows *r)
     return rc;
 }
 
-static void rewind_rows(struct rows *r)
+void output_rewind(struct rows *r)
 {
     sqlite3_reset(r->st);
     r->next = 0;
@@ -93,7 +84,7 @@ static int put_csv(struct rows *r, struct text *out)
         csv_text(out, sqlite3_column_name(r->st, c));
     }
     text_add(out, "\n");
-    while ((rc = next_row(r)) == SQLITE_ROW) {
+    while ((rc = output_next(r)) == SQLITE_ROW) {
         for (int c = r->skip; c < r->n; c++) {
             text_add(out, c > r->skip ? "," : "");
             output_csv_field(r->st, c, out);
@@ -131,7 +122,7 @@ static int put_json(struct rows *r, struct text *out)
     int rc;
     json_begin(&j, out);
     json_open(&j, NULL, '[');
-    while ((rc = next_row(r)) == SQLITE_ROW) {
+    while ((rc = output_next(r)) == SQLITE_ROW) {
         json_open(&j, NULL, '{');
         for (int c = r->skip; c < r->n; c++)
             json_cell(&j, r->st, c);
@@ -142,85 +133,16 @@ static int put_json(struct rows *r, struct text *out)
     return rc;
 }
 
-/* Columns on a terminal, not bytes: continuation bytes of UTF-8 take none. */
-static size_t width_of(const char *s)
-{
-    size_t n = 0;
-    for (; *s; s++)
-        n += ((unsigned char)*s & 0xc0) != 0x80;
-    return n;
-}
-
-static int measure(struct rows *r, size_t *width, bool *number)
-{
-    struct text cell = {0};
-    int rc;
-    for (int c = r->skip; c < r->n; c++) {
-        width[c] = width_of(sqlite3_column_name(r->st, c));
-        number[c] = true;
-    }
-    while ((rc = next_row(r)) == SQLITE_ROW) {
-        for (int c = r->skip; c < r->n; c++) {
-            int type = sqlite3_column_type(r->st, c);
-            cell.len = 0;
-            text_add(&cell, "");
-            add_cell(&cell, r->st, c, false);
-            if (width_of(cell.s) > width[c])
-                width[c] = width_of(cell.s);
-            number[c] &= type != SQLITE_TEXT && type != SQLITE_BLOB;
-        }
-    }
-    text_finish(&cell);
-    return rc;
-}
-
-static void pad(struct text *out, const char *s, size_t width, bool right, bool last)
-{
-    int blanks = (int)(width - width_of(s));
-    if (right)
-        text_printf(out, "%*s", blanks, "");
-    text_add(out, s);
-    if (!right && !last)
-        text_printf(out, "%*s", blanks, "");
-    text_add(out, last ? "\n" : "  ");
-}
-
-static int put_table(struct rows *r, struct text *out)
-{
-    size_t *width = xrealloc(NULL, (size_t)r->n + 1, sizeof *width);
-    bool *number = xrealloc(NULL, (size_t)r->n + 1, sizeof *number);
-    struct text cell = {0};
-    int rc = measure(r, width, number);
-    for (int c = r->skip; rc == SQLITE_DONE && c < r->n; c++)
-        pad(out, sqlite3_column_name(r->st, c), width[c], number[c], c + 1 == r->n);
-    rewind_rows(r);
-    while (rc == SQLITE_DONE || rc == SQLITE_ROW) {
-        rc = next_row(r);
-        if (rc != SQLITE_ROW)
-            break;
-        for (int c = r->skip; c < r->n; c++) {
-            cell.len = 0;
-            text_add(&cell, "");
-            add_cell(&cell, r->st, c, false);
-            pad(out, cell.s, width[c], number[c], c + 1 == r->n);
-        }
-    }
-    text_finish(&cell);
-    free(width);
-    free(number);
-    return rc;
-}
-
 bool output_rows(struct rs_db *db, sqlite3_stmt *st, enum output_format format, const uint8_t *keep,
                  int skip, struct text *out, rs_err *err)
 {
     struct rows r = {.st = st, .keep = keep, .skip = skip, .n = sqlite3_column_count(st)};
-    rewind_rows(&r);
+    output_rewind(&r);
     int rc = format == OUTPUT_CSV    ? put_csv(&r, out)
              : format == OUTPUT_JSON ? put_json(&r, out)
-                                     : put_table(&r, out);
+                                     : output_table(&r, db->columns, out);
     if (rc != SQLITE_DONE)
         return db_fail(db, "run the query", err);
-    rewind_rows(&r);
+    output_rewind(&r);
     return true;
 }

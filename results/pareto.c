@@ -226,7 +226,7 @@ bool pareto_query(struct rs_db *db, const char *objectives, enum output_format f
     struct objective obj[MAX_OBJECTIVES];
     struct text sql = {0};
     struct marks marks = {0};
-    int n = parse_objectives(objectives ? objectives : "cycles,energy,area", obj, err);
+    int n = parse_objectives(objectives ? objectives : "time,energy,area", obj, err);
     if (n < 0)
         return false;
     front_sql(&sql, obj, n);

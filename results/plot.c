@@ -121,6 +121,17 @@ size_t plot_name(struct figure *fig, struct plot_names *names, const char *s)
     return names->n++;
 }
 
+void plot_forms(struct figure *fig, const struct plot_rows *r, int col, struct plot_names *names)
+{
+    static const char *const order[] = {"parallel", "recurrent", "chunkwise"};
+    for (size_t f = 0; f < 3; f++)
+        for (size_t i = 0; i < r->n; i++)
+            if (!strcmp(plot_cell(r, i, col), order[f]))
+                plot_name(fig, names, order[f]);
+    for (size_t i = 0; i < r->n; i++)
+        plot_name(fig, names, plot_cell(r, i, col));
+}
+
 int plot_block(struct figure *fig, const double (*xy)[2], size_t n)
 {
     if (!n)
@@ -152,6 +163,12 @@ void plot_axis(struct figure *fig, char axis, bool from_zero)
                     hi + (hi - lo) * 0.1 + hi * 0.01);
 }
 
+void plot_axis_log(struct figure *fig, char axis, const char *unit)
+{
+    text_printf(&fig->script, "set %crange [*:*]\nset logscale %c 10\nset format %c '%%.0s %%c%s'\n", axis,
+                axis, axis, unit);
+}
+
 void plot_quote(struct text *out, const char *s)
 {
     text_add(out, "'");
@@ -167,6 +184,7 @@ void plot_grid_begin(struct figure *fig, const struct plot_grid *g)
     unsigned w = g->left + g->cols * g->panel_w + (g->cols - 1) * g->gap_x + g->right;
     unsigned h = g->top + g->rows * g->panel_h + (g->rows - 1) * g->gap_y + g->bottom;
     fig->width_px = w;
+    fig->panel_w = g->panel_w;
     fig->height_px = fig->is_text ? g->rows * g->cols : h;
     text_add(s, "set multiplot layout ");
     if (fig->is_text)
@@ -187,7 +205,8 @@ enum { KEY_TAG = 2000, KEY_CHAR_PX = 7, KEY_MARK_PX = 34, KEY_GAP_PX = 26, KEY_L
 
 static unsigned key_width(const struct plot_key *k)
 {
-    return KEY_MARK_PX + 6 + KEY_CHAR_PX * (unsigned)strlen(k->title) + KEY_GAP_PX;
+    unsigned mark = k->kind == KEY_NOTE ? 0 : KEY_MARK_PX + 6;
+    return mark + KEY_CHAR_PX * (unsigned)strlen(k->title) + KEY_GAP_PX;
 }
 
 static void key_entry(struct figure *fig, const struct plot_key *k, unsigned tag, double x_px, double y_px)
@@ -206,7 +225,7 @@ static void key_entry(struct figure *fig, const struct plot_key *k, unsigned tag
                     (x + end) / 2, y, k->point, k->colour);
     text_printf(s, "set label %u ", tag);
     plot_quote(s, k->title);
-    text_printf(s, " at screen %.5f,%.5f left\n", end + 6 / w, y);
+    text_printf(s, " at screen %.5f,%.5f left\n", k->kind == KEY_NOTE ? x : end + 6 / w, y);
 }
 
 void plot_key_draw(struct figure *fig, const struct plot_key *keys, size_t n)
@@ -269,7 +288,8 @@ static const struct plot_def *find_plot(const char *name, rs_err *err)
 bool rs_db_plot(rs_db *db, const char *name, const char *path, char **text_out, rs_err *err)
 {
     const struct plot_def *p = find_plot(name, err);
-    struct figure fig = {.is_text = !strcmp(path, "-")};
+    unsigned columns = db->columns < 60 ? PLOT_COLUMNS : db->columns > 160 ? 160 : db->columns;
+    struct figure fig = {.is_text = !strcmp(path, "-"), .columns = columns};
     if (text_out)
         *text_out = NULL;
     bool ok = p && p->draw(db, &fig, err) && gnuplot_draw(&fig, path, text_out, err);

@@ -8,7 +8,7 @@
 
 #define MU "\xc2\xb5"
 
-enum { PLOT_MAX_LINES = 24, PLOT_MAX_PANELS = 12, PLOT_MAX_BARS = 64 };
+enum { PLOT_MAX_LINES = 24, PLOT_MAX_PANELS = 12, PLOT_MAX_BARS = 64, PLOT_COLUMNS = 100 };
 
 struct plot_rows { /* a query's result, row by row; "" and 0 for NULL */
     size_t n;
@@ -21,10 +21,11 @@ struct figure {
     struct text script; /* all but the terminal and the output */
     struct text csv;    /* the data as one tidy table */
     struct text drawn;  /* finished text, when the figure draws itself in a terminal */
-    unsigned width_px, height_px;
+    unsigned width_px, height_px, panel_w;
     unsigned n_blocks, n_panel_values;
     double lo[2], hi[2]; /* of the x and y in the blocks of the current panel */
     bool is_text;
+    unsigned columns; /* of a terminal */
 };
 
 /* Runs sql, keeps its rows and their CSV. No rows is error 65, with `hint`. */
@@ -36,6 +37,8 @@ double plot_num(const struct plot_rows *r, size_t row, int col);
 /* Scale of 'x' or 'y' for the data blocks of the panel: logarithmic from a
  * decade on, else linear: from 0, or around the values. */
 void plot_axis(struct figure *fig, char axis, bool from_zero);
+/* Logarithmic, each tick with a prefix and the unit: 100 us, 1 ms, 10 ms. */
+void plot_axis_log(struct figure *fig, char axis, const char *unit);
 
 struct plot_names { /* distinct texts in order of appearance */
     size_t n, cap;
@@ -43,6 +46,9 @@ struct plot_names { /* distinct texts in order of appearance */
 };
 /* Index of s, added when new. */
 size_t plot_name(struct figure *fig, struct plot_names *names, const char *s);
+
+/* The forms of retention of a column in their usual order, then any others. */
+void plot_forms(struct figure *fig, const struct plot_rows *r, int col, struct plot_names *names);
 
 /* A data block of x y pairs. Returns its number; -1 when `n` is 0. */
 int plot_block(struct figure *fig, const double (*xy)[2], size_t n);
@@ -63,7 +69,7 @@ void plot_quote(struct text *out, const char *s);
  * terminal the panels have keys of their own instead. */
 struct plot_key {
     const char *title, *colour;
-    enum { KEY_LINE, KEY_BOX, KEY_POINT } kind;
+    enum { KEY_LINE, KEY_BOX, KEY_POINT, KEY_NOTE } kind; /* a note is text alone */
     int point, dash; /* gnuplot's numbers; 0: none */
     double width;
 };

@@ -97,21 +97,14 @@ static void draw_panel(struct figure *fig, const struct plot_rows *r, const stru
 
 bool plot_array(struct rs_db *db, struct figure *fig, rs_err *err)
 {
-    static const char *const order[] = {"parallel", "recurrent", "chunkwise"};
     struct names names = {.jobs = {0}};
     struct plot_rows r;
     if (!plot_load(db, sql, "no network has points with several array sizes", fig, &r, err))
         return false;
-    for (size_t f = 0; f < 3; f++) {
-        for (size_t i = 0; i < r.n; i++) {
-            if (!strcmp(plot_cell(&r, i, COL_FORM), order[f]))
-                plot_name(fig, &names.forms, order[f]);
-        }
-    }
+    plot_forms(fig, &r, COL_FORM, &names.forms);
     for (size_t i = 0; i < r.n; i++) {
         plot_name(fig, &names.jobs, plot_cell(&r, i, COL_JOB));
         plot_name(fig, &names.engines, plot_cell(&r, i, COL_ENGINE));
-        plot_name(fig, &names.forms, plot_cell(&r, i, COL_FORM));
     }
     struct plot_grid grid = {.rows = (unsigned)names.jobs.n, .cols = 3, .panel_w = 330, .panel_h = 270,
                              .left = 80, .right = 25, .top = 75, .bottom = 95, .gap_x = 85, .gap_y = 95,

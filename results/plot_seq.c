@@ -4,27 +4,23 @@
 
 #include <string.h>
 
+enum { MAX_EXTRA = 5 }; /* keys beside those of the forms */
 enum { COL_NET, COL_PHASE, COL_FORM, COL_SEQ, COL_Y, MAX_NETS = 6, MAX_ROWS = 400 };
 
 struct seq_plot {
     const char *title, *sql;
-    const char *y_label, *y_label_decode;
+    const char *y_label, *y_label_decode, *unit;
     int n_y; /* values a point: total first */
 };
 
 struct panels {
     struct plot_names nets, phases, forms;
+    bool decodes, misses; /* some points decode; some could not run */
 };
 
 static void collect(struct figure *fig, const struct plot_rows *r, struct panels *p)
 {
-    static const char *const order[] = {"parallel", "recurrent", "chunkwise"};
-    for (size_t f = 0; f < 3; f++) {
-        for (size_t i = 0; i < r->n; i++) {
-            if (!strcmp(plot_cell(r, i, COL_FORM), order[f]))
-                plot_name(fig, &p->forms, order[f]);
-        }
-    }
+    plot_forms(fig, r, COL_FORM, &p->forms);
     for (size_t i = 0; i < r->n; i++) {
         if (!strcmp(plot_cell(r, i, COL_PHASE), "prefill"))
             plot_name(fig, &p->phases, "prefill");
@@ -32,8 +28,9 @@ static void collect(struct figure *fig, const struct plot_rows *r, struct panels
     for (size_t i = 0; i < r->n; i++) {
         plot_name(fig, &p->nets, plot_cell(r, i, COL_NET));
         plot_name(fig, &p->phases, plot_cell(r, i, COL_PHASE));
-        plot_name(fig, &p->forms, plot_cell(r, i, COL_FORM));
     }
+    for (size_t i = 0; i < p->phases.n; i++)
+        p->decodes |= !strcmp(p->phases.v[i], "decode");
     if (p->nets.n > MAX_NETS)
         p->nets.n = MAX_NETS;
 }
@@ -74,12 +71,18 @@ static void draw_key(struct figure *fig, const struct panels *p, int n_y)
     static const char *const parts[] = {"total", "on-chip", "off-chip (idle is the rest of the total)"};
     struct plot_key keys[PLOT_MAX_LINES];
     size_t n = 0;
-    for (size_t f = 0; f < p->forms.n && n < PLOT_MAX_LINES - 3; f++) {
+    for (size_t f = 0; f < p->forms.n && n < PLOT_MAX_LINES - MAX_EXTRA; f++) {
         struct plot_style s = plot_form_style(p->forms.v[f]);
         keys[n++] = (struct plot_key){p->forms.v[f], s.colour, KEY_LINE, s.point, 1, s.width};
     }
     for (int y = 0; n_y > 1 && y < n_y; y++)
         keys[n++] = (struct plot_key){parts[y], "#444444", KEY_LINE, 0, y + 1, y ? 1.4 : 2};
+    if (p->decodes)
+        keys[n++] = (struct plot_key){.title = "in decode: key-value cache (parallel), state (the other two)",
+                                      .kind = KEY_NOTE};
+    if (p->misses)
+        keys[n++] = (struct plot_key){.title = "a curve ends where the network no longer fits",
+                                      .kind = KEY_NOTE};
     plot_key_draw(fig, keys, n);
 }
 
@@ -98,8 +101,7 @@ static void draw_panel(struct figure *fig, const struct seq_plot *sp, const stru
         return;
     }
     text_add(s, "set title ");
-    char *title = arena_printf(&fig->arena, "%s: %s", p->nets.v[net], p->phases.v[phase]);
-    plot_quote(s, title);
+    plot_quote(s, arena_printf(&fig->arena, "%s: %s", p->nets.v[net], p->phases.v[phase]));
     text_add(s, "\n");
     if (fig->is_text)
         text_add(s, "set key outside right top Left reverse\n");
@@ -112,7 +114,7 @@ static void draw_panel(struct figure *fig, const struct seq_plot *sp, const stru
     } else {
         text_add(s, "unset ylabel\n");
     }
-    plot_axis(fig, 'y', true);
+    plot_axis_log(fig, 'y', sp->unit);
     text_printf(s, "plot %s\n", plot.s);
     plot_key_end(fig);
     text_finish(&plot);
@@ -125,8 +127,9 @@ static bool draw(struct rs_db *db, const struct seq_plot *sp, struct figure *fig
     if (!plot_load(db, sp->sql, "no stored point has a form, a phase and a sequence length", fig, &r, err))
         return false;
     collect(fig, &r, &p);
+    p.misses = db_scalar(db, "SELECT count(*) FROM failure WHERE seq > 0 AND form IS NOT NULL", err) > 0;
     struct plot_grid grid = {.rows = (unsigned)p.phases.n, .cols = (unsigned)p.nets.n, .panel_w = 250,
-                             .panel_h = 230, .left = 85, .right = 25, .top = 75, .bottom = 95, .gap_x = 62,
+                             .panel_h = 230, .left = 85, .right = 25, .top = 75, .bottom = 118, .gap_x = 74,
                              .gap_y = 95, .title = sp->title};
     if (p.nets.n < 3)
         grid.panel_w = p.nets.n == 1 ? 560 : 360;
@@ -153,8 +156,8 @@ static bool draw(struct rs_db *db, const struct seq_plot *sp, struct figure *fig
 bool plot_latency(struct rs_db *db, struct figure *fig, rs_err *err)
 {
     static const struct seq_plot sp = {
-        "Latency over sequence length", SELECT_SEQ("min(CASE phase WHEN 'decode' THEN us_per_token / 1e3"
-        " ELSE time_ms END) AS latency_ms"), "latency (ms)", "latency per token (ms)", 1};
+        "Latency over sequence length", SELECT_SEQ("min(CASE phase WHEN 'decode' THEN us_per_token / 1e6"
+        " ELSE time_ms / 1e3 END) AS latency_s"), "latency", "latency per token", "s", 1};
     return draw(db, &sp, fig, err);
 }
 
@@ -162,9 +165,9 @@ bool plot_energy(struct rs_db *db, struct figure *fig, rs_err *err)
 {
     static const struct seq_plot sp = {
         "Energy per token over sequence length",
-        SELECT_SEQ("min(nj_per_token) / 1e3 AS uj_per_token, energy_onchip_fj / 1e9 / max(tokens, 1) AS"
-        " onchip_uj_per_token, energy_offchip_fj / 1e9 / max(tokens, 1) AS offchip_uj_per_token,"
-        " energy_idle_fj / 1e9 / max(tokens, 1) AS idle_uj_per_token"),
-        "energy per token (" MU "J)", "energy per token (" MU "J)", 3};
+        SELECT_SEQ("min(nj_per_token) / 1e9 AS j_per_token, energy_onchip_fj / 1e15 / max(tokens, 1) AS"
+        " onchip_j_per_token, energy_offchip_fj / 1e15 / max(tokens, 1) AS offchip_j_per_token,"
+        " energy_idle_fj / 1e15 / max(tokens, 1) AS idle_j_per_token"),
+        "energy per token", "energy per token", "J", 3};
     return draw(db, &sp, fig, err);
 }

@@ -84,12 +84,22 @@ static void collect(struct figure *fig, const struct stack_plot *sp, const struc
     }
 }
 
-static const char *bar_label(struct figure *fig, const struct stack_plot *sp, const struct bar *bar)
+/* 585 uJ, 3.00 J, 1.05 M: the prefix belongs to the unit. */
+static const char *with_unit(double v, const char *unit, char *buf, size_t size)
 {
     char si[32];
+    text_si(v, si, sizeof si);
+    bool prefix = si[0] && strchr(si, ' ');
+    snprintf(buf, size, "%s%s%s", si, *unit && !prefix ? " " : "", unit);
+    return buf;
+}
+
+static const char *bar_label(struct figure *fig, const struct stack_plot *sp, const struct bar *bar)
+{
+    char si[48];
     if (!sp->share)
         return bar->label;
-    return arena_printf(&fig->arena, "%s: %s%s", bar->label, text_si(bar->total, si, sizeof si), sp->unit);
+    return arena_printf(&fig->arena, "%s: %s", bar->label, with_unit(bar->total, sp->unit, si, sizeof si));
 }
 
 /* Boxes of one panel as `x x0 x1 y0 y1 colour`. Returns the block's number. */
@@ -168,7 +178,9 @@ static void draw_panel(struct figure *fig, const struct stack_plot *sp, const st
     text_add(s, " offset 0,1\n");
     double end = add_tics(fig, sp, b, panel);
     add_groups(fig, b, panel);
-    text_printf(s, "set xrange [-0.8:%g]\n", end + 0.8);
+    /* A few bars stay as slim as many, in the middle. */
+    double span = end + 1.6, least = fig->panel_w / 40.0, more = span < least ? (least - span) / 2 : 0;
+    text_printf(s, "set xrange [%g:%g]\n", -0.8 - more, end + 0.8 + more);
     if (first)
         draw_key(fig, b);
     text_printf(s, "plot $d%u using 1:(0):2:3:4:5:6 with boxxyerror fs solid 1 border lc rgb '#ffffff' "
@@ -197,21 +209,21 @@ static void pick_letters(const struct bars *b, char *letters)
 static void text_bar(struct figure *fig, const struct stack_plot *sp, const struct bars *b,
                      const struct bar *bar, const char *letters, double full)
 {
-    enum { WIDTH = 60 };
-    char cells[WIDTH + 1], si[32];
+    enum { MAX_WIDTH = 160, BESIDE = 38 };
+    char cells[MAX_WIDTH + 1], si[48];
     double y = 0;
-    size_t at = 0;
+    size_t at = 0, width = fig->columns - BESIDE;
     for (size_t k = 0; k < b->segments.n; k++) {
         y += bar->v[k];
-        while (at < WIDTH && full > 0 && (double)at + 0.5 <= y / full * WIDTH)
+        while (at < width && full > 0 && (double)at + 0.5 <= y / full * (double)width)
             cells[at++] = letters[k];
     }
     cells[at] = '\0';
     if (sp->share)
-        text_si(bar->total, si, sizeof si);
+        with_unit(bar->total, sp->unit, si, sizeof si);
     else
-        snprintf(si, sizeof si, "%.4g", bar->total);
-    text_printf(&fig->drawn, "  %-12s %-8s |%-60s| %s%s\n", bar->group, bar->label, cells, si, sp->unit);
+        snprintf(si, sizeof si, "%.4g%s", bar->total, sp->unit);
+    text_printf(&fig->drawn, "  %-12s %-8s |%-*s| %s\n", bar->group, bar->label, (int)width, cells, si);
 }
 
 static void draw_text(struct figure *fig, const struct stack_plot *sp, const struct bars *b)
@@ -252,7 +264,8 @@ static bool draw(struct rs_db *db, const struct stack_plot *sp, struct figure *f
     unsigned wide = (unsigned)widest * 20, least = cols == 1 ? 640 : 460;
     struct plot_grid grid = {.rows = ((unsigned)panels + cols - 1) / cols, .cols = cols,
                              .panel_w = wide < least ? least : wide, .panel_h = 250, .left = 80, .right = 25,
-                             .top = 95, .bottom = 175, .gap_x = 85, .gap_y = 200, .title = sp->title};
+                             .top = 95, .bottom = sp->share ? 175 : 135, .gap_x = 85,
+                             .gap_y = sp->share ? 200 : 150, .title = sp->title};
     plot_grid_begin(fig, &grid);
     text_add(&fig->script, "set xlabel ");
     plot_quote(&fig->script, sp->x_label);
@@ -272,6 +285,20 @@ static bool draw(struct rs_db *db, const struct stack_plot *sp, struct figure *f
     " CASE form WHEN 'parallel' THEN 0 WHEN 'recurrent' THEN 1 ELSE 2 END AS form_order" \
     " FROM (SELECT *, row_number() OVER (PARTITION BY work, phase, form, seq" \
     " ORDER BY lengths DESC, cycles, key, tech_hash) AS place FROM " PLOT_LENGTHS ") WHERE place = 1)"
+/* The same for prices, of each technology and supply that there is. */
+#define BEST_PRICED \
+    "WITH best AS (SELECT *, min(macs / max(tokens, 1)) OVER (PARTITION BY work) AS net_size," \
+    " CASE form WHEN 'parallel' THEN 0 WHEN 'recurrent' THEN 1 ELSE 2 END AS form_order," \
+    " (SELECT count(DISTINCT tech) FROM v_points) AS techs," \
+    " (SELECT count(DISTINCT tech || ' ' || voltage) FROM v_points) AS supplies" \
+    " FROM (SELECT *, row_number() OVER (PARTITION BY work, phase, form, seq, tech, voltage" \
+    " ORDER BY lengths DESC, time_ms, energy_fj, key, tech_hash) AS place FROM " PLOT_LENGTHS \
+    ") WHERE place = 1)"
+#define PRICED_PANEL "b.work || coalesce(': ' || b.phase, '') || CASE WHEN b.techs > 1 THEN ', ' || b.tech" \
+    " ELSE '' END || CASE WHEN b.supplies > b.techs THEN printf(', %g V', b.voltage) ELSE '' END AS panel," \
+    " coalesce(b.form, '') AS form, b.id AS bar,"
+#define PRICED_ORDER " ORDER BY b.net_size, b.work, b.phase DESC, b.tech, b.voltage, b.form_order, b.form," \
+    " b.seq, b.key"
 #define PANEL "b.work || coalesce(': ' || b.phase, '') AS panel, coalesce(b.form, '') AS form, b.id AS bar,"
 #define BEST_ORDER " ORDER BY b.net_size, b.work, b.phase DESC, b.form_order, b.form, b.seq, b.key, s.ord"
 
@@ -294,11 +321,12 @@ bool plot_breakdown(struct rs_db *db, struct figure *fig, rs_err *err)
 bool plot_energy_breakdown(struct rs_db *db, struct figure *fig, rs_err *err)
 {
     static const struct stack_plot sp = {
-        "Energy: on-chip by component; off-chip; idle (clock, leakage, standby)",
-        BEST " SELECT " PANEL " coalesce(b.seq, b.array) AS label, b.energy_fj AS total_fj, " KIND_OF
+        "Energy of the fastest point of each form and length",
+        BEST_PRICED " SELECT " PRICED_PANEL " coalesce(b.seq, b.array) AS label, b.energy_fj AS total_fj, "
+        KIND_OF
         " AS part, sum(s.energy_fj) AS energy_fj FROM best b JOIN action s ON s.key = b.key"
-        " AND s.tech_hash = b.tech_hash GROUP BY b.key, b.tech_hash, part ORDER BY b.net_size, b.work,"
-        " b.phase DESC, b.form_order, b.form, b.seq, b.key, s.kind = 'idle', s.kind = 'offchip', min(s.ord)",
+        " AND s.tech_hash = b.tech_hash GROUP BY b.key, b.tech_hash, part" PRICED_ORDER
+        ", s.kind = 'idle', s.kind = 'offchip', min(s.ord)",
         "no stored point has priced components", "sequence length: energy", "share of energy (%)", 1e-15,
         "J", true};
     return draw(db, &sp, fig, err);
@@ -308,12 +336,13 @@ bool plot_energy_breakdown(struct rs_db *db, struct figure *fig, rs_err *err)
 bool plot_power(struct rs_db *db, struct figure *fig, rs_err *err)
 {
     static const struct stack_plot sp = {
-        "Power: on-chip, off-chip (upper bound where a data sheet maximum is behind it), idle",
-        BEST ", part AS (SELECT 0 AS ord, 'on-chip' AS part UNION ALL SELECT 1, 'off-chip'"
-        " UNION ALL SELECT 2, 'idle')"
-        " SELECT " PANEL " coalesce(b.seq, b.array) AS label, b.power_uw / 1e3 AS power_mw, s.part,"
-        " CASE s.ord WHEN 0 THEN b.energy_onchip_fj WHEN 1 THEN b.energy_offchip_fj"
-        " ELSE b.energy_idle_fj END / b.time_ms / 1e9 AS part_mw FROM best b JOIN part s" BEST_ORDER,
+        "Power of the fastest point of each form and length",
+        BEST_PRICED " SELECT " PRICED_PANEL " coalesce(b.seq, b.array) AS label,"
+        " b.power_uw / 1e3 AS power_mw,"
+        " CASE s.kind WHEN 'onchip' THEN 'on-chip' ELSE " KIND_OF " END AS part,"
+        " sum(s.energy_fj) / b.time_ms / 1e9 AS part_mw FROM best b JOIN action s ON s.key = b.key"
+        " AND s.tech_hash = b.tech_hash GROUP BY b.key, b.tech_hash, part" PRICED_ORDER
+        ", s.kind = 'idle', s.kind = 'offchip'",
         "no stored point has prices", "sequence length", "power (mW)", 1, " mW", false};
     return draw(db, &sp, fig, err);
 }

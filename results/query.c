@@ -74,6 +74,11 @@ static bool parse_format(const char *name, enum output_format *format, rs_err *e
     return rs_err_add(err, 64, "unknown format `%s`; legal are table, csv, json", name);
 }
 
+void rs_db_columns(rs_db *db, unsigned columns)
+{
+    db->columns = columns;
+}
+
 char *rs_db_query(rs_db *db, const char *name_or_sql, const char *format, const char *objectives,
                   rs_err *err)
 {

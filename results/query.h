@@ -19,7 +19,7 @@ bool output_rows(struct rs_db *db, sqlite3_stmt *st, enum output_format format, 
 void output_csv_field(sqlite3_stmt *st, int col, struct text *out);
 
 /* The query `pareto`: non-dominated points of each job. objectives: names
- * separated by commas, NULL for cycles,energy,area; `max:` or `min:` before a
+ * separated by commas, NULL for time,energy,area; `max:` or `min:` before a
  * name sets its sense. */
 bool pareto_query(struct rs_db *db, const char *objectives, enum output_format format, struct text *out,
                   rs_err *err);

@@ -319,11 +319,38 @@ void rs_sweep_destroy(rs_sweep *s)
     free(s);
 }
 
-bool rs_sweep_check(const char *path, rs_err *err)
+/* Groups share what the top of the file says. */
+static bool seen_before(const rs_sweep *s, size_t group, const struct place *at)
 {
-    rs_sweep *s = rs_sweep_load(path, err);
-    rs_sweep_destroy(s);
-    return s != NULL;
+    for (size_t g = 0; g < group; g++)
+        for (size_t i = 0; i < s->groups[g].n_axes; i++) {
+            const struct place *other = &s->groups[g].axes[i].at;
+            if (other->line == at->line && other->col == at->col)
+                return true;
+        }
+    return false;
+}
+
+static bool axis_legal(const struct axis *a, sweep_value_f *legal, struct err *err)
+{
+    bool ok = true;
+    for (size_t c = 0; c < a->n; c++)
+        for (size_t k = 0; k < a->choices[c].n; k++) {
+            const struct assign *as = &a->choices[c].assigns[k];
+            if (as->set)
+                ok &= legal(as->path, as->value, &as->at, err);
+        }
+    return ok;
+}
+
+bool sweep_each_value(const rs_sweep *s, sweep_value_f *legal, struct err *err)
+{
+    bool ok = true;
+    for (size_t g = 0; g < s->n_groups; g++)
+        for (size_t i = 0; i < s->groups[g].n_axes; i++)
+            if (!seen_before(s, g, &s->groups[g].axes[i].at))
+                ok &= axis_legal(&s->groups[g].axes[i], legal, err);
+    return ok;
 }
 
 const char *rs_sweep_name(const rs_sweep *s)

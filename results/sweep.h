@@ -12,8 +12,9 @@ struct err *rs_err_inner(rs_err *err);
 char *rs_sweep_schema_json(void);
 /* One line a key: name, what it takes, what it means. Heap string. */
 char *rs_sweep_explain(void);
-/* Loads and forgets a sweep file. False with all of its errors. */
-bool rs_sweep_check(const char *path, rs_err *err);
+/* Calls `legal` once for every value that `set` and the axes give to a key. False when one was not legal. */
+typedef bool sweep_value_f(const char *path, const char *value, const struct place *at, struct err *err);
+bool sweep_each_value(const rs_sweep *s, sweep_value_f *legal, struct err *err);
 /* Text of the sweep file. */
 const char *sweep_spec(const rs_sweep *s);
 

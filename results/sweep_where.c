@@ -74,10 +74,24 @@ static bool is_path(const char *s)
     return sweep_file_index(head) >= 0;
 }
 
-/* One operand: words up to an operator, `and`, `or` or the end. */
+/* What is between a pair of quotes; NULL when the second one is missing. */
+static const char *parse_quoted(struct rs_sweep *s, const char **cursor)
+{
+    const char *start = *cursor + 1, *end = strchr(start, **cursor);
+    if (!end)
+        return NULL;
+    *cursor = end + 1 + strspn(end + 1, " ");
+    return arena_strndup(&s->arena, start, (size_t)(end - start));
+}
+
+/* One operand: something in quotes, or words up to an operator, `and`, `or` or the end. */
 static const char *parse_operand(struct rs_sweep *s, const char **cursor)
 {
     const char *p = *cursor + strspn(*cursor, " "), *start = p, *end = p;
+    if (*p == '\'' || *p == '"') {
+        *cursor = p;
+        return parse_quoted(s, cursor);
+    }
     while (*p && !strchr("=!<>", *p)) {
         size_t word = strcspn(p, " =!<>");
         if ((word == 3 && !strncmp(p, "and", 3)) || (word == 2 && !strncmp(p, "or", 2)))
@@ -273,12 +287,39 @@ static bool check_operand(struct rs_sweep *s, const struct group *g, const struc
     return true;
 }
 
+/* A word that an axis never has is a mistake: the comparison would always come out the same. */
+static bool check_word(const struct group *g, const struct where *w, const char *path, const char *word,
+                       struct err *err)
+{
+    const struct axis *a = axis_of(g, path);
+    const char *values[64];
+    size_t n = 0;
+    for (size_t c = 0; a && c < a->n; c++)
+        for (size_t k = 0; k < a->choices[c].n; k++) {
+            const struct assign *as = &a->choices[c].assigns[k];
+            if (strcmp(as->path, path) || n == sizeof values / sizeof values[0])
+                continue;
+            if (!strcmp(as->value, word))
+                return true;
+            values[n++] = as->value;
+        }
+    if (!a || is_path(word) || number_of(word).kind != NUMBER_NONE)
+        return true;
+    const char *near = text_nearest(word, values, n);
+    return err_add(err, ERR_CONFIG, &w->at, "`%s` is never `%s` in this sweep%s%s%s", path, word,
+                   near ? " (did you mean `" : "; legal: a value of its axis", near ? near : "",
+                   near ? "`?)" : "");
+}
+
 bool sweep_where_check(struct rs_sweep *s, const struct group *g, const struct where *w, struct err *err)
 {
     for (size_t i = 0; i < w->n; i++) {
         const struct comparison *c = &w->terms[i];
         bool number = c->op != OP_EQ && c->op != OP_NE;
         if (!check_operand(s, g, w, c->a, number, err) || !check_operand(s, g, w, c->b, number, err))
+            return false;
+        if (!number && ((is_path(c->a) && !check_word(g, w, c->a, c->b, err)) ||
+                        (is_path(c->b) && !check_word(g, w, c->b, c->a, err))))
             return false;
     }
     return true;

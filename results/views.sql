@@ -28,14 +28,14 @@ SELECT a.* FROM v_points a WHERE NOT EXISTS (
   WHERE b.work = a.work AND b.phase IS a.phase AND b.seq IS a.seq
     AND b.work_tokens IS a.work_tokens AND b.batch IS a.batch AND b.method = a.method
     AND b.model_version = a.model_version AND b.tech = a.tech
-    AND b.cycles <= a.cycles AND b.energy_fj <= a.energy_fj AND b.area_um2 <= a.area_um2
-    AND (b.cycles < a.cycles OR b.energy_fj < a.energy_fj OR b.area_um2 < a.area_um2));
+    AND b.time_ms <= a.time_ms AND b.energy_fj <= a.energy_fj AND b.area_um2 <= a.area_um2
+    AND (b.time_ms < a.time_ms OR b.energy_fj < a.energy_fj OR b.area_um2 < a.area_um2));
 
 CREATE VIEW v_best_per_seq AS
 SELECT * FROM (
   SELECT *, row_number() OVER (
     PARTITION BY work, phase, seq, work_tokens, batch, method, model_version, tech
-    ORDER BY cycles, energy_fj, area_um2, key) AS place
+    ORDER BY time_ms, energy_fj, area_um2, key) AS place
   FROM v_points) WHERE place = 1;
 
 CREATE VIEW v_breakdown AS

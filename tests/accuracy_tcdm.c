@@ -47,7 +47,7 @@ static void scenario(struct accuracy *a, const char *name)
         want = slurp(path);
     }
     snprintf(path, sizeof path, TEST_REFERENCE "/tcdm/%s.trace", name);
-    if (!want || !replay_run(path, false, &out, &err))
+    if (!want || !replay_run(path, 0, &out, &err))
         accuracy_die("%s: no result", path);
     compare(a, out.s, want);
     text_finish(&out);

@@ -21,7 +21,7 @@ static void replay(const struct text *trace, struct text *out)
     int fd = mkstemp(path);
     if (fd < 0 || write(fd, trace->s, trace->len) != (ssize_t)trace->len || close(fd))
         accuracy_die("%s: cannot write", path);
-    bool ok = replay_run(path, false, out, &err);
+    bool ok = replay_run(path, 0, out, &err);
     unlink(path);
     if (!ok)
         accuracy_die("a random trace is refused: %s", err.diags[0].text);

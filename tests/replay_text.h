@@ -52,7 +52,7 @@ static inline struct text replay_text(const char *trace)
     struct err err = {0};
     char path[64];
     write_file(path, trace, strlen(trace));
-    bool ok = replay_run(path, false, &out, &err);
+    bool ok = replay_run(path, 0, &out, &err);
     unlink(path);
     cr_assert(ok, "%s", err.n_diags ? err.diags[0].text : "no diagnostic");
     return out;

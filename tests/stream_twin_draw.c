@@ -12,7 +12,7 @@ static bool chance(struct rng *rng, unsigned pct)
 static struct stream_job draw_job(bool may_misalign, struct rng *rng)
 {
     struct stream_job j = {.base = 4 * (uint32_t)rng_below(rng, 4096),
-                           .size = 2 + (uint32_t)rng_below(rng, 120),
+                           .size = 1 + (uint32_t)rng_below(rng, chance(rng, 20) ? 4 : 120),
                            .feat_length = 1};
     j.line_length = j.size;
     if (may_misalign && chance(rng, 20)) {

@@ -145,6 +145,23 @@ Test(api, a_variant_outlives_its_base)
     rs_err_destroy(err);
 }
 
+/* Equal commands at other places in a word move another number of words. */
+Test(api, folded_counts_words_of_misaligned_rows)
+{
+    const char *const sets[] = {"arch.engine.units=3", "arch.tcdm.ideal=true", "work.seq=65",
+                                "work.shape.d_model=130", "work.shape.heads=1", NULL};
+    rs_design *d = load(MODEL("edge_kjv_d64"), sets);
+    rs_result *full = run(d, RS_FULL), *folded = run(d, RS_FOLDED);
+    size_t n, k;
+    const rs_action *a = rs_result_actions(full, &n), *b = rs_result_actions(folded, &k);
+    cr_assert_eq(n, k);
+    for (size_t i = 0; i < n; i++)
+        cr_expect_eq(a[i].count, b[i].count, "%s", a[i].action);
+    rs_result_destroy(full);
+    rs_result_destroy(folded);
+    rs_design_destroy(d);
+}
+
 static void *many_variants(void *arg)
 {
     for (int i = 0; i < 120; i++) {

@@ -253,7 +253,7 @@ static bool compulsory_bytes_are_moved(const struct runs *r, struct text *why)
     uint64_t act = rows * s->layers * (2 * s->d_model + s->value_dim + s->ffn_dim);
     ok &= at_most(why, "compulsory activation reads", act, traffic(f, "l2_read_activation"));
     ok &= at_most(why, "compulsory activation writes", act, traffic(f, "l2_write_activation"));
-    ok &= equal(why, "logit bytes", traffic(f, "l2_write_logit"), logit_rows * s->vocab);
+    ok &= equal(why, "logit bytes", traffic(f, "l2_write_logit"), logit_rows * s->vocab * 2);
     return ok;
 }
 

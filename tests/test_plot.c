@@ -89,8 +89,8 @@ static const struct {
     const char *name, *words[8]; /* that must be in the picture */
 } words[] = {
     {"latency-vs-seq", {"Latency over sequence length", "net_d64: prefill", "net_d192: decode",
-                        "latency (ms)", "latency per token (ms)", "sequence length (tokens)", "chunkwise"}},
-    {"energy-vs-seq", {"energy per token (" "\xc2\xb5" "J)", "on-chip", "off-chip", "idle"}},
+                        "latency", "latency per token", " ms", "sequence length (tokens)", "chunkwise"}},
+    {"energy-vs-seq", {"energy per token", " uJ", "on-chip", "off-chip", "idle"}},
     {"pe-array", {"peak MAC per cycle", "latency (ms)", "energy (\xc2\xb5J)", "area (mm\xc2\xb2)",
                   "systolic os", "dot product"}},
     {"breakdown", {"engine", "retention", "vector", "fill_drain", "weight_wait", "tcdm_conflict",

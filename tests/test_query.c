@@ -212,6 +212,62 @@ Test(query, crossover_is_where_the_best_form_changes)
     free(csv);
 }
 
+Test(query, forms_that_are_equally_fast_are_named_together)
+{
+    const char *path = fill("t.db");
+    sqlite3 *sql;
+    sqlite3_open(path, &sql);
+    sqlite3_exec(sql, "UPDATE point SET cycles = CASE form WHEN 'parallel' THEN seq * seq ELSE seq * 1000 END"
+                      " WHERE work = 'net_d64' AND units IS 2;"
+                      "DELETE FROM point WHERE NOT (work = 'net_d64' AND units IS 2)", NULL, NULL, NULL);
+    sqlite3_close(sql);
+    char *csv = query(path, "crossover", "csv");
+    cr_expect(strstr(csv, ",512,parallel,,262144,8.93167,chunkwise,1.953125,\n"), "%s", csv);
+    cr_expect(strstr(csv, ",2048,chunkwise = recurrent,"), "%s", csv);
+    cr_expect(strstr(csv, ",parallel,2.048,parallel -> chunkwise = recurrent between 512 and 2048\n"));
+    cr_expect_eq(lines(csv), 6);
+    free(csv);
+}
+
+static size_t longest_line(const char *s)
+{
+    size_t most = 0;
+    for (; *s; s += strcspn(s, "\n") + 1)
+        if (strcspn(s, "\n") > most)
+            most = strcspn(s, "\n");
+    return most;
+}
+
+Test(query, wide_tables_are_made_to_fit)
+{
+    rs_err *err = rs_err_create();
+    rs_db *db = rs_db_open_readonly(fill("wide.db"), err);
+    cr_assert(db, "%s", rs_err_text(err));
+    static const char sql[] = "SELECT 'the same' AS one, id, 7 AS two, CASE seq WHEN 32 THEN 'a short note'"
+        " ELSE 'a note of many words that has to be put on several lines' END AS note"
+        " FROM v_points ORDER BY seq, id";
+    char *wide = rs_db_query(db, sql, "table", NULL, err);
+    rs_db_columns(db, 40);
+    char *narrow = rs_db_query(db, sql, "table", NULL, err), *csv = rs_db_query(db, sql, "csv", NULL, err);
+    cr_assert(wide && narrow && csv);
+    cr_expect_gt(longest_line(wide), 80);
+    cr_expect_leq(longest_line(narrow), 40);
+    cr_expect_eq(strstr(narrow, "in all rows: one the same, two 7\n\nid        note\n"), narrow);
+    cr_expect(strstr(narrow, "  a note of many words that has\n          to be put on several lines\n"));
+    cr_expect(strstr(csv, "the same,"), "%s", csv);
+    /* Every id is still there, by its first digits. */
+    for (const char *line = strchr(csv, '\n') + 1; *line; line = strchr(line, '\n') + 1) {
+        char id[11] = "";
+        snprintf(id, sizeof id, "\n%.8s ", strchr(line, ',') + 1);
+        cr_expect(strstr(narrow, id), "%s", id);
+    }
+    free(wide);
+    free(narrow);
+    free(csv);
+    rs_db_close(db);
+    rs_err_destroy(err);
+}
+
 static const struct {
     const char *what, *format, *objectives, *error;
     int code;

@@ -43,7 +43,7 @@ Test(reference, all_scenarios_are_byte_equal)
         }
         cr_assert_not_null(want, "%s", names[i]);
         snprintf(path, sizeof path, REFERENCE "%s.trace", names[i]);
-        cr_assert(replay_run(path, false, &out, &err), "%s", names[i]);
+        cr_assert(replay_run(path, 0, &out, &err), "%s", names[i]);
         cr_assert_eq(out.len, size, "%s: %zu bytes, not %zu", names[i], out.len, size);
         cr_assert_eq(memcmp(out.s, want, size), 0, "%s", names[i]);
         text_finish(&out);
@@ -242,7 +242,7 @@ Test(bad_traces, one_error_each_at_its_place)
         bool found = false;
         char path[64];
         write_file(path, bad[i].trace, strlen(bad[i].trace));
-        cr_assert_not(replay_run(path, false, &out, &err), "row %u", i);
+        cr_assert_not(replay_run(path, 0, &out, &err), "row %u", i);
         unlink(path);
         cr_assert_eq(err.code, ERR_DATA, "row %u", i);
         cr_assert_eq(out.len, 0u);
@@ -263,21 +263,40 @@ Test(bad_traces, all_errors_are_reported)
     struct err err = {0};
     char path[64];
     write_file(path, trace, strlen(trace));
-    cr_assert_not(replay_run(path, false, &out, &err));
+    cr_assert_not(replay_run(path, 0, &out, &err));
     unlink(path);
     cr_assert_eq(err.n_diags, 4u);
     err_finish(&err);
+}
+
+/* A bad number of masters does not let any master pass. */
+Test(bad_traces, masters_out_of_range)
+{
+    static const char *const traces[] = {
+        "# dut: interleaved_crossbar\n# masters: 65535\n# banks: 4\n# address unit: word\n65000 0 0 1\n",
+        "# dut: interleaved_crossbar\n# masters: -1\n# banks: 4\n# address unit: word\n63 0 0 1\n64 0 0 1\n",
+    };
+    for (unsigned i = 0; i < 2; i++) {
+        struct text out = {0};
+        struct err err = {0};
+        char path[64];
+        write_file(path, traces[i], strlen(traces[i]));
+        cr_assert_not(replay_run(path, 0, &out, &err));
+        unlink(path);
+        cr_assert_eq(err.n_diags, 2u);
+        err_finish(&err);
+    }
 }
 
 Test(bad_traces, no_such_file)
 {
     struct text out = {0};
     struct err err = {0};
-    cr_assert_not(replay_run("/nonexistent/x.trace", false, &out, &err));
+    cr_assert_not(replay_run("/nonexistent/x.trace", 0, &out, &err));
     cr_assert_eq(err.code, ERR_NOINPUT);
     err_finish(&err);
     err = (struct err){0};
-    cr_assert_not(replay_run("/", false, &out, &err));
+    cr_assert_not(replay_run("/", 0, &out, &err));
     cr_assert_eq(err.code, ERR_NOINPUT);
     err_finish(&err);
 }
@@ -300,7 +319,7 @@ Test(bad_traces, mangled_traces)
         for (uint64_t n = 1 + rng_below(&rng, 4); n; n--)
             s[rng_below(&rng, size < 400 ? size : 400)] = alphabet[rng_below(&rng, sizeof alphabet - 1)];
         write_file(file, s, size);
-        bool ok = replay_run(file, i % 2, &out, &err);
+        bool ok = replay_run(file, i % 2 ? 20 + i : 0, &out, &err);
         unlink(file);
         cr_assert_eq(ok, err.n_diags == 0);
         cr_assert_eq(ok, out.len > 0);
@@ -329,7 +348,7 @@ Test(legal_traces, odd_but_legal)
     }
 }
 
-/* The chart: no line over 100 columns, and as many grants drawn as there are requests. */
+/* The chart: as wide as was asked for, no line more, and as many grants drawn as there are requests. */
 Test(chart, fits_the_terminal)
 {
     static const char *const names[] = {"x52_pulpissimo_mac_streams", "p11_full_mix", "h32_two_hwpe_vs_cores",
@@ -338,10 +357,10 @@ Test(chart, fits_the_terminal)
         struct text out = {0};
         struct err err = {0};
         char path[512];
-        unsigned column = 0, widest = 0, marks = 0;
+        unsigned column = 0, widest = 0, marks = 0, width = 80 + 10 * i;
         bool row = false;
         snprintf(path, sizeof path, REFERENCE "%s.trace", names[i]);
-        cr_assert(replay_run(path, true, &out, &err));
+        cr_assert(replay_run(path, width, &out, &err));
         for (size_t k = 0; k < out.len; k++) {
             if (column == 0)
                 row = out.s[k] == 'm';
@@ -349,7 +368,8 @@ Test(chart, fits_the_terminal)
             widest = column > widest ? column : widest;
             marks += row && column > 8 && out.s[k] != '.' && out.s[k] != '-' && out.s[k] != ' ';
         }
-        cr_assert_leq(widest, 100u, "%s", names[i]);
+        cr_assert_leq(widest, width, "%s", names[i]);
+        cr_assert_gt(widest, width - 11, "%s", names[i]);
         if (i == 0)
             cr_assert_eq(marks, 1078u);
         if (i == 1)

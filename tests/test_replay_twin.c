@@ -1,8 +1,21 @@
 /* Replay against the slow twins (tests/replay_twin.c, tests/stream_twin.c) on random scenarios, byte for
- * byte. */
+ * byte. RETSIM_TWIN_SCENARIOS chooses how many of each kind, RETSIM_TWIN_SEED which. */
 #include "tests/replay_text.h"
 #include "tests/replay_twin.h"
 #include "tests/stream_twin.h"
+
+enum { N_SCENARIOS = 400 };
+
+static uint64_t setting(const char *name, uint64_t otherwise)
+{
+    const char *s = getenv(name);
+    return s ? strtoull(s, NULL, 10) : otherwise;
+}
+
+static uint64_t n_scenarios(void)
+{
+    return setting("RETSIM_TWIN_SCENARIOS", N_SCENARIOS);
+}
 
 static void compare(const char *trace, const char *want)
 {
@@ -18,15 +31,15 @@ static void compare(const char *trace, const char *want)
     text_finish(&out);
 }
 
-static void scenarios(enum twin_dut dut, unsigned n, uint64_t seed)
+static void scenarios(enum twin_dut dut)
 {
     static struct twin t;
-    struct rng rng = {seed};
-    uint64_t requests = 0;
-    for (unsigned i = 0; i < n; i++) {
+    struct rng rng = {setting("RETSIM_TWIN_SEED", 1) + dut};
+    uint64_t requests = 0, n = n_scenarios();
+    for (uint64_t i = 0; i < n; i++) {
         struct text trace = {0}, want = {0};
         twin_draw(&t, dut, &rng);
-        cr_assert(twin_run(&t), "scenario %u does not end", i);
+        cr_assert(twin_run(&t), "scenario %u does not end", (unsigned)i);
         twin_trace(&t, &trace);
         twin_result(&t, &want);
         compare(trace.s, want.s);
@@ -35,31 +48,104 @@ static void scenarios(enum twin_dut dut, unsigned n, uint64_t seed)
         text_finish(&trace);
         text_finish(&want);
     }
-    cr_log_info("%u scenarios, %u requests alike", n, (unsigned)requests);
-    cr_assert_gt(requests, 50u * n);
+    cr_log_info("%u scenarios, %u requests alike", (unsigned)n, (unsigned)requests);
+    cr_assert_gt(requests, 50 * n);
+}
+
+struct generator {
+    uint32_t seed, count, span, write_pct, gap_pct, gap_max;
+};
+
+static uint32_t next_draw(uint32_t *x, uint32_t n)
+{
+    *x = 1664525u * *x + 1013904223u;
+    return (*x >> 8) % n;
+}
+
+/* The requests of a generator, in place of those that were drawn. */
+static void generate(struct twin *t, const struct generator *g)
+{
+    for (unsigned m = 0; m < t->masters; m++) {
+        uint32_t x = g->seed + m, earliest = 0;
+        t->n[m] = g->count;
+        for (unsigned i = 0; i < g->count; i++) {
+            struct twin_request *q = &t->request[m][i];
+            q->addr = next_draw(&x, g->span);
+            q->write = next_draw(&x, 100) < g->write_pct;
+            if (g->gap_pct && next_draw(&x, 100) < g->gap_pct)
+                earliest += 1 + next_draw(&x, g->gap_max);
+            q->earliest = earliest;
+        }
+    }
+}
+
+static void summary(const struct twin *t, struct text *out)
+{
+    text_add(out, "# columns: master count last_grant_cycle sum_of_wait max_wait fnv1a64_of_grant_cycles\n");
+    for (unsigned m = 0; m < t->masters; m++) {
+        unsigned long long hash = 0xcbf29ce484222325u, sum = 0, most = 0, last = 0;
+        for (unsigned i = 0; i < t->n[m]; i++) {
+            const struct twin_request *q = &t->request[m][i];
+            last = q->grant;
+            sum += last - q->first;
+            most = last - q->first > most ? last - q->first : most;
+            for (unsigned b = 0; b < 4; b++)
+                hash = (hash ^ (last >> 8 * b & 0xff)) * 0x100000001b3u;
+        }
+        text_printf(out, "%u %u %llu %llu %llu %016llx\n", m, t->n[m], last, sum, most, hash);
+    }
+}
+
+/* Generated traces, with blocking masters and groups. */
+Test(replay_twin, generators)
+{
+    static struct twin t;
+    struct rng rng = {setting("RETSIM_TWIN_SEED", 1) + 4};
+    for (uint64_t i = 0; i < n_scenarios(); i++) {
+        struct text trace = {0}, want = {0};
+        struct generator g = {.seed = (uint32_t)rng_next(&rng), .count = 1 + (uint32_t)rng_below(&rng, 64)};
+        g.span = 1 + (uint32_t)rng_below(&rng, 100);
+        g.write_pct = (uint32_t)rng_below(&rng, 101);
+        g.gap_pct = rng_below(&rng, 2) ? (uint32_t)rng_below(&rng, 101) : 0;
+        g.gap_max = 1 + (uint32_t)rng_below(&rng, 20);
+        twin_draw(&t, (enum twin_dut)(i % 3), &rng);
+        generate(&t, &g);
+        cr_assert(twin_run(&t));
+        for (unsigned m = 0; m < t.masters; m++)
+            t.n[m] = 0;
+        twin_trace(&t, &trace);
+        text_printf(&trace, "# generator: seed=%u count=%u span=%u write_pct=%u gap_pct=%u gap_max=%u\n",
+                    g.seed, g.count, g.span, g.write_pct, g.gap_pct, g.gap_max);
+        for (unsigned m = 0; m < t.masters; m++)
+            t.n[m] = g.count;
+        summary(&t, &want);
+        compare(trace.s, want.s);
+        text_finish(&trace);
+        text_finish(&want);
+    }
 }
 
 Test(replay_twin, crossbar)
 {
-    scenarios(TWIN_CROSSBAR, 400, 1);
+    scenarios(TWIN_CROSSBAR);
 }
 
 Test(replay_twin, soc_interconnect)
 {
-    scenarios(TWIN_SOC, 400, 2);
+    scenarios(TWIN_SOC);
 }
 
 Test(replay_twin, hci)
 {
-    scenarios(TWIN_HCI, 400, 3);
+    scenarios(TWIN_HCI);
 }
 
 Test(replay_twin, streams)
 {
     static struct stream_twin t;
-    struct rng rng = {4};
+    struct rng rng = {setting("RETSIM_TWIN_SEED", 1) + 3};
     uint64_t events = 0;
-    for (unsigned n = 0; n < 400;) {
+    for (uint64_t n = 0; n < n_scenarios();) {
         struct text trace = {0}, want = {0};
         stream_twin_draw(&t, &rng);
         if (stream_twin_run(&t, &want)) {
@@ -72,6 +158,6 @@ Test(replay_twin, streams)
         text_finish(&trace);
         text_finish(&want);
     }
-    cr_log_info("400 scenarios, %u events alike", (unsigned)events);
-    cr_assert_gt(events, 400u * 100);
+    cr_log_info("%u scenarios, %u events alike", (unsigned)n_scenarios(), (unsigned)events);
+    cr_assert_gt(events, 100 * n_scenarios());
 }

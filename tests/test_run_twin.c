@@ -168,3 +168,39 @@ Test(run_twin, hci)
 {
     trials(true, 22);
 }
+
+/* A product on the cluster's interconnect; 0: it starves. */
+static uint64_t cluster_cycles(const char *cores, const char *period, const char *num, const char *den)
+{
+    char text[4][64];
+    const char *sets[] = {text[0], text[1], text[2], text[3], "work.m=128", "work.n=128", "work.k=128"};
+    rs_options options;
+    rs_err *err = rs_err_create();
+    snprintf(text[0], 64, "arch.traffic.masters=%s", cores);
+    snprintf(text[1], 64, "arch.traffic.period_cycles=%s", period);
+    snprintf(text[2], 64, "arch.tcdm.hci.prio_num=%s", num);
+    snprintf(text[3], 64, "arch.tcdm.hci.prio_den=%s", den);
+    rs_options_default(&options);
+    rs_design *d = rs_design_load(TEST_ROOT "/configs/arch/cluster_retention.yaml", GEMM, NULL, sets, 7, err);
+    cr_assert_not_null(d, "%s", rs_err_text(err));
+    rs_result *r = rs_run(d, &options, err);
+    uint64_t cycles = r ? rs_result_summary(r)->cycles : 0;
+    cr_assert(r || strstr(rs_err_text(err), "arch.tcdm.hci"), "%s", rs_err_text(err));
+    rs_result_destroy(r);
+    rs_design_destroy(d);
+    rs_err_destroy(err);
+    return cycles;
+}
+
+/* Cores beside the wide port cost it cycles, more of them and busier ones more; priorities say how many. */
+Test(run_twin, cores_beside_a_wide_port)
+{
+    uint64_t alone = cluster_cycles("0", "1", "1", "2"), few = cluster_cycles("4", "4", "1", "2");
+    uint64_t all = cluster_cycles("8", "4", "1", "2"), busy = cluster_cycles("8", "1", "1", "2");
+    cr_expect(alone < few && few < all && all < busy, "%u %u %u %u", (unsigned)alone, (unsigned)few,
+              (unsigned)all, (unsigned)busy);
+    uint64_t mostly = cluster_cycles("8", "1", "1", "8"), hardly = cluster_cycles("8", "1", "7", "8");
+    cr_expect(alone < mostly && mostly < busy && busy < hardly, "%u %u %u %u", (unsigned)alone,
+              (unsigned)mostly, (unsigned)busy, (unsigned)hardly);
+    cr_expect_eq(cluster_cycles("8", "1", "0", "1"), 0, "whoever always has priority leaves nothing");
+}

@@ -1,5 +1,5 @@
 /* Technology files: what is refused and where, laws of scaling, exactness of
- * prices, and the one calibration point. */
+ * prices. */
 #include "arch/cost.h"
 
 #include <criterion/criterion.h>
@@ -115,50 +115,6 @@ Test(tech, every_class_has_a_price_in_every_file)
         }
         arena_finish(&a);
     }
-}
-
-/* ITA as built, steady state of four inner tiles, per cycle: see gf22fdx.yaml.
- * 16.9 TOPS/W = 118.34 fJ a MAC, 5.93 TOPS/mm2 at 1.024 TOPS = 0.17268 mm2. */
-Test(tech, ita_core_comes_out_as_published)
-{
-    static const struct { const char *cls; unsigned n; const char *params, *actions; } parts[] = {
-        {"dot_product", 16, "w_bits=8 a_bits=8 length=64 acc_bits=26", "mac=1024000000 acc_write=16000000"},
-        {"regs", 1, "bits=512", "write=1000000"},
-        {"regs", 16, "bits=26", "write=16000000"},
-        {"regs", 16, "bits=24", "write=4000000"},
-        {"regs", 16, "bits=8", "write=4000000"},
-        {"regs", 2048, "bits=8", "write=16000000"},
-        {"sram", 1, "capacity_bytes=13312 width_bits=416", "read=750000 write=750000"},
-        {"requant", 16, "acc_bits=26 mul_bits=8", "requant=4000000"},
-        {"requant", 16, "acc_bits=26 mul_bits=8", ""},
-        {"vector_lane", 16, "bits=8", ""},
-        {"fifo", 1, "depth=12 width_bits=128", "push=250000"},
-        {"div", 10, "bits=16", ""},
-        {"regfile", 1, "depth=64 width_bits=27 read_ports=1", "read=250000 write=250000"},
-        {"sequencer", 1, "program_bytes=0 contexts=4", ""},
-    };
-    struct arena a = {0};
-    struct tech *t = load(&a, "gf22fdx", NULL, NULL);
-    double fj = 0, um2 = 0, path = 0;
-
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        struct cost_item it = item(&a, parts[i].cls, parts[i].n, parts[i].params, parts[i].actions);
-        struct cost_price p;
-
-        it.total_cycles = 1000000;
-        it.clocked_cycles = strcmp(parts[i].cls, "sequencer") == 0 ? 1000000 : 0;
-        p = price(t, &it, 500000000);
-        for (unsigned l = 0; l < p.n_lines; l++)
-            fj += (double)p.lines[l].energy_fj;
-        um2 += p.area_um2;
-        path = fmax(path, p.path_fo4);
-    }
-    printf("ITA core %.2f fJ/MAC (published 118.34), %.4f mm2 (0.1727), %.0f MHz (500, from memory)\n",
-           fj / 1.024e9, um2 * 1e-6, tech_fmax_hz(t, path) / 1e6);
-    cr_expect_leq(fabs(fj / 1.024e9 / 118.34 - 1), 0.01);
-    cr_expect_leq(fabs(um2 * 1e-6 / 0.17268 - 1), 0.01);
-    cr_expect_leq(fabs(tech_fmax_hz(t, path) / 500e6 - 1), 0.05);
-    arena_finish(&a);
 }
 
 /* RedMulE states 470 MHz at 0.65 V and 613 MHz at 0.8 V. */

@@ -1,10 +1,20 @@
-/* Tile kernels on an engine fed by streams against a second account of them (tests/tiles_twin.c). */
+/* Tile kernels on an engine fed by streams against a second account of them (tests/tiles_twin.c).
+ * RETSIM_TWIN_RUNS chooses how many, RETSIM_TWIN_SEED which. */
 #include "tests/tiles_twin.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+enum { N_RUNS = 400 };
+
+static uint64_t setting(const char *name, uint64_t otherwise)
+{
+    const char *s = getenv(name);
+    return s ? strtoull(s, NULL, 10) : otherwise;
+}
 
 static rs_result *simulate(const struct tiles_job *j, const char *more)
 {
@@ -24,10 +34,10 @@ static const char *settings(const struct tiles_job *j)
     return text;
 }
 
-Test(tiles_twin, core_runs, .timeout = 300)
+Test(tiles_twin, core_runs, .timeout = 1800)
 {
-    struct rng rng = {11};
-    for (unsigned i = 0; i < 400; i++) {
+    struct rng rng = {setting("RETSIM_TWIN_SEED", 11)};
+    for (uint64_t i = 0; i < setting("RETSIM_TWIN_RUNS", N_RUNS); i++) {
         struct tiles_job j;
         tiles_twin_core(&j, &rng);
         rs_result *r = simulate(&j, NULL);
@@ -39,10 +49,10 @@ Test(tiles_twin, core_runs, .timeout = 300)
     }
 }
 
-Test(tiles_twin, jobs_behind_a_port, .timeout = 300)
+Test(tiles_twin, jobs_behind_a_port, .timeout = 1800)
 {
-    struct rng rng = {12};
-    for (unsigned i = 0; i < 150; i++) {
+    struct rng rng = {setting("RETSIM_TWIN_SEED", 11) + 1};
+    for (uint64_t i = 0; i < setting("RETSIM_TWIN_RUNS", N_RUNS) / 3; i++) {
         struct tiles_job j;
         tiles_twin_port(&j, &rng);
         rs_result *r = simulate(&j, NULL);
@@ -60,7 +70,7 @@ Test(tiles_twin, jobs_behind_a_port, .timeout = 300)
 
 /* With stalls: never faster than without, and near the port's beats over the share of cycles with a grant.
  */
-Test(tiles_twin, stalled_port, .timeout = 300)
+Test(tiles_twin, stalled_port, .timeout = 1800)
 {
     static const struct {
         const char *text;
@@ -70,9 +80,9 @@ Test(tiles_twin, stalled_port, .timeout = 300)
         {"low_when_hash8==0", 0.875},  {"low_when_hash1024<102", 0.9}, {"low_when_c%128>=96", 0.75},
         {"low_when_c%512>=384", 0.75}, {"low_when_c%8==1", 0.875},     {"high_only_when_c%3<2", 2 / 3.0},
     };
-    struct rng rng = {13};
-    for (unsigned i = 0; i < 120; i++) {
-        unsigned k = i % (sizeof stalls / sizeof *stalls);
+    struct rng rng = {setting("RETSIM_TWIN_SEED", 11) + 2};
+    for (uint64_t i = 0; i < setting("RETSIM_TWIN_RUNS", N_RUNS) / 3; i++) {
+        unsigned k = (unsigned)(i % (sizeof stalls / sizeof *stalls));
         char stall[64];
         struct tiles_job j;
         uint64_t jobs = 0, beats = 0;
@@ -92,5 +102,50 @@ Test(tiles_twin, stalled_port, .timeout = 300)
         cr_expect((double)is >= least && (double)is <= most, "kernel %d%s %s: %" PRIu64 ", not %.0f..%.0f",
                   j.kernel, settings(&j), stall, is, least, most);
         rs_result_destroy(r);
+    }
+}
+
+/* Figures of the RTL that are in no table: jobs of a port with a share of its cycles. */
+Test(tiles_twin, jobs_of_a_stalled_port_as_measured)
+{
+    static const struct {
+        const char *kernel, *stall;
+        unsigned e, cycles, partial; /* of the run; of a job that ends no output, 0: not measured */
+    } rows[] = {
+        {"linear", "low_when_c%4==3", 64, 401, 0},
+        {"linear", "low_when_c%2==1", 64, 592, 0},
+        {"linear", "high_only_when_c%4==0", 64, 1178, 0},
+        {"linear", "low_when_hash1024<102", 64, 340, 0},
+        {"attention", "none", 64, 1851, 0},
+        {"attention", "low_when_c%4==3", 64, 2400, 0},
+        {"attention", "low_when_c%2==1", 64, 3556, 0},
+        {"attention", "high_only_when_c%4==0", 64, 7018, 0},
+        {"attention", "low_when_c%4==3", 128, 0, 276},
+        {"attention", "low_when_hash8==0", 128, 0, 276},
+        {"attention", "low_when_c%2==1", 128, 0, 336},
+        {"attention", "high_only_when_c%4==0", 128, 0, 660},
+    };
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char path[300], text[2][64];
+        const char *sets[] = {text[0], text[1]};
+        rs_options options;
+        rs_err *err = rs_err_create();
+        snprintf(path, sizeof path, TEST_ROOT "/workloads/kernels/ita_%s.yaml", rows[i].kernel);
+        snprintf(text[0], sizeof text[0], "work.e=%u", rows[i].e);
+        snprintf(text[1], sizeof text[1], "arch.memory.stall=%s", rows[i].stall);
+        rs_options_default(&options);
+        rs_design *d = rs_design_load(TEST_ROOT "/configs/arch/ita_hwpe.yaml", path, NULL, sets, 2, err);
+        rs_result *r = d ? rs_run(d, &options, err) : NULL;
+        cr_assert_not_null(r, "%s", rs_err_text(err));
+        size_t n;
+        const rs_layer *l = rs_result_layers(r, &n);
+        if (rows[i].cycles)
+            cr_expect_eq(rs_result_summary(r)->cycles, rows[i].cycles, "%s %s", rows[i].kernel,
+                         rows[i].stall);
+        if (rows[i].partial) /* the second product's, the first one fills the array */
+            cr_expect_eq(l[2].cycles, rows[i].partial, "%s %s", rows[i].kernel, rows[i].stall);
+        rs_result_destroy(r);
+        rs_design_destroy(d);
+        rs_err_destroy(err);
     }
 }

@@ -42,6 +42,8 @@ find_missing() {
     need sqlite3 have sqlite3
     [ "$1" = tests ] || return 0
     need clang have clang
+    need python3-jsonschema /usr/bin/python3 -c 'import jsonschema'
+    need python3-yaml /usr/bin/python3 -c 'import yaml'
     need libclang-rt-14-dev clang_runtime
 }
 

@@ -154,6 +154,61 @@ static size_t score_section(const struct ynode *root, const struct section *sec)
     return n;
 }
 
+/* Decodes one value of a key as if the key were alone in its section. */
+static bool value_ok(const struct field *f, const char *path, const char *value, const struct place *at,
+                     struct err *err)
+{
+    struct field alone[2] = {*f, {.key = NULL}};
+    uint64_t out[8];
+    struct arena a = {0};
+    struct ynode root = {.kind = YNODE_MAP, .at = *at};
+    const char *prefix = arena_strndup(&a, path, (size_t)(strrchr(path, '.') - path));
+    alone[0].offset = 0;
+    const struct section sec = {.name = prefix, .doc = "", .size = sizeof out, .fields = alone};
+    bool ok = yaml_set(&a, &root, f->key, value, at->file, err);
+    if (ok) {
+        root.items[0]->at = *at;
+        root.key_at[0] = *at;
+        ok = schema_decode(&a, &sec, &root, prefix, out, err);
+    }
+    arena_finish(&a);
+    return ok;
+}
+
+static bool sweep_value_ok(const char *path, const char *value, const struct place *at, struct err *err)
+{
+    struct paths p = {.n = 0};
+    struct text t = {0};
+    const char *rest = strchr(path, '.') + 1;
+    const struct section *sec = path[0] == 'a' ? arch_section() : path[0] == 'w' ? work_section() : NULL;
+    const struct field *f = sec ? schema_find(sec, rest, NULL) : NULL;
+    if (!sec)
+        tech_explain(rest, &t);
+    bool known = f || t.len, ok = known;
+    const char *near = known ? NULL : suggest(&p, path);
+    if (!known)
+        err_add(err, ERR_CONFIG, at, "unknown key '%s'%s%s%s; see `retsim explain`", path,
+                near ? " (did you mean '" : "", near ? near : "", near ? "'?)" : "");
+    else if (f && f->type != FIELD_SECTION && f->type != FIELD_LIST)
+        ok = value_ok(f, path, value, at, err);
+    text_finish(&t);
+    arena_finish(&p.arena);
+    return ok;
+}
+
+bool rs_sweep_validate(const rs_sweep *s, rs_err *err)
+{
+    return sweep_each_value(s, sweep_value_ok, rs_err_inner(err));
+}
+
+static bool check_sweep(const char *path, rs_err *err)
+{
+    rs_sweep *s = rs_sweep_load(path, err);
+    bool ok = s && rs_sweep_validate(s, err);
+    rs_sweep_destroy(s);
+    return ok;
+}
+
 enum file_kind { KIND_ARCH, KIND_WORK, KIND_TECH, KIND_SWEEP, N_KINDS };
 
 static bool check_arch(struct arena *a, const char *path, const struct ynode *root, struct err *err)
@@ -198,7 +253,7 @@ static bool check_file(struct arena *a, const char *path, rs_err *err)
     case KIND_TECH:
         return tech_decode(a, root, e);
     case KIND_SWEEP:
-        return rs_sweep_check(path, err);
+        return check_sweep(path, err);
     default:
         return err_add(e, ERR_CONFIG, &root->at, "no key of an architecture, workload, technology or sweep "
                        "file; see `retsim explain`");

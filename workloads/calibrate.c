@@ -4,13 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLIP_STEPS = 80, BINS_PER_OCTAVE = 64, LEAST_OCTAVE = -32, N_BINS = 56 * BINS_PER_OCTAVE };
+enum { MAX_KEPT = 1 << 17, CLIP_STEPS = 80, BINS_PER_OCTAVE = 64, LEAST_OCTAVE = -32,
+       N_BINS = 56 * BINS_PER_OCTAVE };
 
 struct bin {
     double n, sum, squares;
 };
-struct samples { /* magnitudes of one point of one layer, in bins of equal ratio */
+/* Magnitudes of one point of one layer: all of them, and when they are too many bins of
+ * equal ratio alone. */
+struct samples {
     double most, n;
+    double *kept;    /* NULL past MAX_KEPT */
     struct bin *bin; /* N_BINS; the first takes all that is smaller */
 };
 
@@ -26,6 +30,13 @@ static void sample(struct samples *s, const double *v, uint64_t n)
         b->sum += x;
         b->squares += x * x;
         s->most = fmax(s->most, x);
+    }
+    if (s->n + (double)n <= MAX_KEPT) {
+        s->kept = xrealloc(s->kept, (uint64_t)s->n + n + 1, sizeof *v);
+        memcpy(s->kept + (uint64_t)s->n, v, n * sizeof *v);
+    } else {
+        free(s->kept);
+        s->kept = NULL;
     }
     s->n += (double)n;
 }
@@ -66,26 +77,67 @@ static double largest_score(const struct net *n, uint64_t S, const double *qr, c
     return most;
 }
 
+static double largest_of(const double *v, uint64_t rows, uint64_t width, uint64_t stride)
+{
+    double most = 0;
+    for (uint64_t s = 0; s < rows; s++)
+        for (uint64_t i = 0; i < width; i++)
+            most = fmax(most, fabs(v[s * stride + i]));
+    return most;
+}
+
+/* q or k before rotary: S,d */
+static void before_rotary(struct calibration *c, uint64_t layer, bool keys, const double *v)
+{
+    const struct net *n = c->n;
+    for (uint64_t h = 0; h < n->H; h++) {
+        struct head_range *r = &c->head[layer * n->H + h];
+        double *most = keys ? &r->k : &r->q;
+        *most = fmax(*most, largest_of(v + h * n->dk, c->S, n->dk, n->d));
+    }
+}
+
+/* Samples of each head: q or k H,S,dk, or v S,V */
+static void sample_heads(struct calibration *c, uint64_t layer, enum head_point p, const double *v)
+{
+    const struct net *n = c->n;
+    for (uint64_t h = 0; h < n->H; h++) {
+        struct samples *s = &c->by_head[(layer * n->H + h) * N_HEAD_POINTS + p];
+        if (p != HEAD_V)
+            sample(s, v + h * c->S * n->dk, c->S * n->dk);
+        for (uint64_t t = 0; t < c->S && p == HEAD_V; t++)
+            sample(s, v + t * n->V + h * n->dv, n->dv);
+    }
+}
+
+static void after_keys(struct calibration *c, uint64_t layer, const double *kr)
+{
+    const struct net *n = c->n;
+    for (uint64_t h = 0; h < n->H; h++) {
+        struct head_range *most = &c->head[layer * n->H + h];
+        const double *q = c->kept[0] + h * c->S * n->dk, *k = kr + h * c->S * n->dk;
+        largest_state(n, c->S, q, k, c->kept[1] + h * n->dv, n->decay[h], most);
+        most->score = fmax(most->score, largest_score(n, c->S, q, k, n->decay[h]));
+    }
+}
+
 static void tap(void *arg, uint64_t layer, enum point p, const double *v, uint64_t count)
 {
     struct calibration *c = arg;
-    const struct net *n = c->n;
     if (p == P_STATE || p == P_SCALE)
         return;
     sample(&c->s[layer * N_POINTS + p], v, count);
+    if (p == P_Q || p == P_K)
+        before_rotary(c, layer, p == P_K, v);
     if (p != P_V && p != P_QR && p != P_KR)
         return;
+    sample_heads(c, layer, p == P_V ? HEAD_V : p == P_QR ? HEAD_QR : HEAD_KR, v);
     if (p != P_KR) { /* both come before the keys */
         double **to = &c->kept[p == P_V];
         *to = memcpy(xrealloc(*to, count, sizeof **to), v, count * sizeof *v);
         return;
     }
-    for (uint64_t h = 0; h < n->H; h++) {
-        struct head_range *most = &c->head[layer * n->H + h];
-        const double *q = c->kept[0] + h * c->S * n->dk, *k = v + h * c->S * n->dk;
-        largest_state(n, c->S, q, k, c->kept[1] + h * n->dv, n->decay[h], most);
-        most->score = fmax(most->score, largest_score(n, c->S, q, k, n->decay[h]));
-    }
+    after_keys(c, layer, v);
     free(c->kept[0]);
     free(c->kept[1]);
     c->kept[0] = c->kept[1] = NULL;
@@ -97,15 +149,25 @@ static int by_size(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* The nearest whole number of a magnitude below 2^51, in a form that the compiler turns
+ * into vector instructions. */
+static inline double nearest(double v)
+{
+    const double big = 0x1.8p52;
+    return v + big - big;
+}
+
 static double squared_error(const double *v, uint64_t n, double step, int32_t most)
 {
-    double sum = 0;
+    double sum[4] = {0}, inv = 1 / step, top = most;
     for (uint64_t i = 0; i < n; i++) {
-        double q = floor(v[i] / step + 0.5);
-        q = q > most ? most : q < -most ? -most : q;
-        sum += (v[i] - q * step) * (v[i] - q * step);
+        double q = v[i] * inv;
+        q = q > top ? top : q;
+        q = q < -top ? -top : q;
+        double e = v[i] - nearest(q) * step;
+        sum[i & 3] += e * e;
     }
-    return sum;
+    return sum[0] + sum[1] + sum[2] + sum[3];
 }
 
 double step_of(int way, const double *v, uint64_t n, double largest, int32_t most)
@@ -167,10 +229,11 @@ double calibrated_most(const struct calibration *c, uint64_t layer, enum point p
     return c->s[layer * N_POINTS + p].most;
 }
 
-double calibrated_step(const struct calibration *c, int way, uint64_t layer, enum point p, int32_t most)
+static double sampled_step(const struct samples *s, int way, int32_t most)
 {
-    const struct samples *s = &c->s[layer * N_POINTS + p];
     double best = s->most / most, least = INFINITY;
+    if (s->kept)
+        return step_of(way, s->kept, (uint64_t)s->n, s->most, most);
     if (!s->bin || !(s->most > 0))
         return 1.0 / most;
     if (way == CALIBRATE_MINMAX)
@@ -186,11 +249,23 @@ double calibrated_step(const struct calibration *c, int way, uint64_t layer, enu
     return best;
 }
 
+double calibrated_step(const struct calibration *c, int way, uint64_t layer, enum point p, int32_t most)
+{
+    return sampled_step(&c->s[layer * N_POINTS + p], way, most);
+}
+
+double calibrated_head_step(const struct calibration *c, int way, uint64_t layer, uint64_t head,
+                            enum head_point p, int32_t most)
+{
+    return sampled_step(&c->by_head[(layer * c->n->H + head) * N_HEAD_POINTS + p], way, most);
+}
+
 void calibrate(struct calibration *c, const struct net *n, uint64_t n_seqs, uint64_t S,
                const double *const *seqs)
 {
     *c = (struct calibration){.n = n, .S = S};
     c->s = ARENA_NEW(&c->arena, struct samples, n->L * N_POINTS);
+    c->by_head = ARENA_NEW(&c->arena, struct samples, n->L * n->H * N_HEAD_POINTS);
     c->head = ARENA_NEW(&c->arena, struct head_range, n->L * n->H);
     for (uint64_t i = 0; i < n_seqs; i++) {
         golden_f64(n, NET_PARALLEL, S, seqs[i], tap, c);
@@ -199,9 +274,17 @@ void calibrate(struct calibration *c, const struct net *n, uint64_t n_seqs, uint
     }
 }
 
+static void samples_finish(struct samples *s, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        free(s[i].bin);
+        free(s[i].kept);
+    }
+}
+
 void calibration_finish(struct calibration *c)
 {
-    for (uint64_t i = 0; i < c->n->L * N_POINTS; i++)
-        free(c->s[i].bin);
+    samples_finish(c->s, c->n->L * N_POINTS);
+    samples_finish(c->by_head, c->n->L * c->n->H * N_HEAD_POINTS);
     arena_finish(&c->arena);
 }

@@ -11,11 +11,13 @@ struct head_range { /* largest magnitudes of a head over the sequences, real val
     double state;   /* sum gamma^i k v */
     double row;     /* q times that */
     double score;   /* q k gamma^i */
+    double q, k;    /* before rotary */
 };
 struct calibration {
     struct arena arena;
     const struct net *n;
     struct samples *s;       /* L,N_POINTS */
+    struct samples *by_head; /* L,H,N_HEAD_POINTS */
     struct head_range *head; /* L,H */
     double *kept[2];         /* qr and v of the layer at hand */
     uint64_t S;
@@ -24,10 +26,14 @@ struct calibration {
 void calibrate(struct calibration *c, const struct net *n, uint64_t n_seqs, uint64_t S,
                const double *const *seqs);
 void calibration_finish(struct calibration *c);
+/* Points that may have a scale for each head. */
+enum head_point { HEAD_QR, HEAD_KR, HEAD_V, N_HEAD_POINTS };
 /* Largest magnitude of a point. */
 double calibrated_most(const struct calibration *c, uint64_t layer, enum point p);
 /* Real value of a step of which `most` is the largest number. */
 double calibrated_step(const struct calibration *c, int way, uint64_t layer, enum point p, int32_t most);
+double calibrated_head_step(const struct calibration *c, int way, uint64_t layer, uint64_t head,
+                            enum head_point p, int32_t most);
 /* The same for values that are all there: weights. */
 double step_of(int way, const double *v, uint64_t n, double largest, int32_t most);
 

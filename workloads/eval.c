@@ -126,7 +126,9 @@ struct job {
     struct err *err;
 };
 
-static void compare(struct job *j, struct eval_form *f, const struct shots *real, const struct shots *whole)
+/* even: the float model in the coordinates of the integers. */
+static void compare(struct job *j, struct eval_form *f, const struct shots *real, const struct shots *even,
+                    const struct shots *whole)
 {
     struct net *n = j->n;
     f->tensors = ARENA_NEW(&j->e->arena, struct eval_tensor, n->L * N_POINTS);
@@ -144,7 +146,7 @@ static void compare(struct job *j, struct eval_form *f, const struct shots *real
                 stored.n == r->n)
                 t->max_abs_error = max_abs_error(r->v, stored.v, r->n);
             if (w->n == r->n)
-                t->sqnr_db = sqnr_db(r->v, w->v, r->n, n->dv, p == P_RET);
+                t->sqnr_db = sqnr_db(even->s[l * N_POINTS + p].v, w->v, r->n, n->dv, p == P_RET);
             if (output) {
                 f->max_abs_error = t->max_abs_error;
                 f->sqnr_db = t->sqnr_db;
@@ -225,7 +227,13 @@ static void one_form(struct job *j, enum net_form form)
     struct golden_sink sink = {.real = catch_all, .arg = &whole};
     golden_f64(j->n, form, j->S, j->in, catch_all, &real);
     golden_int(j->q, &job, j->in, &sink, &f->over);
-    compare(j, f, &real, &whole);
+    bool apart = j->q->n != j->n;
+    struct shots even = apart ? shots_new(j->n) : real;
+    if (apart)
+        golden_f64(j->q->n, form, j->S, j->in, catch_all, &even);
+    compare(j, f, &real, &even, &whole);
+    if (apart)
+        shots_finish(&even, j->n);
     single_precision(j, f);
     if (j->n->eval)
         score(j, f);
@@ -248,8 +256,6 @@ static bool split_rows(struct eval *e, const struct net *n, struct err *err)
         return err_add(err, ERR_CONFIG, NULL,
                        "%s has %" PRIu64 " evaluation sequences; work.quant.calibration_row, "
                        "calibration_rows and score_rows must lie within", n->dir, rows);
-    if (q->state_bits == FIELD_AUTO)
-        q->state_bits = rows > 1 ? 32 : 16;
     return true;
 }
 

@@ -5,6 +5,7 @@
 #include "base/num.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +43,20 @@ void int_show(const struct irun *r, uint64_t layer, enum point p, const int16_t 
         r->sink->whole(r->sink->arg, layer, p, whole, n);
         free(whole);
     }
+}
+
+void int_show_heads(const struct irun *r, uint64_t layer, enum point p, const int16_t *v, uint64_t n,
+                    uint64_t group, size_t step)
+{
+    const struct qhead *head = r->q->layer[layer].head;
+    if (r->sink->real) {
+        double *real = xrealloc(NULL, n + 1, sizeof *real);
+        for (uint64_t i = 0; i < n; i++)
+            real[i] = v[i] * *(const double *)((const char *)&head[i / group % r->n->H] + step);
+        r->sink->real(r->sink->arg, layer, p, real, n);
+        free(real);
+    }
+    int_show(r, layer, p, v, n, NAN);
 }
 
 /* acc = x W^T; x S,in; acc S,out */
@@ -115,14 +130,14 @@ static void msr(const struct irun *r, uint64_t layer, const int16_t *x, int16_t 
     linear(r, x, &w->wk, w->rq_k, r->q->rmax, k);
     linear(r, x, &w->wv, w->rq_v, r->q->amax, v);
     linear(r, x, &w->wg, w->rq_g, r->q->amax, g);
-    int_show(r, layer, P_Q, q, S * d, w->s_q);
-    int_show(r, layer, P_K, k, S * d, w->s_k);
-    int_show(r, layer, P_V, v, S * V, w->s_v);
+    int_show_heads(r, layer, P_Q, q, S * d, n->dk, offsetof(struct qhead, s_q));
+    int_show_heads(r, layer, P_K, k, S * d, n->dk, offsetof(struct qhead, s_k));
+    int_show_heads(r, layer, P_V, v, S * V, n->dv, offsetof(struct qhead, s_v));
     int_show(r, layer, P_G, g, S * V, w->s_g);
     rotary(r, q, w->qr, qr);
     rotary(r, k, w->kr, kr);
-    int_show(r, layer, P_QR, qr, S * d, w->s_qr);
-    int_show(r, layer, P_KR, kr, S * d, w->s_kr);
+    int_show_heads(r, layer, P_QR, qr, S * d, S * n->dk, offsetof(struct qhead, s_qr));
+    int_show_heads(r, layer, P_KR, kr, S * d, S * n->dk, offsetof(struct qhead, s_kr));
     int_retention(r, layer, qr, kr, v, gated);
     int_show(r, layer, P_NORM, gated, S * V, w->s_y);
     table(g, w->swish, S * V);

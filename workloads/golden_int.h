@@ -16,6 +16,10 @@ struct irun {
 int16_t *int_words(uint64_t n); /* zeros */
 /* Taps values v times scale. */
 void int_show(const struct irun *r, uint64_t layer, enum point p, const int16_t *v, uint64_t n, double scale);
+/* The same with a scale for each head; `group` values of a head lie together. step: where
+ * struct qhead has it. */
+void int_show_heads(const struct irun *r, uint64_t layer, enum point p, const int16_t *v, uint64_t n,
+                    uint64_t group, size_t step);
 
 static inline int32_t dot16(const int16_t *a, const int16_t *b, uint64_t n)
 {

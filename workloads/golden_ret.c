@@ -16,7 +16,6 @@ struct ihead {
     uint64_t *over;         /* N_OVERFLOWS */
     const int16_t *q, *k;   /* S,dk */
     const int16_t *v, *vt;  /* S,dv; dv,S */
-    double unit;            /* real value of a step of q k v */
     int16_t *o, *y;         /* S rows of dv, V apart: before and after the norm */
     double *real;           /* the same: o as real values */
     int64_t *acc, *cross;   /* dv: the row at hand */
@@ -32,22 +31,19 @@ static bool is_static(const struct ihead *h)
     return h->r->q->q.score_scale == SCORE_STATIC;
 }
 
-/* Row t: 32-bit accumulators of steps 2^up of `unit` -> int16 -> per-head norm; z is the
+/* Row t: 32-bit accumulators of steps 2^up (row_shift: of q k v) -> int16 -> per-head norm; z is the
  * position of which eps is taken. */
 static void finish_row(struct ihead *h, enum net_form form, uint64_t t, uint64_t z, int up)
 {
     const struct net *n = h->r->n;
-    bool scaled = is_static(h) && form != NET_RECURRENT;
     int shift = h->h->o_shift[form] - (is_static(h) || form == NET_RECURRENT ? 0 : up);
-    double step = ldexp(h->unit * (scaled ? h->h->score_scale : 1), up + shift);
     int16_t *o = h->o + t * n->V;
     for (uint64_t c = 0; c < n->dv; c++) {
         int64_t acc = acc32(h->acc[c], &h->over[OVER_ACC]);
         o[c] = (int16_t)clip_counted(shift_round(acc, shift), INT16_MAX, &h->over[OVER_ROW]);
-        h->real[t * n->V + c] = o[c] * step;
+        h->real[t * n->V + c] = o[c] * h->h->s_o[form];
     }
-    head_norm_row(&h->w->y, o, n->dv, scaled ? h->h->eps_static[z] : h->h->eps[z], up + shift,
-                  h->y + t * n->V);
+    head_norm_row(&h->w->y, o, n->dv, h->h->eps[form][z], h->y + t * n->V);
 }
 
 /* Scores of row t against keys [from, to): decayed, requantised; returns the
@@ -278,7 +274,7 @@ void int_retention(const struct irun *r, uint64_t layer, const int16_t *qr, cons
     int32_t *states = memset(xrealloc(NULL, n->H * size, 4), 0, n->H * size * 4);
     double *real = xrealloc(NULL, S * n->V + 1, sizeof *real);
     struct ihead h = {.r = r, .w = w, .layer = layer, .over = r->over->n[layer], .q = qr, .k = kr, .v = vh,
-                      .vt = vt, .o = o, .y = y, .real = real, .unit = w->s_qr * w->s_kr * w->s_v,
+                      .vt = vt, .o = o, .y = y, .real = real,
                       .acc = xrealloc(NULL, n->dv, sizeof *h.acc),
                       .cross = xrealloc(NULL, n->dv, sizeof *h.cross),
                       .score = xrealloc(NULL, S + 1, sizeof *h.score), .a = int_words(S),

@@ -45,7 +45,7 @@ static uint64_t eps_at(uint64_t eps, int down)
     return bits - down > 60 ? UINT64_C(1) << 60 : eps << -down;
 }
 
-void head_norm_row(const struct head_norm *h, const int16_t *o, uint64_t dv, uint64_t eps, int up, int16_t *y)
+void head_norm_row(const struct head_norm *h, const int16_t *o, uint64_t dv, uint64_t eps, int16_t *y)
 {
     uint64_t most = 0, sum = 0;
     int32_t top = (1 << (h->norm_bits - 1)) - 1;
@@ -58,7 +58,7 @@ void head_norm_row(const struct head_norm *h, const int16_t *o, uint64_t dv, uin
     }
     bool native = h->kind == NORM_NATIVE;
     /* 6 fractional bits of the root, and one division a row */
-    int64_t std = native ? (int64_t)max64(isqrt64((sum << 12) / dv + eps_at(eps, 2 * (e + up))), 1)
+    int64_t std = native ? (int64_t)max64(isqrt64((sum << 12) / dv + eps_at(eps, 2 * e)), 1)
                          : (int64_t)isqrt64(sum / dv + 1);
     int64_t inv = (INT64_C(1) << 30) / std;
     for (uint64_t c = 0; c < dv; c++) {

@@ -150,9 +150,8 @@ struct head_norm {
     struct rq rq;  /* native: of steps of 2^-20; Deeploy: w and sh */
     int32_t most;
 };
-/* A step of o is 2^up of the steps of which eps is the square, in 2^-12. */
-void head_norm_row(const struct head_norm *h, const int16_t *o, uint64_t dv, uint64_t eps, int up,
-                   int16_t *y);
+/* eps in 2^-12 of a squared step of o */
+void head_norm_row(const struct head_norm *h, const int16_t *o, uint64_t dv, uint64_t eps, int16_t *y);
 
 /* RMS norm with gain of a 16-bit row of the residual stream. */
 struct rms_norm {

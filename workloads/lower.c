@@ -26,7 +26,7 @@ static void init_context(struct lower *l)
     l->dv = w->shape.heads ? work_dv(w) : 0;
     l->wb = w->quant.weights;
     l->ab = 8; /* narrower activations travel in bytes */
-    l->layer = l->head = l->seq = l->blk = aff(0);
+    l->layer = l->head = l->seq = l->blk = l->now = aff(0);
     const uint64_t slots[N_RINGS] = {[RING_ACT] = l->act_slot, [RING_AUX] = l->aux_slot,
         [RING_SET] = engine_set_bytes(l->engine), [RING_SCORE] = l->score_slot,
         [RING_OUT] = l->out_slot};
@@ -41,6 +41,16 @@ static struct tensor tensor(const char *name, enum tensor_kind kind, enum unit_i
                            .stage_bytes = pitch * block};
 }
 
+/* Rows of the embedding that are staged at a time: few, since each is a transfer
+ * of its own. */
+static uint64_t embed_part(const struct lower *l, uint64_t block)
+{
+    uint64_t rows = block;
+    while (rows % 2 == 0 && rows * l->w->shape.d_model > 4096)
+        rows /= 2;
+    return rows;
+}
+
 /* Who reads keys and values, how long they live, follows from the form. */
 static void define_tensors(struct lower *l)
 {
@@ -52,6 +62,8 @@ static void define_tensors(struct lower *l)
     uint64_t block = max64(min64(l->T, rows), decode ? w->batch : 1); /* a decode takes the batch at once */
     uint64_t heads_block = prefill ? max64(block, min64(retention_block(l), rows)) : block;
     uint64_t kv_block = cache ? max64(heads_block, cache_block(l)) : heads_block;
+    if (w->form == FORM_PARALLEL && w->phase == PHASE_BOTH && !cache) /* the state is built chunk by chunk */
+        heads_block = kv_block = max64(heads_block, min64(w->chunk, w->seq));
     enum unit_id gemm = l->geom.swapped ? UNIT_WEIGHT : UNIT_LOAD;
     bool step = (prefill && w->form == FORM_RECURRENT) || (decode && !cache);
     bool chunk = prefill && w->form == FORM_CHUNKWISE, par = prefill && w->form == FORM_PARALLEL;
@@ -85,12 +97,13 @@ static void define_tensors(struct lower *l)
     if (in_l2 && (step || chunk || build))
         l->state = tensor("state", T_STATE, UNIT_LOAD, l->dk * l->state_dv * l->ret->state_bits / 8,
                           states * div_up(l->dv, l->state_dv), 1);
+    l->state.in_place = pieces(l, l->state.stage_bytes) <= 1;
     l->p->state_bytes = l->state_resident ? states * head : l->dk * l->state_dv * l->ret->state_bits / 8;
     uint64_t heads = w->lm_head == LM_ALL && prefill ? rows : w->batch;
     if (s->vocab && w->lm_head != LM_NONE && w->kind == WORK_NETWORK)
-        l->logits = tensor("logits", T_LOGIT, UNIT_STORE, s->vocab, heads, heads);
+        l->logits = tensor("logits", T_LOGIT, UNIT_STORE, 2 * s->vocab, heads, heads);
     if (s->vocab && w->kind == WORK_NETWORK) {
-        l->emb = tensor("embedding", T_EMBED, UNIT_LOAD, s->d_model, s->vocab, block);
+        l->emb = tensor("embedding", T_EMBED, UNIT_LOAD, s->d_model, s->vocab, embed_part(l, block));
         l->emb.scattered = true;
     }
 }
@@ -121,32 +134,37 @@ static void prefill_scope(struct lower *l, uint64_t tokens, bool last)
         settle(l, &l->x);
 }
 
+/* Scopes between the first, which begins with empty states, and the last, which
+ * makes the logits and leaves states only for a decode: they are alike. */
+static void middle_scopes(struct lower *l, uint64_t first, uint64_t n)
+{
+    l->blk = aff((int64_t)(first * l->scope));
+    if (n > 1) {
+        unsigned d = both_repeat(l, n);
+        l->blk = aff_term(l->blk, d, (int64_t)l->scope);
+        prefill_scope(l, l->scope, false);
+        both_end(l);
+    } else if (n) {
+        prefill_scope(l, l->scope, false);
+    }
+}
+
 static void emit_prefill(struct lower *l)
 {
     const struct work *w = l->w;
-    bool many = w->batch > 1;
+    bool many = w->batch > 1, states = w->form != FORM_PARALLEL || l->khat.used, saved = l->state_saved;
+    uint64_t n = div_up(w->seq, l->scope), tail = w->seq - (n - 1) * l->scope;
     if (many)
         loop_index(l, w->batch, &l->seq);
-    bool build = w->form == FORM_PARALLEL && l->khat.used;
-    l->state_zero = l->scope >= w->seq || build;
-    uint64_t full = w->seq / l->scope, rest = w->seq % l->scope;
-    if (full > 1) {
-        /* The last block also makes the logits; the others are a loop. */
-        uint64_t loops = rest ? full : full - 1;
-        unsigned d = both_repeat(l, loops);
-        l->blk = aff_term(aff(0), d, (int64_t)l->scope);
-        prefill_scope(l, l->scope, false);
-        both_end(l);
-        l->blk = aff((int64_t)(loops * l->scope));
-        prefill_scope(l, rest ? rest : l->scope, true);
-    } else if (full) {
-        prefill_scope(l, l->scope, !rest);
-        l->blk = aff((int64_t)l->scope);
-        if (rest)
-            prefill_scope(l, rest, true);
-    } else {
-        prefill_scope(l, rest, true);
-    }
+    uint64_t first = n > 1 && states;
+    l->state_zero = true;
+    middle_scopes(l, 0, first);
+    l->state_zero = n == 1;
+    middle_scopes(l, first, n - 1 - first);
+    l->blk = aff((int64_t)((n - 1) * l->scope));
+    l->state_saved = decodes(w);
+    prefill_scope(l, tail, true);
+    l->state_saved = saved;
     l->blk = aff(0);
     if (many)
         both_end(l);
@@ -159,11 +177,16 @@ static void decode_token(struct lower *l, const struct affine *full, const struc
 {
     const struct work *w = l->w;
     uint64_t n = w->batch;
+    l->now = aff_plus(*position, w->decode == DECODE_STATE ? (int64_t)w->seq : 0);
     prog_wait(l->p, THREAD_ACCEL, UNIT_LOAD, l->sampled, 1);
     embed(l, n);
     layers_begin(l, n);
     heads_begin(l);
     place_cache(l, position);
+    if (l->keep_kv) { /* of every sequence one row */
+        l->k.apart = l->context * l->k.pitch;
+        l->v.apart = l->context * l->v.pitch;
+    }
     project(l, n, false);
     struct tensor *in[] = {&l->q, &l->k, &l->v, &l->g};
     for (unsigned i = 0; i < 4; i++)
@@ -177,7 +200,8 @@ static void decode_token(struct lower *l, const struct affine *full, const struc
     for (unsigned i = 0; i < 6; i++)
         if (per_seq[i])
             per_seq[i]->outer = aff_scale(seq_tok, (int64_t)per_seq[i]->pitch);
-    place_cache(l, &start);
+    /* A row of the cache sees all keys from its start, a step of the state its own. */
+    place_cache(l, w->decode == DECODE_KV_CACHE ? &start : position);
     job_begin(l, AUTONOMY_TILE);
     if (l->keep_kv && w->decode == DECODE_KV_CACHE)
         emit_cached(l, full, keys);
@@ -218,8 +242,10 @@ static void emit_decode(struct lower *l)
     const struct work *w = l->w;
     uint64_t p = w->seq, left = w->tokens, step = w->decode == DECODE_KV_CACHE ? cache_block(l) : w->tokens;
     l->state_zero = false;
+    l->decoding = true;
     l->blk = aff(0);
     if (w->decode == DECODE_STATE) {
+        l->k.reader = l->v.reader = UNIT_LOAD; /* whoever read them in the prefill */
         decode_run(l, left, aff(0), 0, 0);
         return;
     }
@@ -245,7 +271,7 @@ static void emit_gemm_kernel(struct lower *l)
 {
     struct gemm g = gemm_op(&l->xn, l->w->k, gemm_rows(l->w), aff(0));
     struct affine index = aff(0);
-    add_seg(&g, l->w->n, POST_NONE, &l->y, NULL);
+    add_seg(&g, l->w->n, POST_NONE, WHAT_GEMM, &l->y, NULL);
     run_gemm(l, &g);
     mark(l, l->mark_layer, &index);
 }
@@ -267,6 +293,8 @@ static void start(struct lower *l)
     l->job_weight = prog_token(p, "job", 0, WAIT_HOST);
     l->contexts = prog_token(p, "contexts", (uint32_t)ARCH_CFG(l->arch, regfile)->contexts, WAIT_HOST);
     p->context_token = l->contexts;
+    if (p->ext_bytes)
+        l->parts_moved = prog_token(p, "parts moved", 0, WAIT_OFFCHIP);
     l->sampled = prog_token(p, "sampled", 1, WAIT_HOST);
     if (ARCH_CFG(l->arch, sequencer)->autonomy == AUTONOMY_NETWORK)
         emit_job(l, false);
@@ -277,9 +305,12 @@ static void start(struct lower *l)
 static void whole_chunks(struct lower *l)
 {
     const struct work *w = l->w;
-    if (w->kind == WORK_GEMM || w->form != FORM_CHUNKWISE || l->scope >= w->seq)
+    bool build = w->form == FORM_PARALLEL && w->phase == PHASE_BOTH && w->decode == DECODE_STATE;
+    if (w->kind == WORK_GEMM || (w->form != FORM_CHUNKWISE && !build) || l->scope >= w->seq)
         return;
     l->scope = min64(max64(l->scope / w->chunk * w->chunk, w->chunk), w->seq);
+    while (build && l->scope < w->seq && l->scope % l->R)
+        l->R = l->R % 2 ? 1 : l->R / 2;
 }
 
 static bool define(struct lower *l)
@@ -341,5 +372,6 @@ bool lower_build(struct lower *l)
     prog_add(l->p, THREAD_HOST, OP_HALT, N_UNITS);
     prog_prune(l->p);
     report_homes(l);
+    describe_image(l);
     return true;
 }

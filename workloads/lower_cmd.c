@@ -37,22 +37,59 @@ struct cmd *emit_load(struct lower *l, enum ring_id ring, struct where w, uint64
     return c;
 }
 
-struct cmd *emit_store(struct lower *l, struct where w, uint64_t rows, uint64_t row_bytes, uint64_t pitch,
-                       uint8_t kind, bool release)
+struct cmd *emit_store(struct lower *l, struct where w, const struct rows_of *r, const struct tensor *t,
+                       bool release)
 {
     struct cmd *c = emit(l, OP_STORE, UNIT_STORE);
+    uint64_t row_bytes = r->cols * r->bytes;
     c->addr = w.addr;
     c->l2ring = w.l2ring;
-    c->rows = (uint32_t)rows;
+    c->rows = (uint32_t)r->rows;
     c->row_bytes = (uint32_t)row_bytes;
-    c->row_stride = (int64_t)pitch;
-    if (pitch == row_bytes && rows > 1 && rows * row_bytes <= UINT32_MAX) {
+    c->row_stride = (int64_t)(t->apart && !t->ext ? t->apart : staged_pitch(t));
+    if ((uint64_t)c->row_stride == row_bytes && r->rows > 1 && r->rows * row_bytes <= UINT32_MAX) {
         c->rows = 1;
-        c->row_bytes = (uint32_t)(rows * row_bytes);
+        c->row_bytes = (uint32_t)(r->rows * row_bytes);
     }
-    c->tensor = kind;
+    c->cols = (uint32_t)r->cols;
+    c->out_bytes = (uint8_t)r->bytes;
+    c->src_at = (uint32_t)r->at;
+    c->tensor = t->kind;
     c->src = (struct slot_use){.ring = RING_OUT, .stage = 2, .release = release};
     return c;
+}
+
+struct affine position_of(const struct lower *l, const struct affine *tok)
+{
+    struct affine seq = aff_scale(l->seq, PROG_SEQUENCE), at;
+    if (!l->decoding) {
+        at = aff_add(*tok, &l->blk);
+        return aff_add(at, &seq);
+    }
+    at = aff_scale(*tok, PROG_SEQUENCE); /* rows are sequences */
+    at = aff_add(at, &l->now);
+    return aff_add(at, &seq);
+}
+
+uint64_t position_step(const struct lower *l)
+{
+    return l->decoding ? (uint64_t)PROG_SEQUENCE : 1;
+}
+
+static struct affine unit_of(const struct lower *l)
+{
+    struct affine u = aff_scale(l->layer, (int64_t)max64(l->w->shape.heads, 1));
+    return aff_add(u, &l->head);
+}
+
+void emit_what(struct lower *l, struct cmd *c, enum what_kind what, const struct affine *col,
+               const struct affine *tok)
+{
+    c->what = (uint8_t)what;
+    c->unit_at = unit_of(l);
+    c->col_at = *col;
+    c->pos_at = position_of(l, tok);
+    c->pos_step = position_step(l);
 }
 
 struct cmd *emit_vec(struct lower *l, enum vec_kind kind, uint64_t rows, uint64_t cols)
@@ -61,7 +98,15 @@ struct cmd *emit_vec(struct lower *l, enum vec_kind kind, uint64_t rows, uint64_
     c->vec_kind = (uint8_t)kind;
     c->rows = (uint32_t)rows;
     c->cols = (uint32_t)cols;
+    c->unit_at = unit_of(l);
     return c;
+}
+
+/* Where a set lies in its sweep: outputs and contraction elements before it. */
+static struct affine set_at(uint64_t tile0, int depth, uint64_t step)
+{
+    struct affine a = aff((int64_t)(tile0 * step));
+    return depth >= 0 ? aff_term(a, (unsigned)depth, (int64_t)step) : a;
 }
 
 void sweep_mode(struct lower *l, struct sweep *s, uint64_t w_bits, uint64_t a_bits)
@@ -81,6 +126,13 @@ struct tile { /* one set of a sweep */
     uint64_t n0, k0;      /* constant part of the tile's position, in tiles */
 };
 
+/* Bytes of the sets of `parts` packed matrices that make `cols` outputs. */
+static uint64_t tile_bytes(const struct sweep *s, uint64_t cols, uint64_t parts)
+{
+    uint64_t kt = s->k_tile, full = s->packed_k / kt, rest = s->packed_k % kt;
+    return parts * (full * bytes_of(cols * kt, s->w_bits) + bytes_of(cols * rest, s->w_bits));
+}
+
 static void emit_ldw(struct lower *l, const struct sweep *s, const struct tile *t)
 {
     struct cmd *c = emit(l, OP_LDW, UNIT_WEIGHT);
@@ -90,15 +142,20 @@ static void emit_ldw(struct lower *l, const struct sweep *s, const struct tile *
     c->l2ring = s->set.l2ring;
     c->tensor = s->tensor;
     c->from_state = s->from_state;
+    c->cols = (uint32_t)t->cols;
+    c->k = (uint32_t)t->k;
+    c->w_bits = s->w_bits;
+    c->n_at = set_at(t->n0, t->n_depth, nt);
+    c->k_at = set_at(t->k0, t->k_depth, kt);
     if (s->packed) {
-        uint64_t k = s->k0 + t->k0 * kt;
+        uint64_t set = bytes_of(t->cols * kt, s->w_bits), k0 = s->k0 / kt;
         c->row_bytes = (uint32_t)bytes_of(t->cols * t->k, s->w_bits);
-        n_stride = (int64_t)bytes_of(nt * s->packed_k * s->packed_n, s->w_bits);
-        k_stride = (int64_t)bytes_of(t->cols * kt, s->w_bits);
-        c->addr.c += (int64_t)(t->n0 * (uint64_t)n_stride +
-                               bytes_of(t->cols * (s->packed_k * s->packed_part + k), s->w_bits));
+        n_stride = (int64_t)tile_bytes(s, nt, s->packed_n);
+        k_stride = (int64_t)set;
+        c->addr.c += (int64_t)(t->n0 * (uint64_t)n_stride + tile_bytes(s, t->cols, s->packed_part) +
+                               (k0 + t->k0) * set);
         if (s->k_depth >= 0)
-            c->addr.k[s->k_depth] += (int64_t)bytes_of(t->cols * s->k_step, s->w_bits);
+            c->addr.k[s->k_depth] += (int64_t)(s->k_step / kt * set);
     } else if (s->transpose || s->from_state) {
         /* the contraction runs along rows: one line a contraction element */
         c->rows = (uint32_t)t->k;
@@ -120,8 +177,12 @@ static void emit_ldw(struct lower *l, const struct sweep *s, const struct tile *
         c->addr.k[t->n_depth] += n_stride;
     if (t->k_depth >= 0)
         c->addr.k[t->k_depth] += k_stride;
-    if (s->from_state)
+    if (s->from_state) {
         c->addr = aff(0);
+        c->state_at = s->state;
+        c->unit_at = unit_of(l);
+        c->src_pitch = (uint32_t)s->pitch;
+    }
     c->dst = (struct slot_use){.ring = RING_SET, .stage = 2, .acquire = true, .commit = true};
 }
 
@@ -133,7 +194,7 @@ static void causal_rows(const struct sweep *s, const struct tile *t, uint64_t nt
     uint64_t other = scores ? t->k : t->cols;
     int depth = scores ? t->n_depth : t->k_depth;
     c->rows_is_affine = true;
-    c->causal = true;
+    c->causal = (uint8_t)s->causal;
     c->rows_aff = aff((int64_t)s->rows - (int64_t)(at * step));
     /* rows x tile less the triangle above the diagonal */
     c->useful = aff(((int64_t)(s->rows - at * step) * (int64_t)tile - (int64_t)(tile * (tile - 1) / 2)) *
@@ -159,13 +220,29 @@ static void emit_mm(struct lower *l, const struct sweep *s, const struct tile *t
     c->mm_dst = (uint8_t)(t->last ? s->dst : MM_ACC);
     c->out_bytes = s->out_bytes;
     c->acc_offset = s->acc_base;
-    c->decay = t->last ? s->decay : -1;
+    c->acc_tile = s->acc_tile;
+    c->acc_pitch = (uint32_t)(s->acc_pitch ? s->acc_pitch : s->acc_tile ? l->geom.n_tile : s->n);
+    c->again = s->again;
+    c->swapped = s->swapped;
     c->useful = aff((int64_t)(s->rows * t->cols * t->k * s->useful_scale));
+    c->n_at = set_at(t->n0, t->n_depth, l->geom.n_tile);
+    c->k_at = set_at(t->k0, t->k_depth, s->k_tile);
     if (s->causal != CAUSAL_NONE)
         causal_rows(s, t, l->geom.n_tile, s->k_tile, c);
     c->set = (struct slot_use){.ring = RING_SET, .stage = 2, .release = true};
     c->src = (struct slot_use){.ring = (uint8_t)s->src, .age = s->src_age, .stage = 2};
-    c->row0_bytes = s->src_offset;
+    c->src_at = s->src_at;
+    c->src_pitch = s->src_pitch;
+    c->dst_at = s->dst_at;
+    c->dst_pitch = s->dst_pitch;
+    c->unit_at = unit_of(l);
+    c->what = (uint8_t)s->what;
+    c->col_at = s->col;
+    c->pos_at = s->pos;
+    c->pos_step = s->pos_step;
+    c->key_at = s->key;
+    c->tokens = s->tokens;
+    c->state_at = s->state;
 }
 
 static void emit_tile(struct lower *l, const struct sweep *s, const struct tile *t)
@@ -174,7 +251,8 @@ static void emit_tile(struct lower *l, const struct sweep *s, const struct tile 
     emit_mm(l, s, t);
 }
 
-/* All contraction tiles of one output tile; the first and the last are peeled. */
+/* All contraction tiles of one output tile; the first and the last are peeled. A row of a
+ * triangular operand is finished by the tile that its diagonal is in. */
 static void sweep_k(struct lower *l, const struct sweep *s, struct tile t)
 {
     uint64_t kt = s->k_tile, full = s->k / kt, rest = s->k % kt, n = full + (rest != 0);
@@ -182,10 +260,12 @@ static void sweep_k(struct lower *l, const struct sweep *s, struct tile t)
     t.k0 = 0;
     t.k = full ? kt : rest;
     t.first = s->first;
-    t.last = s->last && n == 1;
+    bool each = s->last && s->causal == CAUSAL_VALUES;
+    t.last = each || (s->last && n == 1);
     emit_tile(l, s, &t);
     uint64_t middle = n > 1 ? n - 2 : 0;
-    t.first = t.last = false;
+    t.first = false;
+    t.last = each;
     if (middle) {
         t.k0 = 1;
         t.k = kt;

@@ -13,6 +13,7 @@ struct tensor {
     uint8_t kind;        /* enum tensor_kind */
     uint8_t reader;      /* unit that reads it: load or weight */
     bool used, ext, scattered; /* scattered: rows are fetched one by one */
+    bool in_place;       /* staged results go to where the inputs were: one pair of parts for both */
     uint64_t pitch, rows;
     uint64_t base;       /* L2 or off-chip offset */
     struct affine outer; /* further offset from enclosing loops (layer, head, batch) */
@@ -22,9 +23,9 @@ struct tensor {
     uint64_t parts;        /* posts of a block */
     uint64_t before;       /* posts that come before those of the last pass over its blocks */
     uint64_t stage_bytes;  /* of one staged block */
+    uint64_t apart;        /* bytes between rows as they are written; 0: pitch. Rows of several sequences */
     uint64_t view;         /* bytes of a token in the current slice of columns, 0 all */
-    uint64_t view_rows, view_stride; /* tokens of its blocks, bytes between them off-chip: whole pages */
-    struct affine view_off; /* where that slice begins off-chip */
+    struct affine view_off; /* where that slice begins within a row, bytes */
     uint8_t in_ring, out_ring;
     uint64_t in_base, out_base;
     uint16_t in_full, in_free, out_full, out_free, out_done;
@@ -79,10 +80,13 @@ struct lower {
     uint16_t st_token[N_UNITS]; /* a credit: the state belongs to this unit */
     struct where st_in, st_out;
     struct affine blk;         /* tokens of the sequence before this scope */
+    struct affine now;         /* decode: position of the token at hand */
+    bool decoding;
     bool state_zero;           /* the op begins with an empty state */
     uint64_t state_dv;         /* value columns of a state slice; the same for every op */
     /* loops that are open on both threads */
     struct affine layer, head, seq; /* their indices */
+    uint16_t parts_moved; /* transfers of a block but its last; nobody waits for them */
     uint16_t job, job_weight, contexts, sampled;
     unsigned mark_embed, mark_layer, mark_head;
 };
@@ -108,6 +112,8 @@ bool lower_build(struct lower *l);
 bool plan_memory(struct lower *l);
 uint64_t tensor_bytes(const struct tensor *t);
 void report_homes(struct lower *l);
+/* Tells the program what its memories hold before the run. */
+void describe_image(struct lower *l);
 
 /* ---- lower_loop.c ---- */
 /* Opens a loop on both threads; returns its depth. */
@@ -138,6 +144,8 @@ void tensor_out_end(struct lower *l, struct tensor *t);
 /* Marks t as being written by posts of `rows` tokens over `n`. */
 void tensor_written(struct tensor *t, uint64_t n, uint64_t rows, uint64_t slices);
 struct where where_at(struct where w, int64_t bytes);
+/* Bytes between the rows of a block where commands find it. */
+uint64_t staged_pitch(const struct tensor *t);
 /* uDMA transfers that `bytes` take. */
 uint64_t pieces(const struct lower *l, uint64_t bytes);
 
@@ -147,11 +155,13 @@ void emit_slot(struct lower *l, enum op op, enum unit_id unit, enum ring_id ring
 /* rows x row_bytes from L2 into a ring slot; acquire/commit as given. */
 struct cmd *emit_load(struct lower *l, enum ring_id ring, struct where w, uint64_t rows, uint64_t row_bytes,
                       uint64_t pitch, uint8_t kind, bool acquire, bool commit);
-struct cmd *emit_store(struct lower *l, struct where w, uint64_t rows, uint64_t row_bytes, uint64_t pitch,
-                       uint8_t kind, bool release);
+/* `rows` of `cols` elements of `bytes` each out of the output slot from byte `at` on. */
+struct rows_of {
+    uint64_t rows, cols, bytes, at;
+};
+struct cmd *emit_store(struct lower *l, struct where w, const struct rows_of *r, const struct tensor *t,
+                       bool release);
 struct cmd *emit_vec(struct lower *l, enum vec_kind kind, uint64_t rows, uint64_t cols);
-
-enum causal { CAUSAL_NONE, CAUSAL_SCORES, CAUSAL_VALUES };
 
 /* rows of the moving operand against N outputs x K contraction of stationary
  * sets: n outer, k inner. */
@@ -160,14 +170,21 @@ struct sweep {
     bool first, last;
     enum ring_id src;
     uint8_t src_age;
-    uint32_t src_offset; /* bytes */
+    uint32_t src_at, src_pitch, dst_at, dst_pitch; /* bytes */
     uint8_t a_bits, w_bits, passes; /* by sweep_mode */
     uint64_t k_tile; /* contraction of a set in this mode */
     enum mm_dst dst;
     uint8_t out_bytes;
     uint32_t acc_base;
+    uint32_t acc_pitch; /* 0: n */
+    bool acc_tile;      /* an output tile is finished before the next begins */
     enum causal causal;
-    int16_t decay;
+    bool swapped;
+    enum what_kind what; /* of the results */
+    struct affine col, pos, key;
+    uint64_t pos_step;
+    uint32_t tokens;     /* of the chunk that a state update takes in */
+    struct affine state; /* where the first row that is read or updated lies in the state buffer */
     /* stationary operand */
     struct where set;
     /* Packed weights: sets lie one after the other, all contraction tiles of an
@@ -183,19 +200,28 @@ struct sweep {
     bool from_state;
     uint64_t pitch;
     uint8_t tensor;
-    uint64_t useful_scale; /* 0: padding only; else 1 */
+    bool again;            /* computed before: no useful work */
+    uint64_t useful_scale; /* 0: what counts was booked elsewhere; else 1 */
 };
+/* Which numbers a command makes: what of the layer and head at hand, columns from col on, the row of
+ * token `tok` first. */
+void emit_what(struct lower *l, struct cmd *c, enum what_kind what, const struct affine *col,
+               const struct affine *tok);
+/* The first row's token: position in its sequence, and which. */
+struct affine position_of(const struct lower *l, const struct affine *tok);
+uint64_t position_step(const struct lower *l);
 /* Operand widths, and what the engine's mode for them says. */
 void sweep_mode(struct lower *l, struct sweep *s, uint64_t w_bits, uint64_t a_bits);
 void emit_sweep(struct lower *l, const struct sweep *s);
 
 /* ---- lower_gemm.c ---- */
-enum post { POST_NONE, POST_LUT, POST_ROTARY, POST_ROTARY_DECAY, POST_GLU, POST_RESIDUAL };
+enum post { POST_NONE, POST_WIDE /* 16 bits */, POST_LUT, POST_ROTARY, POST_ROTARY_DECAY, POST_GLU,
+           POST_RESIDUAL };
 struct gemm_seg {
     uint64_t n;
     enum post post;
+    enum what_kind what;       /* of dst */
     struct tensor *dst, *dst2; /* dst2: decayed copy */
-    struct affine col;         /* byte offset of the columns in dst */
 };
 struct gemm {
     struct tensor *in;
@@ -205,7 +231,7 @@ struct gemm {
     struct affine w_off;      /* of the packed weights */
     unsigned n_segs;
     struct gemm_seg seg[4];
-    bool norm; /* its input is the norm of the stream, made one block ahead */
+    enum what_kind norm; /* its input is this norm of the stream, made one block ahead; or WHAT_NONE */
 };
 void emit_gemm(struct lower *l, const struct gemm *g);
 /* The same in pieces: all weights of the product stay in L2 meanwhile. */
@@ -215,6 +241,10 @@ void gemm_fetch(struct lower *l, const struct gemm *g, const struct affine *off)
 struct where gemm_begin(struct lower *l, const struct gemm *g);
 void gemm_piece(struct lower *l, const struct gemm *g, const struct where *weights);
 void gemm_end(struct lower *l);
+/* Contraction of a set when weights meet activations. */
+uint64_t weight_k_tile(const struct lower *l);
+/* Bytes of `parts` matrices of n outputs that take turns by output tile, packed in sets (or rows). */
+uint64_t packed_bytes(const struct lower *l, uint64_t n, uint64_t k, uint64_t parts);
 /* Bytes of one weight slice that any legal schedule needs. */
 uint64_t gemm_min_slice(const struct lower *l, uint64_t k, bool glu);
 bool gemm_check(struct lower *l);
@@ -253,12 +283,12 @@ void place_cache(struct lower *l, const struct affine *position);
 struct gemm projection(struct lower *l, uint64_t tokens);
 
 /* ---- lower_vec.c ---- */
-void emit_norm(struct lower *l, uint64_t tokens, const struct affine *first);
+void emit_norm(struct lower *l, uint64_t tokens, const struct affine *first, enum what_kind what);
 /* The norm of one block's rows alone; its waits and posts are the caller's. */
-void norm_rows(struct lower *l, const struct block *b);
+void norm_rows(struct lower *l, const struct block *b, enum what_kind what);
 void emit_embed(struct lower *l, uint64_t tokens);
 /* Norm after a residual addition: into the stream again and, narrow, for the next product. */
-void emit_post_norm(struct lower *l, uint64_t tokens);
+void emit_post_norm(struct lower *l, uint64_t tokens, enum what_kind what);
 /* The stream, narrow, without a norm. */
 void emit_narrow(struct lower *l, uint64_t tokens);
 void emit_norm_gate(struct lower *l, uint64_t tokens);

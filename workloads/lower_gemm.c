@@ -1,70 +1,10 @@
 /* Matrix products. Weights are packed offline in the order in which the sets
  * are used, so that a slice of output columns is one run of bytes. */
-#include "workloads/lower_ctx.h"
+#include "workloads/lower_gemm.h"
 
 #include "base/num.h"
 
 #include <string.h>
-
-struct plan { /* of one segment on blocks of `rows` tokens */
-    uint64_t group;   /* output columns that share accumulators and output slot */
-    uint64_t k_chunk; /* contraction that an activation slot holds */
-    bool hold;        /* the whole operand fits in one slot: loaded once a block */
-};
-
-static uint64_t slot_out_bytes(enum post post)
-{
-    switch (post) {
-    case POST_GLU: case POST_ROTARY: case POST_RESIDUAL: return 2;
-    case POST_ROTARY_DECAY: return 3;
-    default: return 1;
-    }
-}
-
-/* Contraction of a set when weights meet activations. */
-static uint64_t weight_k_tile(const struct lower *l)
-{
-    uint64_t w = l->geom.swapped ? l->ab : l->wb, a = l->geom.swapped ? l->wb : l->ab;
-    return l->geom.k_tile * mode_scale(l->engine, engine_mode(l->engine, w, a));
-}
-
-static uint64_t group_of(const struct lower *l, uint64_t rows, enum post post)
-{
-    uint64_t nt = l->geom.n_tile;
-    uint64_t group = min64(l->acc_values / rows, l->out_slot / (rows * slot_out_bytes(post)));
-    if (post == POST_RESIDUAL)
-        group = min64(group, l->aux_slot / (rows * 2));
-    if (l->geom.swapped) /* the weights are the moving operand: a chunk of rows has to fit */
-        return min64(group, l->act_slot / weight_k_tile(l));
-    return group >= nt ? group / nt * nt : 0;
-}
-
-static struct plan plan_of(const struct lower *l, uint64_t rows, uint64_t k, uint64_t n, enum post post)
-{
-    struct plan p = {.group = min64(group_of(l, rows, post), n)};
-    uint64_t lines = l->geom.swapped ? p.group : rows, kt = weight_k_tile(l);
-    uint64_t fit = lines ? l->act_slot * 8 / (lines * (l->geom.swapped ? l->wb : l->ab)) : 0;
-    p.hold = fit >= k && !l->geom.swapped;
-    p.k_chunk = fit >= k ? k : fit / kt * kt;
-    return p;
-}
-
-uint64_t gemm_min_slice(const struct lower *l, uint64_t k, bool glu)
-{
-    uint64_t n = l->geom.swapped ? 1 : l->geom.n_tile;
-    return n * k * (glu ? 2 : 1) * l->wb / 8 + 64;
-}
-
-bool gemm_check(struct lower *l)
-{
-    static const enum post posts[] = {POST_GLU, POST_ROTARY, POST_RESIDUAL, POST_ROTARY_DECAY};
-    for (unsigned i = 0; i < 4; i++) {
-        struct plan p = plan_of(l, l->T, weight_k_tile(l), 1 << 20, posts[i]);
-        if (!p.group || !p.k_chunk)
-            return false;
-    }
-    return true;
-}
 
 struct body { /* what a block of tokens runs */
     const struct gemm *g;
@@ -80,7 +20,7 @@ struct group { /* one output group of a block */
     const struct body *b;
     const struct gemm_seg *seg;
     const struct block *blk;
-    struct plan plan;
+    struct gemm_plan plan;
     struct where x, w;      /* operand block, weights of the group */
     struct where res, out, out2; /* the block in residual and results */
     struct affine col;      /* first column */
@@ -94,44 +34,82 @@ static struct where where_add(struct where w, const struct affine *a)
     return w;
 }
 
+/* What the array makes before the vector unit has its turn. */
+static enum what_kind product_of(const struct gemm_seg *seg, unsigned part)
+{
+    switch (seg->what) {
+    case WHAT_QR: return WHAT_Q;
+    case WHAT_KR: return WHAT_K;
+    case WHAT_SWISH: return WHAT_G;
+    case WHAT_PROD: return part ? WHAT_GATE : WHAT_FC1;
+    case WHAT_RES1: return WHAT_OUT;
+    case WHAT_RES2: return WHAT_FC2;
+    default: return seg->what;
+    }
+}
+
+static uint64_t product_bytes(enum what_kind what)
+{
+    bool wide = what == WHAT_Q || what == WHAT_K || what == WHAT_OUT || what == WHAT_FC2 ||
+        what == WHAT_LOGITS;
+    return wide ? 2 : 1;
+}
+
+static uint64_t parts_of(const struct gemm_seg *seg)
+{
+    return seg->post == POST_GLU ? 2 : 1;
+}
+
+/* The weights move, rows of them; the activations are stationary. */
+static void swapped_chunk(struct lower *l, const struct group *gr, struct sweep *s, struct where x,
+                          uint64_t k0,
+                          int kdepth, unsigned part)
+{
+    uint64_t wb = l->wb, line = bytes_of(gr->b->g->k, wb), parts = parts_of(gr->seg);
+    struct where w = where_at(gr->w, (int64_t)(line * part + bytes_of(k0, wb)));
+    if (kdepth >= 0)
+        w.addr.k[kdepth] += (int64_t)bytes_of(gr->plan.k_chunk, wb);
+    s->src_pitch = (uint32_t)bytes_of(s->k, wb);
+    emit_load(l, RING_ACT, w, gr->n, s->src_pitch, line * parts, T_WEIGHT, true, true);
+    s->swapped = true;
+    s->rows = gr->n;
+    s->n = gr->blk->rows;
+    s->set = x;
+    s->pitch = gr->b->g->in->pitch;
+    s->tensor = gr->b->g->in->kind;
+    sweep_mode(l, s, l->ab, wb);
+    emit_sweep(l, s);
+    emit_slot(l, OP_FREE, UNIT_ENGINE, RING_ACT, 0, 2);
+}
+
 /* One contraction chunk of a group: k_chunk x n weights. */
 static void chunk(struct lower *l, const struct group *gr, uint64_t k0, int kdepth, uint64_t kc,
                   unsigned part, bool first, bool last)
 {
     uint64_t wb = l->wb, k = gr->b->g->k;
-    uint64_t parts = gr->seg->post == POST_GLU ? 2 : 1;
     const struct tensor *in = gr->b->g->in;
+    enum what_kind what = product_of(gr->seg, part);
     struct where x = where_at(gr->x, (int64_t)bytes_of(k0, l->ab));
     if (kdepth >= 0)
         x.addr.k[kdepth] += (int64_t)bytes_of(gr->plan.k_chunk, l->ab);
     struct sweep s = {.rows = gr->blk->rows, .n = gr->n, .k = kc, .first = first, .last = last,
-                      .src = RING_ACT, .dst = MM_OUT, .out_bytes = 1, .decay = -1,
-                      .tensor = T_WEIGHT, .useful_scale = 1, .k_depth = -1};
-    if (gr->seg->post == POST_ROTARY || gr->seg->post == POST_ROTARY_DECAY || gr->seg->post == POST_RESIDUAL)
-        s.out_bytes = 2;
+                      .src = RING_ACT, .dst = MM_OUT, .out_bytes = (uint8_t)product_bytes(what),
+                      .tensor = T_WEIGHT, .useful_scale = 1, .k_depth = -1, .what = what, .col = gr->col,
+                      .pos = position_of(l, &gr->blk->tok), .pos_step = position_step(l)};
+    s.dst_at = (uint32_t)(part * gr->blk->rows * gr->n);
+    s.dst_pitch = (uint32_t)(gr->n * s.out_bytes);
     if (l->geom.swapped) {
-        /* The weights move, rows of them; the activations are stationary. */
-        struct where w = where_at(gr->w, (int64_t)bytes_of(k * part + k0, wb));
-        if (kdepth >= 0)
-            w.addr.k[kdepth] += (int64_t)bytes_of(gr->plan.k_chunk, wb);
-        emit_load(l, RING_ACT, w, gr->n, bytes_of(kc, wb), bytes_of(k * parts, wb), T_WEIGHT, true, true);
-        s.rows = gr->n;
-        s.n = gr->blk->rows;
-        s.set = x;
-        s.pitch = in->pitch;
-        s.tensor = in->kind;
-        sweep_mode(l, &s, l->ab, wb);
-        emit_sweep(l, &s);
-        emit_slot(l, OP_FREE, UNIT_ENGINE, RING_ACT, 0, 2);
+        swapped_chunk(l, gr, &s, x, k0, kdepth, part);
         return;
     }
     if (!gr->plan.hold)
         emit_load(l, RING_ACT, x, gr->blk->rows, bytes_of(kc, l->ab), in->pitch, in->kind, true, true);
     sweep_mode(l, &s, wb, l->ab);
+    s.src_pitch = (uint32_t)bytes_of(kc, l->ab);
     s.set = gr->w;
     s.packed = true;
     s.packed_k = k;
-    s.packed_n = parts;
+    s.packed_n = parts_of(gr->seg);
     s.packed_part = part;
     s.k0 = k0;
     s.k_step = gr->plan.k_chunk;
@@ -154,6 +132,16 @@ static void contraction(struct lower *l, const struct group *gr, unsigned part)
         chunk(l, gr, (n - 1) * kc, -1, rest ? rest : kc, part, false, true);
 }
 
+static uint64_t post_bytes(enum post post)
+{
+    return post == POST_RESIDUAL || post == POST_WIDE ? 2 : 1;
+}
+
+static bool plain(enum post post)
+{
+    return post == POST_NONE || post == POST_WIDE;
+}
+
 static void post_process(struct lower *l, const struct group *gr)
 {
     static const enum vec_kind kinds[] = {
@@ -161,12 +149,18 @@ static void post_process(struct lower *l, const struct group *gr)
         [POST_GLU] = VEC_GLU, [POST_RESIDUAL] = VEC_RESIDUAL,
     };
     enum post post = gr->seg->post;
-    if (post == POST_NONE)
+    if (plain(post))
         return;
-    struct cmd *c = emit_vec(l, kinds[post], gr->blk->rows, gr->n);
+    uint64_t rows = gr->blk->rows, n = gr->n;
+    struct cmd *c = emit_vec(l, kinds[post], rows, n);
+    emit_what(l, c, gr->seg->what, &gr->col, &gr->blk->tok);
     c->src = (struct slot_use){.ring = RING_OUT, .stage = 1};
     c->dst = (struct slot_use){.ring = RING_OUT, .stage = 2, .commit = true};
-    c->out_bytes = post == POST_RESIDUAL ? 2 : 1;
+    c->out_bytes = (uint8_t)post_bytes(post);
+    if (post == POST_GLU)
+        c->src2_at = (uint32_t)(rows * n);
+    if (post == POST_ROTARY_DECAY)
+        c->dst2_at = (uint32_t)(2 * rows * n);
     if (post == POST_RESIDUAL)
         c->src2 = (struct slot_use){.ring = RING_AUX, .stage = 2, .release = true};
 }
@@ -176,54 +170,57 @@ static void emit_group(struct lower *l, const struct group *gr)
 {
     const struct gemm_seg *seg = gr->seg;
     struct tensor *dst = seg->dst;
-    uint64_t out = seg->post == POST_RESIDUAL ? 2 : 1;
-    struct affine col = aff_scale(gr->col, (int64_t)out);
+    struct rows_of r = {gr->blk->rows, gr->n, post_bytes(seg->post), 0};
+    struct affine col = aff_scale(gr->col, (int64_t)r.bytes), view = aff_scale(dst->view_off, -1);
+    if (dst->ext && dst->view) /* the block at hand has this slice alone */
+        col = aff_add(col, &view);
     if (seg->post == POST_RESIDUAL)
-        emit_load(l, RING_AUX, where_add(gr->res, &col), gr->blk->rows, gr->n * 2, dst->pitch, dst->kind,
-                  true, true);
+        emit_load(l, RING_AUX, where_add(gr->res, &col), r.rows, r.cols * r.bytes, staged_pitch(dst),
+                  dst->kind, true, true);
     emit_slot(l, OP_ALLOC, UNIT_ENGINE, RING_OUT, 0, 0);
-    for (unsigned part = 0; part < (seg->post == POST_GLU ? 2 : 1); part++)
+    for (unsigned part = 0; part < parts_of(seg); part++)
         contraction(l, gr, part);
-    emit_slot(l, OP_COMMIT, UNIT_ENGINE, RING_OUT, 0, seg->post == POST_NONE ? 2 : 1);
+    emit_slot(l, OP_COMMIT, UNIT_ENGINE, RING_OUT, 0, plain(seg->post) ? 2 : 1);
     post_process(l, gr);
-    struct where w = where_add(where_add(gr->out, &col), &seg->col);
-    emit_store(l, w, gr->blk->rows, gr->n * out, dst->pitch, dst->kind, seg->dst2 == NULL);
+    struct cmd *c = emit_store(l, where_add(gr->out, &col), &r, dst, seg->dst2 == NULL);
+    emit_what(l, c, seg->what, &gr->col, &gr->blk->tok);
     if (!seg->dst2)
         return;
-    struct where w2 = where_add(where_add(gr->out2, &col), &seg->col);
-    emit_store(l, w2, gr->blk->rows, gr->n, seg->dst2->pitch, seg->dst2->kind, true);
+    r.at = 2 * r.rows * r.cols;
+    c = emit_store(l, where_add(gr->out2, &col), &r, seg->dst2, true);
+    emit_what(l, c, WHAT_KHAT, &gr->col, &gr->blk->tok);
 }
 
 /* Part `index` of n of the rows to normalise: between two groups the vector unit
  * has time, and no slot is held for long. Each part is a post. */
-static void norm_part(struct lower *l, const struct block *next, const struct affine *index, uint64_t n)
+static void norm_part(struct lower *l, enum what_kind what, const struct block *next,
+                      const struct affine *index, uint64_t n)
 {
     if (!next)
         return;
     struct affine at = aff_scale(*index, (int64_t)(next->rows / n));
     struct block part = {next->rows / n, aff_add(next->tok, &at)};
     if (part.rows)
-        norm_rows(l, &part);
+        norm_rows(l, &part, what);
     tensor_out_end(l, &l->xn);
 }
 
 /* The rows that n equal parts leave. */
-static void norm_rest(struct lower *l, const struct block *next, uint64_t n)
+static void norm_rest(struct lower *l, enum what_kind what, const struct block *next, uint64_t n)
 {
     if (!next || !(next->rows % n))
         return;
     struct block rest = {next->rows % n, aff_plus(next->tok, (int64_t)(next->rows / n * n))};
-    norm_rows(l, &rest);
+    norm_rows(l, &rest, what);
 }
 
 static void emit_segment(struct lower *l, struct group gr, uint64_t n, struct affine col)
 {
-    uint64_t k = gr.b->g->k, parts = gr.seg->post == POST_GLU ? 2 : 1;
     uint64_t group = min64(gr.plan.group, n), full = n / group, rest = n % group;
-    int64_t bytes = (int64_t)bytes_of(group * k * parts, l->wb);
+    int64_t bytes = (int64_t)packed_bytes(l, group, gr.b->g->k, parts_of(gr.seg));
     struct where w = gr.w;
     struct affine index = aff(0);
-    norm_rest(l, gr.next, full);
+    norm_rest(l, gr.b->g->norm, gr.next, full);
     gr.n = group;
     gr.col = col;
     if (full > 1) {
@@ -231,11 +228,11 @@ static void emit_segment(struct lower *l, struct group gr, uint64_t n, struct af
         gr.w.addr.k[d] += bytes;
         gr.col.k[d] += (int64_t)group;
         index.k[d] = 1;
-        norm_part(l, gr.next, &index, full);
+        norm_part(l, gr.b->g->norm, gr.next, &index, full);
         emit_group(l, &gr);
         prog_end(l->p, THREAD_ACCEL);
     } else {
-        norm_part(l, gr.next, &index, 1);
+        norm_part(l, gr.b->g->norm, gr.next, &index, 1);
         emit_group(l, &gr);
     }
     if (rest) {
@@ -248,8 +245,7 @@ static void emit_segment(struct lower *l, struct group gr, uint64_t n, struct af
 
 static uint64_t seg_bytes(const struct lower *l, const struct gemm *g, const struct gemm_seg *s)
 {
-    uint64_t n = s->n * (s->post == POST_GLU ? 2 : 1);
-    return round_up(bytes_of(n * g->k, l->wb), L2_ALIGN);
+    return round_up(packed_bytes(l, s->n, g->k, parts_of(s)), L2_ALIGN);
 }
 
 static void block_body(struct lower *l, void *arg, const struct block *blk)
@@ -276,11 +272,11 @@ static void block_body(struct lower *l, void *arg, const struct block *blk)
         if (b->next && !i)
             tensor_in(l, &l->x, b->next);
         if (b->n_segs > 1 && !i)
-            norm_rest(l, b->next, b->n_segs);
+            norm_rest(l, g->norm, b->next, b->n_segs);
         struct affine index = aff((int64_t)i);
         gr.next = b->n_segs == 1 ? b->next : NULL;
         if (b->n_segs > 1)
-            norm_part(l, b->next, &index, b->n_segs);
+            norm_part(l, g->norm, b->next, &index, b->n_segs);
         emit_segment(l, gr, b->n_segs == 1 ? b->n : gr.seg->n, b->n0);
         gr.w = where_at(gr.w, (int64_t)seg_bytes(l, g, gr.seg));
         if (gr.seg->post == POST_RESIDUAL)
@@ -359,20 +355,14 @@ static enum unit_id weight_reader(const struct lower *l)
     return l->geom.swapped ? UNIT_LOAD : UNIT_WEIGHT;
 }
 
-/* What lives off-chip passes slice by slice of columns as well; `cols` is the
- * width of a whole slice. */
-static void set_view(struct lower *l, struct body *b, uint64_t cols)
+/* What lives off-chip passes slice by slice of columns as well. */
+static void set_view(struct body *b)
 {
     const struct gemm_seg *s = &b->g->seg[b->seg0];
-    uint64_t out = s->post == POST_RESIDUAL ? 2 : 1, page = l->hyper->burst_bytes;
-    uint64_t rows = min64(l->T, b->g->tokens), blocks = div_up(b->g->tokens, rows);
     struct tensor *t[2] = {s->dst, s->dst2};
     for (unsigned i = 0; i < 2 && t[i]; i++) {
-        t[i]->view = b->n * out;
-        t[i]->view_rows = rows;
-        t[i]->view_stride = (rows * cols * out + page - 1) / page * page;
-        struct affine slice = aff_divide(b->n0, (int64_t)cols);
-        t[i]->view_off = aff_scale(slice, (int64_t)(blocks * t[i]->view_stride));
+        t[i]->view = b->n * post_bytes(s->post);
+        t[i]->view_off = aff_scale(b->n0, (int64_t)post_bytes(s->post));
     }
 }
 
@@ -384,15 +374,14 @@ static void clear_view(struct body *b)
         s->dst2->view = 0;
 }
 
-static void streamed_slice(struct lower *l, struct body *b, const struct affine *off, uint64_t bytes,
-                           uint64_t cols)
+static void streamed_slice(struct lower *l, struct body *b, const struct affine *off, uint64_t bytes)
 {
     host_weights(l, off, bytes);
     prog_wait(l->p, THREAD_ACCEL, weight_reader(l), l->w_full, pieces(l, round_up(bytes, 4)));
     emit(l, OP_NEXT, weight_reader(l))->l2ring = l->w_ring;
     b->weights = (struct where){aff((int64_t)l->w_ring_base), l->w_ring};
     if (b->n_segs == 1)
-        set_view(l, b, cols);
+        set_view(b);
     blocks(l, b);
     if (b->n_segs == 1)
         clear_view(b);
@@ -407,7 +396,7 @@ static void norm_begin(struct lower *l, const struct gemm *g, uint64_t slice)
     prog_op(l->p);
     tensor_open(l, &l->x, rows, true);
     tensor_in(l, &l->x, &b);
-    norm_rows(l, &b);
+    norm_rows(l, &b, g->norm);
     if (slice || parts == 1)
         parts = slice / min64(plan_of(l, rows, g->k, slice, g->seg[0].post).group, slice);
     prog_post(l->p, THREAD_ACCEL, UNIT_STORE, l->xn.ready, parts);
@@ -426,28 +415,26 @@ static void norm_done(struct lower *l, struct body *b)
 /* One segment in slices of columns; every slice passes over all blocks. */
 static uint64_t slice_cols(const struct lower *l, const struct gemm *g, const struct gemm_seg *s)
 {
-    uint64_t per = g->k * (s->post == POST_GLU ? 2 : 1) * l->wb, cols = (l->w_slot * 8) / per;
+    uint64_t tile = column_unit(l, s->post), parts = parts_of(s);
+    uint64_t cols = l->w_slot / packed_bytes(l, tile, g->k, parts) * tile;
     uint64_t unit = plan_of(l, min64(l->T, g->tokens), g->k, s->n, s->post).group;
-    if (cols >= s->n)
+    if (packed_bytes(l, s->n, g->k, parts) <= l->w_slot)
         return s->n;
-    if (cols >= unit)
-        return cols / unit * unit;
-    return l->geom.swapped ? cols : cols / l->geom.n_tile * l->geom.n_tile;
+    return cols >= unit ? cols / unit * unit : cols;
 }
 
 static void streamed_segment(struct lower *l, struct body *b, const struct affine *off)
 {
     const struct gemm *g = b->g;
     const struct gemm_seg *s = &g->seg[b->seg0];
-    uint64_t per = g->k * (s->post == POST_GLU ? 2 : 1) * l->wb, cols = slice_cols(l, g, s);
-    uint64_t full = s->n / cols, rest = s->n % cols;
-    int64_t bytes = (int64_t)bytes_of(cols * per, 1);
+    uint64_t cols = slice_cols(l, g, s), full = s->n / cols, rest = s->n % cols;
+    int64_t bytes = (int64_t)packed_bytes(l, cols, g->k, parts_of(s));
     struct affine at = *off;
     uint64_t done = b->norm; /* the first slice is the one that normalises */
     b->n = cols;
     b->n0 = aff(0);
     if (done) {
-        streamed_slice(l, b, &at, (uint64_t)bytes, cols);
+        streamed_slice(l, b, &at, (uint64_t)bytes);
         norm_done(l, b);
         at = aff_plus(at, bytes);
         b->n0 = aff((int64_t)cols);
@@ -456,16 +443,16 @@ static void streamed_segment(struct lower *l, struct body *b, const struct affin
         unsigned d = both_repeat(l, full - done);
         at = aff_term(at, d, bytes);
         b->n0 = aff_term(b->n0, d, (int64_t)cols);
-        streamed_slice(l, b, &at, (uint64_t)bytes, cols);
+        streamed_slice(l, b, &at, (uint64_t)bytes);
         both_end(l);
     } else if (full > done) {
-        streamed_slice(l, b, &at, (uint64_t)bytes, cols);
+        streamed_slice(l, b, &at, (uint64_t)bytes);
     }
     if (rest) {
         at = aff_plus(*off, (int64_t)full * bytes);
         b->n0 = aff((int64_t)(full * cols));
         b->n = rest;
-        streamed_slice(l, b, &at, bytes_of(rest * per, 1), cols);
+        streamed_slice(l, b, &at, packed_bytes(l, rest, g->k, parts_of(s)));
     }
 }
 
@@ -532,12 +519,13 @@ void emit_gemm(struct lower *l, const struct gemm *g)
         if (g->seg[i].post == POST_RESIDUAL)
             tensor_open(l, g->seg[i].dst, rows, false);
     struct affine off = aff_plus(g->w_off, (int64_t)l->w_base);
-    struct body b = {.g = g, .n_segs = g->n_segs, .n0 = aff(0), .n = g->seg[0].n, .norm = g->norm};
+    struct body b = {.g = g, .n_segs = g->n_segs, .n0 = aff(0), .n = g->seg[0].n,
+                     .norm = g->norm != WHAT_NONE};
     if (!l->weights_ext) {
         b.weights = (struct where){off, L2RING_NONE};
         blocks(l, &b);
     } else if (once) {
-        streamed_slice(l, &b, &off, total, b.n);
+        streamed_slice(l, &b, &off, total);
     } else {
         b.n_segs = 1;
         for (unsigned i = 0; i < g->n_segs; i++) {

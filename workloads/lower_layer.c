@@ -1,6 +1,8 @@
 /* One layer: jobs, products, the loop over heads, norms, feed-forward. */
 #include "workloads/lower_layer.h"
 
+#include "workloads/lower_ret.h"
+
 /* ---- jobs ---- */
 
 void emit_job(struct lower *l, bool counted)
@@ -42,9 +44,10 @@ struct gemm gemm_op(struct tensor *in, uint64_t k, uint64_t tokens, struct affin
     return (struct gemm){.in = in, .k = k, .tokens = tokens, .first_tok = aff(0), .w_off = w_off};
 }
 
-void add_seg(struct gemm *g, uint64_t n, enum post post, struct tensor *dst, struct tensor *dst2)
+void add_seg(struct gemm *g, uint64_t n, enum post post, enum what_kind what, struct tensor *dst,
+             struct tensor *dst2)
 {
-    g->seg[g->n_segs++] = (struct gemm_seg){.n = n, .post = post, .dst = dst, .dst2 = dst2, .col = aff(0)};
+    g->seg[g->n_segs++] = (struct gemm_seg){.n = n, .post = post, .what = what, .dst = dst, .dst2 = dst2};
 }
 
 void run_gemm(struct lower *l, struct gemm *g)
@@ -76,18 +79,18 @@ struct gemm projection(struct lower *l, uint64_t tokens)
     struct affine off = aff_scale(l->layer, (int64_t)l->w_layer_bytes);
     struct affine h = aff_scale(l->head, (int64_t)l->w_head_bytes);
     struct gemm g = gemm_op(&l->xn, s->d_model, tokens, aff_add(off, &h));
-    struct tensor *khat = l->khat.used && tokens > l->w->batch ? &l->khat : NULL;
-    add_seg(&g, l->dk, POST_ROTARY, &l->q, NULL);
-    add_seg(&g, l->dk, khat ? POST_ROTARY_DECAY : POST_ROTARY, &l->k, khat);
-    add_seg(&g, l->dv, POST_NONE, &l->v, NULL);
-    add_seg(&g, l->dv, POST_LUT, &l->g, NULL);
+    struct tensor *khat = l->khat.used && !l->decoding ? &l->khat : NULL;
+    add_seg(&g, l->dk, POST_ROTARY, WHAT_QR, &l->q, NULL);
+    add_seg(&g, l->dk, khat ? POST_ROTARY_DECAY : POST_ROTARY, WHAT_KR, &l->k, khat);
+    add_seg(&g, l->dv, POST_NONE, WHAT_V, &l->v, NULL);
+    add_seg(&g, l->dv, POST_LUT, WHAT_SWISH, &l->g, NULL);
     return g;
 }
 
 void project(struct lower *l, uint64_t tokens, bool norm)
 {
     struct gemm g = projection(l, tokens);
-    g.norm = norm;
+    g.norm = norm ? WHAT_LN1 : WHAT_NONE;
     run_gemm(l, &g);
 }
 
@@ -99,13 +102,15 @@ static bool norm_rides(const struct lower *l, uint64_t tokens)
            ARCH_CFG(l->arch, sequencer)->autonomy != AUTONOMY_TILE;
 }
 
-static void norm_step(struct lower *l, uint64_t tokens)
+/* Post-norm: what the block's first norm makes is what the FFN takes, what its second makes is the next
+ * block's. */
+static void norm_step(struct lower *l, uint64_t tokens, enum what_kind what)
 {
     job_begin(l, AUTONOMY_TILE);
     if (l->w->shape.pre_norm)
-        emit_norm(l, tokens, NULL);
+        emit_norm(l, tokens, NULL, what);
     else
-        emit_post_norm(l, tokens);
+        emit_post_norm(l, tokens, what);
     job_end(l, AUTONOMY_TILE);
 }
 
@@ -115,25 +120,26 @@ void output_and_ffn(struct lower *l, uint64_t tokens)
     bool network = l->w->kind == WORK_NETWORK;
     struct affine base = aff_scale(l->layer, (int64_t)l->w_layer_bytes);
     struct gemm g = gemm_op(&l->y, s->value_dim, tokens, aff_plus(base, (int64_t)l->w_out));
-    add_seg(&g, s->d_model, network ? POST_RESIDUAL : POST_NONE, network ? &l->x : &l->h, NULL);
+    add_seg(&g, s->d_model, network ? POST_RESIDUAL : POST_NONE, network ? WHAT_RES1 : WHAT_MSR,
+            network ? &l->x : &l->h, NULL);
     run_gemm(l, &g);
     pipe_settle(l);
     if (network && !s->pre_norm)
-        norm_step(l, tokens);
+        norm_step(l, tokens, WHAT_LN2);
     if (!network || !s->ffn_dim)
         return;
     bool rides = norm_rides(l, tokens);
     if (s->pre_norm && !rides)
-        norm_step(l, tokens);
+        norm_step(l, tokens, WHAT_LN2);
     g = gemm_op(&l->xn, s->d_model, tokens, aff_plus(base, (int64_t)l->w_ffn1));
-    g.norm = rides;
-    add_seg(&g, s->ffn_dim, POST_GLU, &l->h, NULL);
+    g.norm = rides ? WHAT_LN2 : WHAT_NONE;
+    add_seg(&g, s->ffn_dim, POST_GLU, WHAT_PROD, &l->h, NULL);
     run_gemm(l, &g);
     g = gemm_op(&l->h, s->ffn_dim, tokens, aff_plus(base, (int64_t)l->w_ffn2));
-    add_seg(&g, s->d_model, POST_RESIDUAL, &l->x, NULL);
+    add_seg(&g, s->d_model, POST_RESIDUAL, WHAT_RES2, &l->x, NULL);
     run_gemm(l, &g);
     if (!s->pre_norm)
-        norm_step(l, tokens);
+        norm_step(l, tokens, WHAT_LN1);
 }
 
 /* Readers inside a loop cannot wait for what was written before it. */
@@ -182,7 +188,7 @@ static bool stream_carries(const struct lower *l)
 {
     const struct shape *s = &l->w->shape;
     struct gemm g = gemm_op((struct tensor *)&l->h, s->ffn_dim, 0, aff(0));
-    add_seg(&g, s->d_model, POST_RESIDUAL, (struct tensor *)&l->x, NULL);
+    add_seg(&g, s->d_model, POST_RESIDUAL, WHAT_RES2, (struct tensor *)&l->x, NULL);
     return l->w->kind == WORK_NETWORK && s->pre_norm && s->ffn_dim && !l->x.ext &&
            (!l->weights_ext || gemm_weight_bytes(l, &g) <= l->w_slot);
 }
@@ -200,7 +206,7 @@ void layers_begin(struct lower *l, uint64_t tokens)
     job_begin(l, AUTONOMY_LAYER);
     bool rides = norm_rides(l, tokens) && !l->piece;
     if (l->w->kind == WORK_NETWORK && l->w->shape.pre_norm && !rides)
-        emit_norm(l, tokens, NULL);
+        emit_norm(l, tokens, NULL, WHAT_LN1);
 }
 
 void layers_end(struct lower *l)
@@ -216,40 +222,65 @@ void layers_end(struct lower *l)
     l->layer = aff(0);
 }
 
-static void one_head(struct lower *l, uint64_t tokens, bool norm)
+/* `owed`: the host moves the state of the head before out once it has asked for
+ * all weights of this one. */
+static void one_head(struct lower *l, uint64_t tokens, bool norm, bool owed)
 {
     const struct work *w = l->w;
+    struct ret_op any = {.form = (enum work_form)w->form};
+    struct affine head = l->head;
+    if (l->in_pipe)
+        state_fetch(l, &any);
     place_cache(l, &l->blk);
     project(l, tokens, norm);
+    l->head = aff_plus(head, -1);
+    if (owed)
+        state_move_out(l, &any);
+    l->head = head;
     struct affine start = aff(0);
     place_cache(l, &start);
     job_begin(l, AUTONOMY_TILE);
     emit_retention(l, (enum work_form)w->form, tokens);
+    place_cache(l, &l->blk); /* the state takes in the keys and values of this scope */
     if (w->form == FORM_PARALLEL && l->khat.used)
         emit_state_build(l, tokens);
     job_end(l, AUTONOMY_TILE);
 }
 
+/* Whether the host may be a head behind with states, so that it asks for the next
+ * weights first: a head has one state, staged in parts of which two are there. */
+static bool states_lag(const struct lower *l)
+{
+    return l->state.used && l->state.ext && l->state.in_place && l->state_dv == l->dv &&
+           ARCH_CFG(l->arch, sequencer)->autonomy != AUTONOMY_TILE;
+}
+
 static void heads_in_turn(struct lower *l, uint64_t tokens)
 {
     uint64_t heads = l->w->shape.heads;
-    if (!norm_rides(l, tokens)) {
+    bool rides = norm_rides(l, tokens);
+    l->in_pipe = states_lag(l);
+    if (!rides && !l->in_pipe) {
         heads_begin(l);
-        one_head(l, tokens, false);
+        one_head(l, tokens, false, false);
         heads_end(l);
         return;
     }
-    /* The first head's projections make the norm. */
+    /* The first head is apart: its projections make the norm, and no state is owed. */
+    if (!rides)
+        settle(l, &l->xn);
     l->head = aff(0);
-    one_head(l, tokens, true);
+    one_head(l, tokens, rides, false);
     if (heads > 1) {
         unsigned d = both_repeat(l, heads - 1);
         l->head = aff_term(aff(1), d, 1);
-        one_head(l, tokens, false);
+        one_head(l, tokens, false, l->in_pipe);
         both_end(l);
     }
     l->head = aff(0);
     heads_written(l);
+    l->state_owed = l->in_pipe;
+    l->in_pipe = false;
 }
 
 void prefill_layers(struct lower *l, uint64_t tokens)
@@ -267,21 +298,32 @@ void head_on(struct lower *l, uint64_t tokens, uint64_t first)
 {
     const struct shape *s = &l->w->shape;
     struct affine at = aff((int64_t)first), index = aff((int64_t)s->layers + 1);
+    if (l->x.used)
+        settle(l, &l->x);
     if (!l->logits.used)
         return;
-    settle(l, &l->x);
     if (!post_norm(l)) {
-        emit_norm(l, tokens, &at);
+        emit_norm(l, tokens, &at, WHAT_FINAL);
         settle(l, &l->xn);
     }
     struct gemm g = gemm_op(&l->xn, s->d_model, tokens, aff((int64_t)l->w_lm));
     g.first_tok = at;
-    add_seg(&g, s->vocab, POST_NONE, &l->logits, NULL);
+    add_seg(&g, s->vocab, POST_WIDE, WHAT_LOGITS, &l->logits, NULL);
     l->logits.outer = aff(-(int64_t)(first * l->logits.pitch));
     run_gemm(l, &g);
     mark(l, l->mark_head, &index);
     prog_wait(l->p, THREAD_HOST, N_UNITS, l->logits.ready, l->logits.posts);
     l->logits.pending = false;
+    struct cmd *take = prog_add(l->p, THREAD_HOST, OP_TAKE, N_UNITS);
+    struct affine none = aff(0);
+    take->addr = aff((int64_t)l->logits.base);
+    take->rows = (uint32_t)tokens;
+    take->row_bytes = (uint32_t)l->logits.pitch;
+    take->row_stride = (int64_t)l->logits.pitch;
+    take->tensor = T_LOGIT;
+    take->cols = (uint32_t)s->vocab;
+    take->out_bytes = 2;
+    emit_what(l, take, WHAT_LOGITS, &none, &at);
 }
 
 void embed(struct lower *l, uint64_t tokens)

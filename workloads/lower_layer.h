@@ -12,7 +12,8 @@ void job_end(struct lower *l, enum autonomy level);
 void mark(struct lower *l, unsigned name, const struct affine *index);
 
 struct gemm gemm_op(struct tensor *in, uint64_t k, uint64_t tokens, struct affine w_off);
-void add_seg(struct gemm *g, uint64_t n, enum post post, struct tensor *dst, struct tensor *dst2);
+void add_seg(struct gemm *g, uint64_t n, enum post post, enum what_kind what, struct tensor *dst,
+             struct tensor *dst2);
 void run_gemm(struct lower *l, struct gemm *g);
 /* Queries, keys, values and gates of the head at hand; `norm`: of an input that is
  * normalised on the way. */

@@ -61,16 +61,16 @@ static struct affine place(const struct tensor *t, const struct block *b, uint64
     return aff_plus(a, (int64_t)t->base);
 }
 
-/* Off-chip, slices of columns lie one after the other, each block by block from
- * a page boundary: bursts end at pages. */
+uint64_t staged_pitch(const struct tensor *t)
+{
+    return t->ext ? row_bytes(t) : t->pitch;
+}
+
+/* A slice begins within the rows. */
 static struct affine ext_addr(const struct tensor *t, const struct block *b)
 {
-    if (!t->view)
-        return place(t, b, t->pitch);
-    struct affine a = aff_divide(b->tok, (int64_t)t->view_rows);
-    a = aff_scale(a, (int64_t)t->view_stride);
-    a = aff_add(a, &t->outer);
-    return aff_plus(aff_add(a, &t->view_off), (int64_t)t->base);
+    struct affine a = place(t, b, t->pitch);
+    return t->view ? aff_add(a, &t->view_off) : a;
 }
 
 uint64_t pieces(const struct lower *l, uint64_t bytes)
@@ -80,8 +80,10 @@ uint64_t pieces(const struct lower *l, uint64_t bytes)
 
 /* Rows whose places are not in sequence, one transfer each. Their addresses are
  * data; consecutive ones stand for them. */
-static void host_gather(struct lower *l, const struct tensor *t, uint64_t rows, uint16_t token)
+static void host_gather(struct lower *l, const struct tensor *t, const struct block *b, uint16_t token)
 {
+    uint64_t rows = b->rows;
+    struct affine none = aff(0), tok = b->tok;
     unsigned depth = prog_repeat(l->p, THREAD_HOST, aff((int64_t)rows));
     struct cmd *c = prog_add(l->p, THREAD_HOST, OP_UDMA_RX, N_UNITS);
     c->addr = aff_term(aff((int64_t)t->in_base), depth, (int64_t)t->pitch);
@@ -90,29 +92,78 @@ static void host_gather(struct lower *l, const struct tensor *t, uint64_t rows, 
     c->row_bytes = (uint32_t)t->pitch;
     c->tensor = t->kind;
     c->token = token;
+    tok = aff_term(tok, depth, 1);
+    emit_what(l, c, WHAT_NONE, &none, &tok);
+    c->gather = true;
+    c->table = (int64_t)t->base;
     prog_end(l->p, THREAD_HOST);
 }
 
-/* One staged block between off-chip memory and the current part of a ring;
- * every piece posts `token`. */
+struct move { /* of one staged block */
+    enum op op;
+    const struct tensor *t;
+    uint16_t token; /* posted once, when all of it is there */
+};
+
+/* `bytes` from byte `at` of the staged block; `last`: the block is complete. */
+static void host_transfer(struct lower *l, const struct move *m, const struct affine *at, struct affine ext,
+                          uint64_t bytes, bool last)
+{
+    bool rx = m->op == OP_UDMA_RX;
+    struct cmd *c = prog_add(l->p, THREAD_HOST, m->op, N_UNITS);
+    c->addr = aff_plus(*at, (int64_t)(rx ? m->t->in_base : m->t->out_base));
+    c->l2ring = rx ? m->t->in_ring : m->t->out_ring;
+    c->ext = ext;
+    c->row_bytes = (uint32_t)bytes;
+    c->tensor = m->t->kind;
+    c->token = last ? m->token : l->parts_moved;
+    c->token2 = last && !rx ? m->t->out_done : TOKEN_NONE;
+}
+
+/* Contiguous bytes in as many transfers as they take; a channel keeps their order. */
+static void host_run(struct lower *l, const struct move *m, struct affine at, struct affine ext,
+                     uint64_t bytes,
+                     bool last)
+{
+    uint64_t max = l->udma->max_transfer_bytes;
+    for (uint64_t done = 0; done < bytes; done += max) {
+        uint64_t n = min64(bytes - done, max);
+        host_transfer(l, m, &at, ext, n, last && done + n == bytes);
+        at = aff_plus(at, (int64_t)n);
+        ext = aff_plus(ext, (int64_t)n);
+    }
+}
+
+/* Rows that are apart off-chip: slices of columns, or one row of each sequence. The
+ * uDMA is linear: a transfer each. */
+static void host_lines(struct lower *l, const struct move *m, const struct block *b)
+{
+    uint64_t line = row_bytes(m->t), apart = m->t->apart ? m->t->apart : m->t->pitch;
+    struct affine at = aff(0), ext = ext_addr(m->t, b), row_at, row_ext;
+    if (b->rows > 1) {
+        unsigned d = prog_repeat(l->p, THREAD_HOST, aff((int64_t)b->rows - 1));
+        row_at = aff_term(at, d, (int64_t)line);
+        row_ext = aff_term(ext, d, (int64_t)apart);
+        host_run(l, m, row_at, row_ext, line, false);
+        prog_end(l->p, THREAD_HOST);
+    }
+    row_at = aff_plus(at, (int64_t)((b->rows - 1) * line));
+    row_ext = aff_plus(ext, (int64_t)((b->rows - 1) * apart));
+    host_run(l, m, row_at, row_ext, line, true);
+}
+
+/* One staged block between off-chip memory and the current part of a ring. */
 static void host_move(struct lower *l, enum op op, const struct tensor *t, const struct block *b,
                       uint16_t token)
 {
-    if (t->scattered) {
-        host_gather(l, t, b->rows, token);
-        return;
-    }
-    uint64_t bytes = round_up(b->rows * row_bytes(t), 4), max = l->udma->max_transfer_bytes;
-    for (uint64_t at = 0; at < bytes; at += max) {
-        struct cmd *c = prog_add(l->p, THREAD_HOST, op, N_UNITS);
-        c->addr = aff((int64_t)((op == OP_UDMA_RX ? t->in_base : t->out_base) + at));
-        c->l2ring = op == OP_UDMA_RX ? t->in_ring : t->out_ring;
-        c->ext = aff_plus(ext_addr(t, b), (int64_t)at);
-        c->row_bytes = (uint32_t)(bytes - at < max ? bytes - at : max);
-        c->tensor = t->kind;
-        c->token = token;
-        c->token2 = op == OP_UDMA_TX ? t->out_done : TOKEN_NONE;
-    }
+    struct move m = {op, t, token};
+    bool lines = (t->view && t->view < t->pitch) || (t->apart && op == OP_UDMA_TX && b->rows > 1);
+    if (t->scattered)
+        host_gather(l, t, b, token);
+    else if (lines)
+        host_lines(l, &m, b);
+    else
+        host_run(l, &m, aff(0), ext_addr(t, b), round_up(b->rows * row_bytes(t), 4), true);
 }
 
 static void host_next(struct lower *l, uint8_t ring)
@@ -149,12 +200,9 @@ void host_drain(struct lower *l, struct tensor *const *out, uint64_t n, uint64_t
 {
     for (; *out; out++) {
         struct tensor *t = *out;
-        uint64_t rest = n % rows;
         if (!t->ext)
             continue;
-        uint64_t moves = n / rows * pieces(l, rows * row_bytes(t));
-        moves += rest ? pieces(l, rest * row_bytes(t)) : 0;
-        prog_wait(l->p, THREAD_HOST, N_UNITS, t->out_done, moves);
+        prog_wait(l->p, THREAD_HOST, N_UNITS, t->out_done, div_up(n, rows));
     }
 }
 
@@ -232,8 +280,7 @@ void tensor_open(struct lower *l, struct tensor *t, uint64_t rows, bool once)
 struct where tensor_in(struct lower *l, struct tensor *t, const struct block *b)
 {
     if (t->ext) {
-        prog_wait(l->p, THREAD_ACCEL, t->reader, t->in_full,
-                  t->scattered ? b->rows : pieces(l, b->rows * row_bytes(t)));
+        prog_wait(l->p, THREAD_ACCEL, t->reader, t->in_full, t->scattered ? b->rows : 1);
         emit(l, OP_NEXT, t->reader)->l2ring = t->in_ring;
         return (struct where){aff((int64_t)t->in_base), t->in_ring};
     }
@@ -252,7 +299,7 @@ struct where tensor_out(struct lower *l, struct tensor *t, const struct block *b
 {
     if (!t->ext)
         return (struct where){place(t, b, t->pitch), L2RING_NONE};
-    prog_wait(l->p, THREAD_ACCEL, UNIT_STORE, t->out_free, pieces(l, b->rows * row_bytes(t)));
+    prog_wait(l->p, THREAD_ACCEL, UNIT_STORE, t->out_free, 1);
     emit(l, OP_NEXT, UNIT_STORE)->l2ring = t->out_ring;
     return (struct where){aff((int64_t)t->out_base), t->out_ring};
 }

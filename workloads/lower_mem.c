@@ -28,7 +28,8 @@ static void tensors(struct lower *l, struct tensor *out[], unsigned *n)
  * program order. */
 static uint64_t shared_bytes(const struct lower *l)
 {
-    if (!l->y.used || !l->h.used || l->y.ext || l->h.ext)
+    bool network = l->w->kind == WORK_NETWORK; /* a layer alone writes its result while it reads y */
+    if (!network || !l->y.used || !l->h.used || l->y.ext || l->h.ext)
         return 0;
     uint64_t y = tensor_bytes(&l->y), h = tensor_bytes(&l->h);
     return min64(y, h);
@@ -75,9 +76,21 @@ static uint64_t staging(struct lower *l, uint64_t by_class[4])
         if (!t[i]->ext)
             continue;
         int c = stage_class(l, t[i]);
-        *(c < 0 ? &other : &by_class[c]) += 4 * round_up(t[i]->stage_bytes, L2_ALIGN);
+        *(c < 0 ? &other : &by_class[c]) += (t[i]->in_place ? 2 : 4) * round_up(t[i]->stage_bytes, L2_ALIGN);
     }
     return other;
+}
+
+/* The logits take the place of a head's tensors: the last head is done when they
+ * are made, and the host fetches the rows of the next tokens, without which no head
+ * begins, after it has taken them. */
+static bool under_logits(const struct lower *l, const struct tensor *t)
+{
+    const struct tensor *const head[] = {&l->q, &l->k, &l->khat, &l->v, &l->g, &l->o};
+    for (unsigned i = 0; i < 6; i++)
+        if (t == head[i])
+            return l->emb.ext && t->used && !t->ext && t->kind == T_ACT;
+    return false;
 }
 
 /* Bytes of L2 in the current assignment, without weights. */
@@ -86,16 +99,22 @@ static uint64_t l2_need(struct lower *l)
     struct tensor *t[MAX_TENSORS];
     unsigned n;
     tensors(l, t, &n);
-    uint64_t bytes = tensor_bytes(&l->logits) + (l->emb.ext ? 2 * round_up(l->emb.stage_bytes, L2_ALIGN) : 0);
+    uint64_t bytes = l->emb.ext ? 2 * round_up(l->emb.stage_bytes, L2_ALIGN) : 0, under = 0;
     for (unsigned i = 0; i < n; i++)
-        bytes += t[i]->ext ? 0 : tensor_bytes(t[i]);
+        *(under_logits(l, t[i]) ? &under : &bytes) += t[i]->ext ? 0 : tensor_bytes(t[i]);
+    bytes += max64(under, tensor_bytes(&l->logits));
     uint64_t stage[4], other = staging(l, stage);
     return bytes - shared_bytes(l) + other + max64(stage[0], stage[1]) + max64(stage[2], stage[3]);
 }
 
+static uint64_t matrices(const struct lower *l, uint64_t n, uint64_t k, uint64_t parts)
+{
+    return round_up(packed_bytes(l, n, k, parts), L2_ALIGN);
+}
+
 static uint64_t matrix(const struct lower *l, uint64_t n, uint64_t k)
 {
-    return round_up(bytes_of(n * k, l->wb), L2_ALIGN);
+    return matrices(l, n, k, 1);
 }
 
 /* Layout of one layer's packed weights: per head q, k, v, g; out; fc1 with
@@ -110,7 +129,7 @@ static void layout_weights(struct lower *l)
     l->w_head_bytes = 2 * matrix(l, l->dk, s->d_model) + 2 * matrix(l, l->dv, s->d_model);
     l->w_out = l->w_head_bytes * s->heads;
     l->w_ffn1 = l->w_out + matrix(l, s->d_model, s->value_dim);
-    l->w_ffn2 = l->w_ffn1 + matrix(l, 2 * s->ffn_dim, s->d_model);
+    l->w_ffn2 = l->w_ffn1 + matrices(l, s->ffn_dim, s->d_model, 2);
     bool ffn = s->ffn_dim > 0;
     l->w_layer_bytes = ffn ? l->w_ffn2 + matrix(l, s->d_model, s->ffn_dim) : l->w_ffn1;
     l->w_lm = l->w_layer_bytes * s->layers;
@@ -145,7 +164,7 @@ static uint64_t max_slice(const struct lower *l)
     if (l->w->kind == WORK_GEMM)
         return l->w_layer_bytes;
     uint64_t m = l->w_head_bytes, out = matrix(l, s->d_model, s->value_dim);
-    uint64_t ffn = matrix(l, 2 * s->ffn_dim, s->d_model), lm = matrix(l, s->vocab, s->d_model);
+    uint64_t ffn = matrices(l, s->ffn_dim, s->d_model, 2), lm = matrix(l, s->vocab, s->d_model);
     m = m > out ? m : out;
     m = m > ffn ? m : ffn;
     return m > lm ? m : lm;
@@ -202,20 +221,18 @@ static void place_tensor(struct lower *l, struct tensor *t, uint64_t bytes)
         return;
     }
     uint64_t stage = round_up(t->stage_bytes, L2_ALIGN);
-    /* Slices of columns are padded to pages: at most as much again. */
-    uint64_t pad = t->kind == T_ACT || t->kind == T_RESIDUAL ? 2 : 1;
-    t->base = ext_take(l, pad * t->pitch * t->rows);
+    t->base = ext_take(l, t->pitch * t->rows);
     t->in_base = stage_take(l, t, 2 * stage);
     t->in_ring = prog_l2ring(p, t->name, 2, stage);
     t->in_full = role(l, t, " fetched", 0, WAIT_OFFCHIP);
     t->in_free = role(l, t, " fetch part", 2, WAIT_OFFCHIP);
     if (t->scattered)
         return;
-    t->out_base = stage_take(l, t, 2 * stage);
+    t->out_base = t->in_place ? t->in_base : stage_take(l, t, 2 * stage);
     t->out_ring = prog_l2ring(p, t->name, 2, stage);
     t->out_full = role(l, t, " to move out", 0, WAIT_OFFCHIP);
     t->out_done = role(l, t, " moved out", 0, WAIT_OFFCHIP);
-    t->out_free = role(l, t, " store part", 2 * pieces(l, t->stage_bytes), WAIT_OFFCHIP);
+    t->out_free = role(l, t, " store part", 2, WAIT_OFFCHIP);
 }
 
 static bool too_big(struct lower *l, const char *what, uint64_t need, uint64_t have, const char *keys)
@@ -270,11 +287,16 @@ bool plan_memory(struct lower *l)
     tensors(l, t, &n);
     bool shared = shared_bytes(l) > 0;
     share_staging(l);
+    l->logits.base = l->l2_top;
     for (unsigned i = 0; i < n; i++)
-        place_tensor(l, t[i], place_bytes(l, t[i]));
+        if (under_logits(l, t[i]))
+            place_tensor(l, t[i], place_bytes(l, t[i]));
+    l->l2_top = max64(l->l2_top, l->logits.base + tensor_bytes(&l->logits));
+    for (unsigned i = 0; i < n; i++)
+        if (!under_logits(l, t[i]))
+            place_tensor(l, t[i], place_bytes(l, t[i]));
     if (shared)
         l->h.base = l->y.base;
-    l->logits.base = l2_take(l, tensor_bytes(&l->logits));
     l->logits.ready = prog_token(p, "logits", 0, WAIT_HOST);
     if (l->emb.used)
         place_tensor(l, &l->emb, tensor_bytes(&l->emb));
@@ -302,6 +324,88 @@ static void home(struct lower *l, const char *tensor, bool ext, uint64_t bytes)
     struct program *p = l->p;
     if (bytes && p->n_homes < sizeof p->homes / sizeof p->homes[0])
         p->homes[p->n_homes++] = (struct prog_home){tensor, ext ? "hyperram" : "l2", bytes};
+}
+
+/* ---- what memory holds before the run ---- */
+
+static void put_matrix(struct lower *l, enum what_kind a, enum what_kind b, uint64_t n, uint64_t k,
+                       uint64_t at,
+                       bool by_heads)
+{
+    struct program *p = l->p;
+    p->matrices[p->n_matrices++] = (struct prog_matrix){
+        .what = {(uint8_t)a, (uint8_t)b}, .ext = l->weights_ext, .by_rows = l->geom.swapped,
+        .at = (int64_t)(l->w_base + at), .layer_bytes = l->w_layer_bytes,
+        .head_bytes = by_heads ? l->w_head_bytes : 0, .n = n, .k = k, .n_tile = l->geom.n_tile,
+        .k_tile = (uint32_t)weight_k_tile(l), .bits = (uint32_t)l->wb};
+}
+
+static void put_layer(struct lower *l)
+{
+    const struct shape *s = &l->w->shape;
+    uint64_t q = matrix(l, l->dk, s->d_model), v = matrix(l, l->dv, s->d_model);
+    put_matrix(l, WHAT_Q, WHAT_NONE, l->dk, s->d_model, 0, true);
+    put_matrix(l, WHAT_K, WHAT_NONE, l->dk, s->d_model, q, true);
+    put_matrix(l, WHAT_V, WHAT_NONE, l->dv, s->d_model, 2 * q, true);
+    put_matrix(l, WHAT_G, WHAT_NONE, l->dv, s->d_model, 2 * q + v, true);
+    put_matrix(l, l->w->kind == WORK_MSR ? WHAT_MSR : WHAT_OUT, WHAT_NONE, s->d_model, s->value_dim, l->w_out,
+               false);
+    if (!s->ffn_dim || l->w->kind == WORK_MSR)
+        return;
+    put_matrix(l, WHAT_FC1, WHAT_GATE, s->ffn_dim, s->d_model, l->w_ffn1, false);
+    put_matrix(l, WHAT_FC2, WHAT_NONE, s->d_model, s->ffn_dim, l->w_ffn2, false);
+}
+
+static struct prog_tensor there(const struct tensor *t, enum what_kind what)
+{
+    return (struct prog_tensor){.what = (uint8_t)what, .ext = t->ext, .at = (int64_t)t->base,
+                                .pitch = t->pitch, .rows = t->used ? t->rows : 0, .pos = aff(0)};
+}
+
+/* The last rows of the run that `t` holds. */
+static struct prog_tensor left(const struct lower *l, const struct tensor *t, enum what_kind what)
+{
+    struct prog_tensor p = there(t, what);
+    const struct work *w = l->w;
+    uint64_t rest = w->seq % l->scope;
+    if (w->kind == WORK_GEMM)
+        return p;
+    p.rows = decodes(w) ? w->batch : rest ? rest : min64(l->scope, w->seq);
+    p.pos = decodes(w) ? aff((int64_t)(w->seq + w->tokens - 1))
+                       : aff((int64_t)(w->seq - p.rows) + (int64_t)(w->batch - 1) * PROG_SEQUENCE);
+    return p;
+}
+
+void describe_image(struct lower *l)
+{
+    struct program *p = l->p;
+    const struct work *w = l->w;
+    p->heads = max64(w->shape.heads, 1);
+    p->batch = w->batch;
+    p->context = l->context;
+    p->state_cols = l->state_dv;
+    p->scope = l->scope;
+    if (w->kind == WORK_GEMM) {
+        put_matrix(l, WHAT_GEMM, WHAT_NONE, w->n, w->k, 0, false);
+        p->input = there(&l->xn, WHAT_GEMM);
+        p->output = left(l, &l->y, WHAT_GEMM);
+        return;
+    }
+    put_layer(l);
+    if (l->logits.used)
+        put_matrix(l, WHAT_LOGITS, WHAT_NONE, w->shape.vocab, w->shape.d_model, l->w_lm, false);
+    if (l->emb.used)
+        p->embedding = there(&l->emb, WHAT_EMBED);
+    if (w->kind == WORK_MSR)
+        p->input = there(&l->xn, WHAT_LN1);
+    if (l->keep_kv) {
+        p->keys = there(&l->k, WHAT_KR);
+        p->values = there(&l->v, WHAT_V);
+    }
+    if (l->state.used)
+        p->state = there(&l->state, WHAT_STATE);
+    enum what_kind last = w->shape.pre_norm ? WHAT_RES2 : WHAT_BACK2;
+    p->output = w->kind == WORK_MSR ? left(l, &l->h, WHAT_MSR) : left(l, &l->x, last);
 }
 
 void report_homes(struct lower *l)

@@ -76,7 +76,7 @@ static bool plan_recurrent(const struct lower *l, struct head_plan *hp)
 
 uint64_t chunk_of(const struct lower *l)
 {
-    return min64(l->w->chunk, l->w->seq ? l->w->seq : 1);
+    return min64(l->w->chunk, max64(l->w->seq, 1));
 }
 
 bool retention_check(struct lower *l)

@@ -30,6 +30,35 @@ struct ret_op retention_begin(struct lower *l, enum work_form form);
 void retention_piece(struct lower *l, struct ret_op *r, uint64_t tokens);
 void retention_end(struct lower *l, struct ret_op *r);
 
+/* ---- lower_tile.c: what the forms share ---- */
+
+struct inner { /* one tile of queries and keys */
+    uint64_t rows, keys;
+    struct affine pos, key; /* of the first query and the first key */
+    bool causal, first, last;
+};
+
+/* Token `tok` of rows that begin at w; the slice of value columns, `bytes` each. */
+struct where where_tok(struct where w, const struct affine *tok, uint64_t pitch);
+struct where where_slice(struct where w, const struct ret_op *r, uint64_t bytes);
+typedef void (*slice_fn)(struct lower *l, struct ret_op *r);
+void each_slice(struct lower *l, struct ret_op *r, slice_fn fn);
+uint64_t slices_of(const struct lower *l, uint64_t dv);
+void staged_blocks(struct lower *l, struct ret_op *r, uint64_t rows, struct tensor *const *in, block_fn fn);
+struct sweep ret_sweep(struct lower *l, uint64_t rows, uint64_t n, uint64_t k);
+struct affine key_position(const struct lower *l, const struct affine *tok);
+void emit_scores(struct lower *l, const struct ret_op *r, const struct inner *t, struct where k);
+void emit_values(struct lower *l, const struct ret_op *r, const struct inner *t, struct where v);
+void load_queries(struct lower *l, struct where q, uint64_t rows);
+/* The finished rows, that of token `tok` first: norm and gate on the way out, or raw. */
+void emit_result(struct lower *l, const struct ret_op *r, struct where out, struct where g, uint64_t rows,
+                 const struct affine *tok);
+uint8_t out_stage(const struct ret_op *r);
+struct where out_place(struct lower *l, struct ret_op *r, const struct block *b);
+
+/* ---- lower_chunk.c ---- */
+void chunk_body(struct lower *l, struct ret_op *r);
+
 /* ---- lower_plan.c ---- */
 
 /* Tiles of a form; false when nothing fits. */
@@ -41,6 +70,9 @@ uint64_t chunk_of(const struct lower *l);
 
 /* ---- lower_state.c: the state of a head and who may touch it ---- */
 
+/* Where the slice at hand lies in the state buffer, and what one takes. */
+struct affine state_at(const struct lower *l, const struct ret_op *r);
+uint64_t state_slice_bytes(const struct lower *l);
 /* The unit that steps states. */
 enum unit_id ret_unit(const struct lower *l);
 /* Hands the state from one unit to another; the other takes it. */

@@ -6,32 +6,39 @@
 
 struct vec_op { /* rows of `in` (and `gate`) to rows of `out` */
     enum vec_kind kind;
+    enum what_kind what;
     struct tensor *in, *gate, *out;
     bool in_place; /* results replace the rows in their own slot, which leaves `out` to the engine */
     bool back; /* 16-bit rows go back to `in` as well: the residual stream of a post-norm block */
     uint64_t width, in_bytes, out_bytes;
     uint64_t rows; /* that fit at a time */
     struct affine first, out_col;
+    struct affine tok; /* of the block at hand */
     struct where src, gat, dst, again;
 };
 
 static void sub_rows(struct lower *l, void *arg, const struct block *b)
 {
     const struct vec_op *v = arg;
-    struct affine at = aff_scale(b->tok, (int64_t)v->in->pitch);
+    struct affine at = aff_scale(b->tok, (int64_t)v->in->pitch), tok = aff_add(b->tok, &v->tok),
+        none = aff(0);
     struct where src = v->src;
     src.addr = aff_add(src.addr, &at);
     struct cmd *load = emit_load(l, RING_AUX, src, b->rows, v->width * v->in_bytes, v->in->pitch, v->in->kind,
                                  true, !v->gate);
+    uint32_t gate_at = (uint32_t)(b->rows * v->width * v->in_bytes);
     if (v->in_place)
         load->dst.stage = 1;
     if (v->gate) {
         struct where g = v->gat;
         struct affine ga = aff_scale(b->tok, (int64_t)v->gate->pitch);
         g.addr = aff_add(g.addr, &ga);
-        emit_load(l, RING_AUX, g, b->rows, v->width, v->gate->pitch, v->gate->kind, false, true);
+        emit_load(l, RING_AUX, g, b->rows, v->width, v->gate->pitch, v->gate->kind, false, true)->buf_offset =
+            gate_at;
     }
+    struct rows_of r = {b->rows, v->width, v->out_bytes, 0};
     struct cmd *c = emit_vec(l, v->kind, b->rows, v->width);
+    emit_what(l, c, v->what, &none, &tok);
     c->src = (struct slot_use){.ring = RING_AUX, .stage = 2, .release = !v->in_place};
     c->dst = (struct slot_use){.ring = RING_OUT, .stage = 2, .acquire = true, .commit = true};
     if (v->in_place) {
@@ -39,17 +46,22 @@ static void sub_rows(struct lower *l, void *arg, const struct block *b)
         c->dst = (struct slot_use){.ring = RING_AUX, .stage = 2, .commit = true};
     }
     c->out_bytes = (uint8_t)(v->out_bytes + (v->back ? 2 : 0));
+    c->src2_at = v->gate ? gate_at : 0;
+    c->dst2_at = v->back ? (uint32_t)(b->rows * v->width) : 0;
     struct where dst = v->dst;
-    struct affine da = aff_scale(b->tok, (int64_t)v->out->pitch);
+    struct affine da = aff_scale(b->tok, (int64_t)staged_pitch(v->out));
     dst.addr = aff_add(dst.addr, &da);
-    struct cmd *store = emit_store(l, dst, b->rows, v->width * v->out_bytes, v->out->pitch, v->out->kind,
-                                   !v->back);
+    struct cmd *store = emit_store(l, dst, &r, v->out, !v->back);
     store->src.ring = v->in_place ? RING_AUX : RING_OUT;
+    emit_what(l, store, v->what, &none, &tok);
     if (!v->back)
         return;
     struct where again = v->again;
     again.addr = aff_add(again.addr, &at);
-    emit_store(l, again, b->rows, v->width * 2, v->in->pitch, v->in->kind, true);
+    r.at = c->dst2_at;
+    r.bytes = 2;
+    emit_what(l, emit_store(l, again, &r, v->in, true), v->what == WHAT_LN2 ? WHAT_BACK1 : WHAT_BACK2, &none,
+              &tok);
 }
 
 static void vec_block(struct lower *l, void *arg, const struct block *b)
@@ -57,6 +69,7 @@ static void vec_block(struct lower *l, void *arg, const struct block *b)
     struct vec_op *v = arg;
     struct block at = *b;
     at.tok = aff_add(at.tok, &v->first);
+    v->tok = at.tok;
     v->src = tensor_in(l, v->in, &at);
     if (v->gate)
         v->gat = tensor_in(l, v->gate, &at);
@@ -88,7 +101,11 @@ static void vec_op(struct lower *l, struct vec_op *v, uint64_t tokens)
     tensor_open(l, v->in, rows, v->first.c == 0 && aff_is_const(&v->first));
     if (v->gate)
         tensor_open(l, v->gate, rows, true);
+    struct affine outer = v->in->outer, skipped = aff_scale(v->first, (int64_t)v->in->pitch);
+    if (v->in->ext) /* the host counts from the first row that is wanted */
+        v->in->outer = aff_add(outer, &skipped);
     each_staged(l, tokens, rows, ins, outs, vec_block, v);
+    v->in->outer = outer;
     v->in->pending = false;
     if (v->gate)
         v->gate->pending = false;
@@ -97,15 +114,15 @@ static void vec_op(struct lower *l, struct vec_op *v, uint64_t tokens)
         tensor_written(v->in, tokens, rows, 1);
 }
 
-static struct vec_op norm_op(struct lower *l)
+static struct vec_op norm_op(struct lower *l, enum what_kind what)
 {
-    return (struct vec_op){.kind = VEC_RMS, .in = &l->x, .out = &l->xn, .width = l->w->shape.d_model,
-                           .in_bytes = 2, .out_bytes = 1};
+    return (struct vec_op){.kind = VEC_RMS, .what = what, .in = &l->x, .out = &l->xn,
+                           .width = l->w->shape.d_model, .in_bytes = 2, .out_bytes = 1};
 }
 
-void norm_rows(struct lower *l, const struct block *b)
+void norm_rows(struct lower *l, const struct block *b, enum what_kind what)
 {
-    struct vec_op v = norm_op(l);
+    struct vec_op v = norm_op(l, what);
     v.in_place = true;
     v.rows = rows_at_a_time(l, &v);
     v.src = (struct where){aff_plus(l->x.outer, (int64_t)l->x.base), L2RING_NONE};
@@ -113,42 +130,49 @@ void norm_rows(struct lower *l, const struct block *b)
     each_block(l, b->rows, min64(v.rows, b->rows), &b->tok, sub_rows, &v);
 }
 
-void emit_norm(struct lower *l, uint64_t tokens, const struct affine *first)
+void emit_norm(struct lower *l, uint64_t tokens, const struct affine *first, enum what_kind what)
 {
-    struct vec_op v = norm_op(l);
+    struct vec_op v = norm_op(l, what);
     if (first)
         v.first = *first;
     vec_op(l, &v, tokens);
 }
 
-void emit_post_norm(struct lower *l, uint64_t tokens)
+void emit_post_norm(struct lower *l, uint64_t tokens, enum what_kind what)
 {
-    struct vec_op v = {.kind = VEC_RMS, .in = &l->x, .out = &l->xn, .width = l->w->shape.d_model,
-                       .in_bytes = 2, .out_bytes = 1, .back = true};
+    struct vec_op v = {.kind = VEC_RMS, .what = what, .in = &l->x, .out = &l->xn,
+                       .width = l->w->shape.d_model, .in_bytes = 2, .out_bytes = 1, .back = true};
     vec_op(l, &v, tokens);
 }
 
 void emit_narrow(struct lower *l, uint64_t tokens)
 {
-    struct vec_op v = {.kind = VEC_REQUANT, .in = &l->x, .out = &l->xn, .width = l->w->shape.d_model,
-                       .in_bytes = 2, .out_bytes = 1};
+    struct vec_op v = {.kind = VEC_REQUANT, .what = WHAT_NARROW, .in = &l->x, .out = &l->xn,
+                       .width = l->w->shape.d_model, .in_bytes = 2, .out_bytes = 1};
     vec_op(l, &v, tokens);
 }
 
 void emit_norm_gate(struct lower *l, uint64_t tokens)
 {
-    struct vec_op v = {.kind = VEC_RMS_GATE, .in = &l->o, .gate = &l->g, .out = &l->y, .width = l->dv,
-                       .in_bytes = 2, .out_bytes = 1};
-    v.out_col = aff_scale(l->head, (int64_t)l->dv);
+    struct vec_op v = {.kind = VEC_RMS_GATE, .what = WHAT_GATED, .in = &l->o, .gate = &l->g, .out = &l->y,
+                       .width = l->dv, .in_bytes = 2, .out_bytes = 1};
+    struct affine col = aff_scale(l->head, (int64_t)l->dv);
+    v.out_col = l->y.ext ? aff(0) : col;
+    l->y.view = l->dv;
+    l->y.view_off = col;
     vec_op(l, &v, tokens);
+    l->y.view = 0;
 }
 
 /* ---- embedding ---- */
 
 struct embed {
     struct where table;
-    uint64_t rows;
-    struct where dst;
+    uint64_t rows, part; /* at a time; staged at a time */
+    struct where dst;    /* of the part */
+    struct where block;
+    struct affine tok; /* of the part */
+    struct affine block_tok;
 };
 
 static void embed_rows(struct lower *l, void *arg, const struct block *b)
@@ -160,27 +184,79 @@ static void embed_rows(struct lower *l, void *arg, const struct block *b)
     src.addr = aff_add(src.addr, &at);
     /* Row addresses depend on the tokens; every row begins in the same bank. */
     struct cmd *c = emit_load(l, RING_AUX, src, b->rows, d, d, T_EMBED, true, true);
+    struct affine none = aff(0), tok = aff_add(b->tok, &e->tok);
+    struct rows_of r = {b->rows, d, 2, 0};
     c->rows = (uint32_t)b->rows;
     c->row_bytes = (uint32_t)d;
+    if (!l->emb.ext) {
+        emit_what(l, c, WHAT_NONE, &none, &tok);
+        c->gather = true;
+        c->table = (int64_t)l->emb.base;
+    }
     struct cmd *v = emit_vec(l, VEC_GATHER, b->rows, d);
+    emit_what(l, v, WHAT_EMBED, &none, &tok);
     v->src = (struct slot_use){.ring = RING_AUX, .stage = 2, .release = true};
     v->dst = (struct slot_use){.ring = RING_OUT, .stage = 2, .acquire = true, .commit = true};
     v->out_bytes = 2;
     struct where dst = e->dst;
     struct affine da = aff_scale(b->tok, (int64_t)l->x.pitch);
     dst.addr = aff_add(dst.addr, &da);
-    emit_store(l, dst, b->rows, d * 2, l->x.pitch, T_RESIDUAL, true);
+    emit_what(l, emit_store(l, dst, &r, &l->x, true), WHAT_EMBED, &none, &tok);
+}
+
+static void embed_part(struct lower *l, void *arg, const struct block *b)
+{
+    struct embed *e = arg;
+    struct block any = {b->rows, aff(0)}; /* rows are wherever the tokens say */
+    struct affine at = aff_scale(b->tok, (int64_t)l->x.pitch);
+    e->table = tensor_in(l, &l->emb, &any);
+    e->dst = e->block;
+    e->dst.addr = aff_add(e->dst.addr, &at);
+    e->tok = aff_add(e->block_tok, &b->tok);
+    each_block(l, b->rows, min64(e->rows, b->rows), NULL, embed_rows, e);
+    tensor_in_end(l, &l->emb);
 }
 
 static void embed_block(struct lower *l, void *arg, const struct block *b)
 {
     struct embed *e = arg;
-    struct block any = {b->rows, aff(0)}; /* rows are wherever the tokens say */
-    e->table = tensor_in(l, &l->emb, &any);
-    e->dst = tensor_out(l, &l->x, b);
-    each_block(l, b->rows, min64(e->rows, b->rows), NULL, embed_rows, e);
-    tensor_in_end(l, &l->emb);
+    e->block = tensor_out(l, &l->x, b);
+    e->block_tok = b->tok;
+    each_block(l, b->rows, min64(e->part, b->rows), NULL, embed_part, e);
     tensor_out_end(l, &l->x);
+}
+
+/* Host: the parts of one block of the stream, then the block itself moves out. */
+static void host_embed_block(struct lower *l, const struct block *b, uint64_t part)
+{
+    struct tensor *in[] = {&l->emb, NULL}, *out[] = {&l->x, NULL};
+    uint64_t full = b->rows / part;
+    struct block at = {part, b->tok}, rest = {b->rows % part, aff_plus(b->tok, (int64_t)(full * part))};
+    if (full) {
+        unsigned d = prog_repeat(l->p, THREAD_HOST, aff((int64_t)full));
+        at.tok.k[d] = (int64_t)part;
+        host_in(l, in, &at);
+        prog_end(l->p, THREAD_HOST);
+    }
+    if (rest.rows)
+        host_in(l, in, &rest);
+    host_out(l, out, b);
+}
+
+static void host_embed(struct lower *l, uint64_t tokens, uint64_t rows, uint64_t part)
+{
+    struct tensor *out[] = {&l->x, NULL};
+    uint64_t full = tokens / rows, rest = tokens % rows;
+    struct block b = {rows, aff(0)}, tail = {rest, aff((int64_t)(full * rows))};
+    if (full) {
+        unsigned d = prog_repeat(l->p, THREAD_HOST, aff((int64_t)full));
+        b.tok.k[d] = (int64_t)rows;
+        host_embed_block(l, &b, part);
+        prog_end(l->p, THREAD_HOST);
+    }
+    if (rest)
+        host_embed_block(l, &tail, part);
+    host_drain(l, out, tokens, rows);
 }
 
 void emit_embed(struct lower *l, uint64_t tokens)
@@ -188,6 +264,11 @@ void emit_embed(struct lower *l, uint64_t tokens)
     uint64_t d = l->w->shape.d_model, rows = min64(l->T, tokens);
     struct embed e = {.rows = min64(l->aux_slot / d, l->out_slot / (2 * d))};
     struct tensor *ins[] = {&l->emb, NULL}, *outs[] = {&l->x, NULL};
-    each_staged(l, tokens, rows, ins, outs, embed_block, &e);
+    e.part = l->emb.ext ? min64(l->emb.stage_bytes / d, rows) : rows;
+    if (l->x.ext && e.part < rows)
+        host_embed(l, tokens, rows, e.part);
+    else
+        host_staged(l, tokens, e.part, ins, outs);
+    each_block(l, tokens, rows, NULL, embed_block, &e);
     tensor_written(&l->x, tokens, rows, 1);
 }

@@ -1,12 +1,14 @@
 /* Scales from calibrated ranges; whole-number multipliers, shifts and tables from
  * scales. */
 #include "workloads/calibrate.h"
+#include "workloads/equalize.h"
 #include "workloads/qnet.h"
 
 #include "base/num.h"
 
 #include <inttypes.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,14 +38,6 @@ static double wide_step(const struct maker *m, uint64_t layer, enum point p, int
     return largest > 0 ? HEADROOM * largest / most : 1.0 / most;
 }
 
-/* Before rotary: narrow values are clipped where that pays. */
-static double rotary_step(const struct maker *m, uint64_t layer, enum point p)
-{
-    if (m->q->rmax > 127)
-        return wide_step(m, layer, p, m->q->rmax);
-    return calibrated_step(m->c, m->q->q.calibration, layer, p, m->q->rmax);
-}
-
 static struct qmat matrix(const struct maker *m, const double *w, uint64_t out, uint64_t in, bool by_row)
 {
     struct arena *a = &m->q->arena;
@@ -68,6 +62,43 @@ static struct qmat weights(const struct maker *m, const double *w, uint64_t out,
     return matrix(m, w, out, in, m->q->q.weight_scale == SCALE_CHANNEL);
 }
 
+/* Scales of a layer's heads and, rho apart, of its queries or keys before rotary: one
+ * multiplier after rotary serves all heads. */
+static double before_rotary(const struct maker *m, uint64_t layer, bool keys)
+{
+    const struct net *n = m->n;
+    const struct qlayer *l = &m->q->layer[layer];
+    double rho = 0;
+    for (uint64_t h = 0; h < n->H; h++) {
+        const struct head_range *r = &m->c->head[layer * n->H + h];
+        double step = keys ? l->head[h].s_kr : l->head[h].s_qr;
+        rho = fmax(rho, HEADROOM * (keys ? r->k : r->q) / (step * m->q->rmax));
+    }
+    return rho > 0 ? rho : 1;
+}
+
+static void head_scales(const struct maker *m, uint64_t layer)
+{
+    const struct net *n = m->n;
+    struct qlayer *l = &m->q->layer[layer];
+    int way = m->q->q.calibration;
+    bool one = m->q->q.activation_scale == ACTIVATION_TENSOR;
+    double qr = step_at(m, layer, P_QR), kr = step_at(m, layer, P_KR), v = step_at(m, layer, P_V);
+    for (uint64_t i = 0; i < n->H; i++) {
+        struct qhead *h = &l->head[i];
+        h->s_qr = one ? qr : calibrated_head_step(m->c, way, layer, i, HEAD_QR, m->q->amax);
+        h->s_kr = one ? kr : calibrated_head_step(m->c, way, layer, i, HEAD_KR, m->q->amax);
+        h->s_v = one ? v : calibrated_head_step(m->c, way, layer, i, HEAD_V, m->q->amax);
+    }
+    double rho_q = before_rotary(m, layer, false), rho_k = before_rotary(m, layer, true);
+    for (uint64_t i = 0; i < n->H; i++) {
+        l->head[i].s_q = rho_q * l->head[i].s_qr;
+        l->head[i].s_k = rho_k * l->head[i].s_kr;
+    }
+    l->qr = rq_for(m, rho_q / 16384);
+    l->kr = rq_for(m, rho_k / 16384);
+}
+
 /* Multipliers from an accumulator of s_in times the channel's scale to s_out. */
 static struct rq *channels(const struct maker *m, const struct qmat *w, double s_in, double s_out)
 {
@@ -80,6 +111,18 @@ static struct rq *channels(const struct maker *m, const struct qmat *w, double s
 static uint64_t fixed(double v)
 {
     return v > 0x1p60 ? UINT64_C(1) << 60 : (uint64_t)llround(v);
+}
+
+/* The same to steps that heads of `width` channels have. */
+static struct rq *head_channels(const struct maker *m, const struct qmat *w, double s_in, uint64_t width,
+                                const struct qhead *head, size_t step)
+{
+    struct rq *rq = ARENA_NEW(&m->q->arena, struct rq, w->out);
+    for (uint64_t o = 0; o < w->out; o++) {
+        double s_out = *(const double *)((const char *)&head[o / width] + step);
+        rq[o] = rq_for(m, s_in * w->scale[o] / s_out);
+    }
+    return rq;
 }
 
 /* A norm's gains in a byte; eps in steps of the row, s_row. */
@@ -167,10 +210,24 @@ static void row_shifts(const struct maker *m, struct qhead *h, double row, doubl
 {
     bool fixed = m->q->q.score_scale == SCORE_STATIC;
     int state_step = h->state.p + h->read_shift;
-    double inner = row / (fixed ? unit * h->score_scale : unit);
-    h->o_shift[NET_PARALLEL] = h->o_shift[NET_CHUNKWISE] = bits_above(HEADROOM * inner, INT16_MAX);
+    double inner = fixed ? unit * h->score_scale : unit;
+    h->o_shift[NET_PARALLEL] = h->o_shift[NET_CHUNKWISE] = bits_above(HEADROOM * row / inner, INT16_MAX);
+    h->s_o[NET_PARALLEL] = h->s_o[NET_CHUNKWISE] = ldexp(inner, h->o_shift[NET_PARALLEL]);
     h->o_shift[NET_RECURRENT] = bits_above(HEADROOM * ldexp(row / unit, -state_step), INT16_MAX);
+    h->s_o[NET_RECURRENT] = ldexp(unit, state_step + h->o_shift[NET_RECURRENT]);
     h->to_inner = rq_of(ldexp(1 / h->score_scale, state_step - (int)m->q->q.decay_bits), REQUANT_HALF_UP);
+}
+
+/* eps z_n, z_n = sum gamma^i of position n: the row normalisers that the integers leave out. */
+static uint64_t *eps_table(const struct maker *m, double gamma, double s_o)
+{
+    uint64_t *eps = ARENA_NEW(&m->q->arena, uint64_t, m->q->S_max);
+    double z = 0;
+    for (uint64_t t = 0; t < m->q->S_max; t++) {
+        z = z * gamma + 1;
+        eps[t] = fixed(m->n->eps * z / (s_o * s_o) * 4096);
+    }
+    return eps;
 }
 
 static bool head(const struct maker *m, const struct qlayer *l, uint64_t layer, uint64_t i, struct err *err)
@@ -179,10 +236,10 @@ static bool head(const struct maker *m, const struct qlayer *l, uint64_t layer, 
     const struct quant *q = &m->q->q;
     struct qhead *h = &l->head[i];
     const struct head_range *range = &m->c->head[layer * n->H + i];
-    double unit = l->s_qr * l->s_kr * l->s_v, z = 0, top = (double)((1u << (q->score_bits - 1)) - 1);
+    double unit = h->s_qr * h->s_kr * h->s_v, top = (double)((1u << (q->score_bits - 1)) - 1);
     if (!decay_of(m, h, n->decay[i], i, err))
         return false;
-    h->state_max = range->state / (l->s_kr * l->s_v);
+    h->state_max = range->state / (h->s_kr * h->s_v);
     if (q->state_bits == 32) {
         h->state.p = -4;
         h->read_shift = bits_above(h->state_max * 16, ldexp(1, (int)q->read_bits - 1));
@@ -190,16 +247,11 @@ static bool head(const struct maker *m, const struct qlayer *l, uint64_t layer, 
         h->state.p = bits_above(h->state_max, INT16_MAX);
         h->read_shift = 16 - (int)q->read_bits;
     }
-    h->score_scale = fmax(range->score / (l->s_qr * l->s_kr) / top, 1e-9);
+    h->score_scale = fmax(range->score / (h->s_qr * h->s_kr) / top, 1e-9);
     h->score = rq_for(m, ldexp(1 / h->score_scale, -(int)q->decay_bits));
     row_shifts(m, h, range->row, unit);
-    h->eps = ARENA_NEW(&m->q->arena, uint64_t, m->q->S_max);
-    h->eps_static = ARENA_NEW(&m->q->arena, uint64_t, m->q->S_max);
-    for (uint64_t t = 0; t < m->q->S_max; t++) {
-        z = z * n->decay[i] + 1;
-        h->eps[t] = fixed(n->eps * z / (unit * unit) * 4096);
-        h->eps_static[t] = fixed(n->eps * z / (unit * unit * h->score_scale * h->score_scale) * 4096);
-    }
+    h->eps[NET_PARALLEL] = h->eps[NET_CHUNKWISE] = eps_table(m, n->decay[i], h->s_o[NET_PARALLEL]);
+    h->eps[NET_RECURRENT] = eps_table(m, n->decay[i], h->s_o[NET_RECURRENT]);
     return true;
 }
 
@@ -210,11 +262,8 @@ static bool msr_of(const struct maker *m, uint64_t i, struct err *err)
     struct qlayer *l = &m->q->layer[i];
     int32_t amax = m->q->amax;
     l->s_x = step_at(m, i, P_LN1);
-    l->s_q = rotary_step(m, i, P_Q);
-    l->s_k = rotary_step(m, i, P_K);
-    l->s_qr = step_at(m, i, P_QR);
-    l->s_kr = step_at(m, i, P_KR);
-    l->s_v = step_at(m, i, P_V);
+    l->head = ARENA_NEW(&m->q->arena, struct qhead, n->H);
+    head_scales(m, i);
     l->s_g = step_at(m, i, P_G);
     l->s_y = step_at(m, i, P_NORM);
     l->s_sw = step_at(m, i, P_SWISH);
@@ -224,12 +273,11 @@ static bool msr_of(const struct maker *m, uint64_t i, struct err *err)
     l->wv = weights(m, w->wv, n->V, n->d);
     l->wg = weights(m, w->wg, n->V, n->d);
     l->wo = weights(m, w->wo, n->d, n->V);
-    l->rq_q = channels(m, &l->wq, l->s_x, l->s_q);
-    l->rq_k = channels(m, &l->wk, l->s_x / sqrt((double)n->dk), l->s_k); /* dk^-0.5 costs nothing */
-    l->rq_v = channels(m, &l->wv, l->s_x, l->s_v);
+    double s_k = l->s_x / sqrt((double)n->dk); /* dk^-0.5 costs nothing */
+    l->rq_q = head_channels(m, &l->wq, l->s_x, n->dk, l->head, offsetof(struct qhead, s_q));
+    l->rq_k = head_channels(m, &l->wk, s_k, n->dk, l->head, offsetof(struct qhead, s_k));
+    l->rq_v = head_channels(m, &l->wv, l->s_x, n->dv, l->head, offsetof(struct qhead, s_v));
     l->rq_g = channels(m, &l->wg, l->s_x, l->s_g);
-    l->qr = rq_for(m, l->s_q / 16384 / l->s_qr);
-    l->kr = rq_for(m, l->s_k / 16384 / l->s_kr);
     l->y = head_norm_of(m, l->s_y);
     l->gated = rq_for(m, l->s_y * l->s_sw / l->s_gated);
     lut(l->swish, l->s_g, l->s_sw, false, amax);
@@ -237,7 +285,6 @@ static bool msr_of(const struct maker *m, uint64_t i, struct err *err)
         l->s_msr = step_at(m, i, P_MSR);
         l->rq_msr = channels(m, &l->wo, l->s_gated, l->s_msr);
     }
-    l->head = ARENA_NEW(&m->q->arena, struct qhead, n->H);
     for (uint64_t h = 0; h < n->H; h++)
         if (!head(m, l, i, h, err))
             return false;
@@ -325,8 +372,6 @@ static bool make(struct maker *m, struct err *err)
     q->amax = (1 << (q->q.activations - 1)) - 1;
     q->rmax = (1 << (q->q.rotary_bits - 1)) - 1;
     q->omax = (1 << (q->q.residual - 1)) - 1;
-    if (q->q.state_bits == FIELD_AUTO)
-        q->q.state_bits = 16;
     if (q->q.state_bits != 16 && q->q.state_bits != 32)
         return err_add(err, ERR_CONFIG, NULL, "work.quant.state_bits is %" PRIu64 "; legal: 16, 32",
                        q->q.state_bits);
@@ -345,6 +390,17 @@ static bool make(struct maker *m, struct err *err)
     return true;
 }
 
+/* What `auto` stands for: scored language models take more care than single cases. */
+static void resolve(struct quant *q, bool scored)
+{
+    if (q->state_bits == FIELD_AUTO)
+        q->state_bits = scored ? 32 : 16;
+    if (q->activation_scale == ACTIVATION_AUTO)
+        q->activation_scale = scored ? ACTIVATION_HEAD : ACTIVATION_TENSOR;
+    if (q->equalize == EQUALIZE_AUTO)
+        q->equalize = scored ? EQUALIZE_CHANNEL : EQUALIZE_NONE;
+}
+
 struct qnet *qnet_create(const struct net *n, const struct quant *quant, uint64_t n_seqs, uint64_t S,
                          const double *const *seqs, uint64_t S_max, struct err *err)
 {
@@ -353,6 +409,9 @@ struct qnet *qnet_create(const struct net *n, const struct quant *quant, uint64_
     memset(q, 0, sizeof *q);
     q->n = n;
     q->q = *quant;
+    resolve(&q->q, n->eval_rows > 1);
+    if (q->q.equalize == EQUALIZE_CHANNEL)
+        q->n = n = equalized(&q->arena, n, n_seqs, S, seqs);
     q->S_max = max64(S, S_max);
     calibrate(&c, n, n_seqs, S, seqs);
     struct maker m = {q, n, &c};

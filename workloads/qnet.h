@@ -15,6 +15,8 @@ struct qmat {          /* out,in */
 
 struct qhead {
     double gamma;
+    double s_q, s_k;       /* before rotary */
+    double s_qr, s_kr, s_v;
     struct state_rule state;
     struct decay_table decay;
     uint32_t *gamma_pow; /* B+1: gamma^i, U0.16 */
@@ -26,8 +28,8 @@ struct qhead {
      * row_shift an accumulator of steps 2^up of q k v shifts by this - up. */
     int o_shift[N_NET_FORMS];
     struct rq to_inner;  /* chunkwise, static scores: the decayed cross part to the inner step */
-    uint64_t *eps;       /* S_max: eps z_n / s^2 in 2^-12 of a squared step of q k v */
-    uint64_t *eps_static; /* the same when scores have a scale of their own */
+    double s_o[N_NET_FORMS];      /* real value of a step of the 16-bit row */
+    uint64_t *eps[N_NET_FORMS];   /* S_max: eps z_n in 2^-12 of a squared step of the row */
 };
 
 struct qlayer {
@@ -41,7 +43,7 @@ struct qlayer {
     struct rq n1, n2;         /* norm to int8 */
     struct rq back1, back2;   /* post-norm: norm to the residual stream */
     int16_t swish[256], act[256];
-    double s_x, s_q, s_k, s_qr, s_kr, s_v, s_g, s_y, s_sw, s_gated, s_msr, s_in, s_r1, s_n1, s_u, s_a, s_act,
+    double s_x, s_g, s_y, s_sw, s_gated, s_msr, s_in, s_r1, s_n1, s_u, s_a, s_act,
         s_gp, s_prod, s_r2, s_n2, s_w1, s_w2;
     struct qhead *head;       /* H */
 };

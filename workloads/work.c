@@ -62,6 +62,8 @@ static const char *const state_update_names[] = {"token", "chunk", NULL};
 static const char *const rounding_names[] = {"half_up", "truncate", "stochastic", NULL};
 static const char *const quant_decay_names[] = {"auto", "shift", "multiply", "per_token", NULL};
 static const char *const score_scale_names[] = {"static", "row_shift", NULL};
+static const char *const activation_scale_names[] = {"tensor", "head", "auto", NULL};
+static const char *const equalize_names[] = {"none", "channel", "auto", NULL};
 static const char *const requant_names[] = {"half_up", "floor", NULL};
 static const char *const norm_names[] = {"native", "deeploy", NULL};
 static const char *const calibration_names[] = {"minmax", "percentile", "mse", NULL};
@@ -79,6 +81,11 @@ static const struct field quant_fields[] = {
      .prov = PROV_MEASURED, .source = "8 bits cost 10 to 11 dB of a block's own contribution"},
     {KEY(quant, weight_scale), .type = FIELD_ENUM, .def = "channel", .names = weight_scale_names,
      .doc = "one scale for a weight matrix or one for each output channel"},
+    {KEY(quant, activation_scale), .type = FIELD_ENUM, .def = "auto", .names = activation_scale_names,
+     .doc = "queries, keys and values of a layer: one scale, or one for each head (the per-head norm drops "
+            "it); auto: tensor, for scored language models head"},
+    {KEY(quant, equalize), .type = FIELD_ENUM, .def = "auto", .names = equalize_names,
+     .doc = "factors of channels move from norms into weights before quantization; auto: as activation_scale"},
     {KEY(quant, state_bits), .type = FIELD_U64, .def = "auto", .allow_auto = true, .min = 16, .max = 32,
      .unit = "bits",
          .doc = "width of the retention state, 16 or 32; auto: 16, for scored language models 32"},

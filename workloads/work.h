@@ -23,6 +23,8 @@ struct shape { /* facts/retnet.md section 3 */
     bool pre_norm;
 };
 enum { SCALE_TENSOR, SCALE_CHANNEL };
+enum { ACTIVATION_TENSOR, ACTIVATION_HEAD, ACTIVATION_AUTO };
+enum { EQUALIZE_NONE, EQUALIZE_CHANNEL, EQUALIZE_AUTO };
 enum { UPDATE_TOKEN, UPDATE_CHUNK };
 enum { ROUND_HALF_UP, ROUND_TRUNCATE, ROUND_STOCHASTIC };
 enum { DECAY_AUTO, DECAY_SHIFT, DECAY_MULTIPLY, DECAY_PER_TOKEN };
@@ -32,7 +34,7 @@ struct quant { /* facts/retnet.md section 6; widths in bits */
     uint64_t weights, activations, residual;
     uint64_t state_bits, read_bits, decay_bits, decay_block, score_bits, score_block, rotary_bits, norm_bits;
     uint64_t seed, calibration_row, calibration_rows, score_rows; /* FIELD_AUTO: as the network's size asks */
-    int weight_scale, state_update, rounding, decay, score_scale, calibration;
+    int weight_scale, activation_scale, equalize, state_update, rounding, decay, score_scale, calibration;
     int requant, norm; /* REQUANT_*, NORM_* of intops.h */
 };
 struct map { /* FIELD_AUTO: chosen by lowering, reported in the notes */

@@ -1,0 +1,82 @@
+/* How matrix products are cut: columns that share accumulators, contraction that a
+ * slot holds, and how their weights are packed. */
+#include "workloads/lower_gemm.h"
+
+#include "base/num.h"
+
+static uint64_t slot_out_bytes(enum post post)
+{
+    switch (post) {
+    case POST_GLU: case POST_ROTARY: case POST_RESIDUAL: case POST_WIDE: return 2;
+    case POST_ROTARY_DECAY: return 3;
+    default: return 1;
+    }
+}
+
+/* Contraction of a set when weights meet activations. */
+uint64_t weight_k_tile(const struct lower *l)
+{
+    uint64_t w = l->geom.swapped ? l->ab : l->wb, a = l->geom.swapped ? l->wb : l->ab;
+    return l->geom.k_tile * mode_scale(l->engine, engine_mode(l->engine, w, a));
+}
+
+/* Weights that move are cut where a byte ends. */
+static uint64_t chunk_unit(const struct lower *l)
+{
+    uint64_t kt = weight_k_tile(l);
+    return l->geom.swapped ? lcm(kt, 8 / gcd(8, l->wb)) : kt;
+}
+
+uint64_t packed_bytes(const struct lower *l, uint64_t n, uint64_t k, uint64_t parts)
+{
+    uint64_t nt = l->geom.n_tile, kt = weight_k_tile(l), wb = l->wb;
+    if (l->geom.swapped)
+        return n * parts * bytes_of(k, wb);
+    uint64_t tile = k / kt * bytes_of(nt * kt, wb) + bytes_of(nt * (k % kt), wb), rest = n % nt;
+    uint64_t part = k / kt * bytes_of(rest * kt, wb) + bytes_of(rest * (k % kt), wb);
+    return parts * (n / nt * tile + part);
+}
+
+/* Outputs that are not cut apart: whole tiles, and rotary turns pairs. */
+uint64_t column_unit(const struct lower *l, enum post post)
+{
+    uint64_t nt = l->geom.swapped ? 1 : l->geom.n_tile;
+    return post == POST_ROTARY || post == POST_ROTARY_DECAY ? lcm(nt, 2) : nt;
+}
+
+static uint64_t group_of(const struct lower *l, uint64_t rows, enum post post)
+{
+    uint64_t nt = column_unit(l, post);
+    uint64_t group = min64(l->acc_values / rows, l->out_slot / (rows * slot_out_bytes(post)));
+    if (post == POST_RESIDUAL)
+        group = min64(group, l->aux_slot / (rows * 2));
+    if (l->geom.swapped) /* the weights are the moving operand: a chunk of rows has to fit */
+        return min64(group, l->act_slot / chunk_unit(l)) / nt * nt;
+    return group >= nt ? group / nt * nt : 0;
+}
+
+struct gemm_plan plan_of(const struct lower *l, uint64_t rows, uint64_t k, uint64_t n, enum post post)
+{
+    struct gemm_plan p = {.group = min64(group_of(l, rows, post), n)};
+    uint64_t lines = l->geom.swapped ? p.group : rows, kt = chunk_unit(l);
+    uint64_t fit = lines ? l->act_slot * 8 / (lines * (l->geom.swapped ? l->wb : l->ab)) : 0;
+    p.hold = fit >= k && !l->geom.swapped;
+    p.k_chunk = fit >= k ? k : fit / kt * kt;
+    return p;
+}
+
+uint64_t gemm_min_slice(const struct lower *l, uint64_t k, bool glu)
+{
+    return packed_bytes(l, column_unit(l, POST_ROTARY), k, glu ? 2 : 1) + 64;
+}
+
+bool gemm_check(struct lower *l)
+{
+    static const enum post posts[] = {POST_GLU, POST_ROTARY, POST_RESIDUAL, POST_ROTARY_DECAY};
+    for (unsigned i = 0; i < 4; i++) {
+        struct gemm_plan p = plan_of(l, l->T, chunk_unit(l), 1 << 20, posts[i]);
+        if (!p.group || !p.k_chunk)
+            return false;
+    }
+    return true;
+}
