@@ -24,7 +24,8 @@ struct token_rule {
 
 /* What is not the state but has to be as it was: place of a running transfer in its page, the tokens that
  * its end posts, the commands that follow in a thread that goes on. */
-enum { SAME_PAGE = N_LEFT, SAME_TOKENS = N_LEFT + 2, SAME_PLACE = N_LEFT + 4, N_RULES = N_LEFT + 4 + N_THREADS };
+enum { SAME_PAGE = N_LEFT, SAME_TOKENS = N_LEFT + 2, SAME_PLACE = N_LEFT + 4,
+       N_RULES = SAME_PLACE + N_THREADS };
 
 struct left_rule {
     uint8_t id;

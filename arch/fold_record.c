@@ -268,7 +268,7 @@ static void close_unit(struct machine *m, unsigned u)
     struct left_rule *l = &r->left[LEFT_DONE + u];
     uint64_t before = r->left_before[LEFT_DONE + u], now = m->fold->ahead[u];
     uint64_t ticks = machine_time(m) - r->since;
-    if (before && now == before - ticks) {
+    if (now && now == before - ticks) { /* else it was done, if only just now */
         l->low = ticks + NEAR_CYCLES * m->soc_ticks + 1;
         return;
     }

@@ -204,7 +204,8 @@ static void load_events(struct machine *m, struct state_io *io)
         uint8_t v = state_u8(io, 0);
         struct event *e = m->events[v & 63];
         unsigned unit = unit_done_by(m, e);
-        uint64_t ahead = i < near ? state_u16(io, 0) : unit < N_UNITS ? fold_ahead(m, unit) : state_u64(io, 0);
+        uint64_t ahead = i < near ? state_u16(io, 0)
+                         : unit < N_UNITS ? fold_ahead(m, unit) : state_u64(io, 0);
         machine_post(m, e, m->now + ahead, v >> 6);
     }
 }

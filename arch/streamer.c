@@ -549,10 +549,8 @@ static void stream_state(struct machine *m, unsigned i, struct state_io *io)
 {
     const struct streamer *st = m->streamer;
     struct stream *s = &m->streamer->s[i];
-    bool busy, on;
     uint8_t head = state_u8(io, (s->c != NULL) | (unsigned)(i == STORE ? s->c != NULL : active(s)) << 1);
-    busy = head & 1;
-    on = head >> 1 & 1;
+    bool busy = head & 1, on = head >> 1 & 1;
     s->wait = state_u8(io, s->wait);
     s->load.sent = state_u16(io, s->load.sent);
     /* Whether a command that starts then follows without a gap. */
