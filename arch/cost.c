@@ -44,10 +44,21 @@ bool tech_fill(const struct tech *t, const struct tech_class *c, double *slots, 
     return true;
 }
 
+void tech_set_activity(const struct tech *t, const struct tech_class *c, const struct cost_activity *a,
+                       double *slots)
+{
+    double *v = slots + tech_slot_zeros(t, c);
+    bool known = t->measured && a->pairs && a->bits;
+
+    v[0] = known ? (double)a->zeros / (double)a->pairs : t->fixed[TECH_DATA_ZEROS];
+    v[1] = known ? (double)a->toggles / (double)a->bits : t->fixed[TECH_DATA_TOGGLES];
+}
+
 static bool set_params(const struct tech *t, const struct tech_class *c, const struct cost_item *item,
                        double *slots, struct err *err)
 {
     slots[tech_slot_pipeline(t, c)] = item->pipeline > 1 ? item->pipeline : 1;
+    tech_set_activity(t, c, &item->activity, slots);
     for (size_t i = 0; i < c->n_params; i++) {
         unsigned k = 0;
 

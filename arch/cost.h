@@ -4,6 +4,7 @@
 #ifndef ARCH_COST_H
 #define ARCH_COST_H
 
+#include "arch/activity.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/text.h"
@@ -32,6 +33,7 @@ struct cost_item {
     struct cost_action actions[COST_MAX_ACTIONS];
     /* Cycles in which an instance is clocked but does nothing (idle energy), summed over instances. */
     uint64_t clocked_cycles;
+    struct cost_activity activity; /* zero: not measured */
     uint64_t total_cycles;   /* run length: leakage */
     const char *path;        /* what the longest register-to-register path is, for fmax; NULL = no path */
     unsigned pipeline;       /* ranks that the path is divided into; 0 counts as 1 */
@@ -53,6 +55,8 @@ void tech_emit(const struct tech *t, struct text *out);
 void tech_schema_json(struct text *out);
 void tech_explain(const char *path_or_null, struct text *out);
 double tech_voltage(const struct tech *t);
+/* True for `activity: measured`. */
+bool tech_wants_activity(const struct tech *t);
 
 struct cost_line { /* price of one (item, action) */
     uint64_t energy_fj;

@@ -299,6 +299,7 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     cost_count(it, "mac", n[C_MAC]);
     cost_count(it, dot ? "acc_write" : "shift", dot ? n[C_ACC_WRITE] + n[C_REQUANT] : n[C_MAC]);
     it->path = "array";
+    cost_activity(m, it, ACTIVITY_ENGINE);
     it->pipeline = (unsigned)e->pipeline;
     cost_idle(m, it, n[C_BUSY], dot ? n[C_MAC] / e->length : n[C_MAC]);
     if (!dot)

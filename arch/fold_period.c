@@ -1,9 +1,8 @@
 /* Periods. At the end of each iteration of a loop the node is compared with one
  * saved node (Brent: re-saved at powers of two). When they are the same, what
  * happened in between is a period: as many whole ones as both threads, the tokens
- * and the transfers allow are multiplied out. The conditions are those of
- * facts/engineering.md section 4.1; the sequencer is the most advanced stage, so
- * nothing looks past the loop that it is in. */
+ * and the transfers allow are multiplied out. The sequencer
+ * is the most advanced stage, so nothing looks past the loop that it is in. */
 #include "arch/fold_impl.h"
 #include "arch/hwpe_lanes.h"
 
@@ -161,6 +160,15 @@ static void advance(struct thread *now, const struct thread *old, uint64_t k)
         now->idx[d] += (now->idx[d] - old->idx[d]) * k;
 }
 
+/* A layer that was skipped is over as well: a period of an outer loop may hold it. */
+static void skip_layer(struct machine *m, uint64_t layer, uint64_t ticks)
+{
+    if (layer >= MAX_LAYERS)
+        return;
+    m->layer_cycles[layer] += ticks;
+    *POOL_ADD(&m->fold->done, 1) = (struct mark){layer, ticks};
+}
+
 /* Layers that the period advances by: the skipped ones took as long. */
 static void multiply_layers(struct machine *m, const struct snapshot *s, uint64_t k, uint64_t step,
                             uint64_t ticks)
@@ -168,12 +176,13 @@ static void multiply_layers(struct machine *m, const struct snapshot *s, uint64_
     struct fold *f = m->fold;
     if (f->done.n == s->marks)
         return; /* the one that is open takes it all */
-    for (size_t i = s->marks; i < f->done.n; i++) {
-        const struct mark *d = &f->done.v[i];
+    size_t n = f->done.n;
+    for (size_t i = s->marks; i < n; i++) {
+        struct mark d = f->done.v[i];
         if (step == 0)
-            m->layer_cycles[d->layer] += k * d->ticks;
-        for (uint64_t j = 1; step && j <= k && d->layer + j * step < MAX_LAYERS; j++)
-            m->layer_cycles[d->layer + j * step] += d->ticks;
+            skip_layer(m, d.layer, k * d.ticks);
+        for (uint64_t j = 1; step && j <= k && j < MAX_LAYERS; j++)
+            skip_layer(m, d.layer + j * step, d.ticks);
     }
     for (uint64_t i = m->marks_out; i < m->marks_in; i++)
         m->mark[i % N_MARKS] += k * step;

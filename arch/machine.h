@@ -118,6 +118,7 @@ struct stream_layer {
 };
 
 struct machine {
+    const struct cost_activity *activity; /* by enum activity_of; NULL: values were not computed */
     const struct arch *arch;
     const struct program *prog;
     const struct evq_ops *evq_ops;

@@ -41,6 +41,12 @@ void cost_idle(const struct machine *m, struct cost_item *it, uint64_t busy_cycl
     it->clocked_cycles = cycles * it->instances > active ? cycles * it->instances - active : 0;
 }
 
+void cost_activity(const struct machine *m, struct cost_item *it, enum activity_of of)
+{
+    if (m->activity)
+        it->activity = m->activity[of];
+}
+
 void cost_sink_finish(struct cost_sink *s)
 {
     free(s->items);

@@ -20,6 +20,8 @@ void cost_count(struct cost_item *it, const char *action, uint64_t count);
  * is busy, `lane` only those that work. `busy_cycles` are the unit's, `active`
  * the sum over instances of cycles with work. */
 void cost_idle(const struct machine *m, struct cost_item *it, uint64_t busy_cycles, uint64_t active);
+/* Notes what its operands were, when the machine's values were computed. */
+void cost_activity(const struct machine *m, struct cost_item *it, enum activity_of of);
 void cost_sink_finish(struct cost_sink *s);
 
 /* All cost items of a finished machine. */
@@ -27,8 +29,8 @@ void machine_cost(const struct machine *m, struct cost_sink *s);
 /* Closed-form lower bound of the run in SoC cycles: every unit perfectly
  * overlapped, no conflicts. Also fills the machine's additive counters (macs,
  * traffic, actions) without simulating. `estimate`, when
- * not NULL, gets the same with steps of the program one after the other: no
- * bound, but a fair guide for choosing a mapping. */
+ * not NULL, gets the same with steps of the program one after the other and a part
+ * of the off-chip time beside them: no bound, but a fair guide for choosing a mapping. */
 uint64_t machine_bound(struct machine *m, uint64_t *estimate);
 
 #endif

@@ -115,6 +115,7 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     cost_count(it, "update", n[C_UPDATE]);
     cost_count(it, "readout", n[C_READOUT]);
     it->path = "state update";
+    cost_activity(m, it, ACTIVITY_RETENTION);
     it->pipeline = (unsigned)r->pipeline;
     cost_idle(m, it, n[C_BUSY], n[C_UPDATE] + (r->fused_readout ? 0 : n[C_READOUT]));
 }

@@ -283,6 +283,7 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     cost_param(it, "data_bits", 32);
     cost_count(it, "transfer", reads + writes);
     it->path = "arbitration";
+    cost_activity(m, it, ACTIVITY_TCDM);
 }
 
 const struct arch_class tcdm_class = {.name = "tcdm", .section = &section, .check = check, .init = init,

@@ -16,6 +16,11 @@ double tech_voltage(const struct tech *t)
     return t->voltage;
 }
 
+bool tech_wants_activity(const struct tech *t)
+{
+    return t->measured;
+}
+
 /* Alpha-power law: delay grows as V / (V - Vt)^alpha. */
 static double delay_factor(const struct tech *t, double v)
 {
@@ -70,7 +75,8 @@ const struct tech *tech_scaled(struct arena *a, const struct tech *t, size_t coe
     s->coefs = ARENA_NEW(a, double, t->n_coefs + 1);
     tech_eval_coefs(t, coef, factor, s->coefs);
     for (unsigned f = 0; f < TECH_N_FIXED; f++)
-        s->fixed[f] = s->coefs[t->fixed_at[f]];
+        if (t->fixed_at[f] < t->n_coefs)
+            s->fixed[f] = s->coefs[t->fixed_at[f]];
     return s;
 }
 

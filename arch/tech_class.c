@@ -380,6 +380,7 @@ static bool probe(struct ctx *x, const struct ynode *node)
     for (size_t i = 0; i < x->c->n_params; i++)
         slots[tech_slot_param(x->t) + i] = 64;
     slots[tech_slot_pipeline(x->t, x->c)] = 1;
+    tech_set_activity(x->t, x->c, &(struct cost_activity){0}, slots);
     if (!tech_fill(x->t, x->c, slots, why, sizeof(why)))
         return err_add(x->err, ERR_CONFIG, &area_node(node)->at,
                        "class `%s` with every parameter at 64: %s", x->c->name, why);
@@ -409,7 +410,8 @@ bool tech_load_class(struct arena *a, struct tech *t, const char *name, const st
     memcpy(x.names, t->coef_names, t->n_coefs * sizeof(x.names[0]));
     memcpy(x.dims, t->coef_dims, t->n_coefs * sizeof(x.dims[0]));
     ok = tech_known_keys(node, "a class", keys, err);
-    if (!load_params(&x, node) || !push_name(&x, key_at, "pipeline") || !load_macro(&x, node) ||
+    if (!load_params(&x, node) || !push_name(&x, key_at, "pipeline") ||
+        !push_name(&x, key_at, "zeros") || !push_name(&x, key_at, "toggles") || !load_macro(&x, node) ||
         !load_locals(&x, node) || !load_area(&x, node))
         return false;
     ok = load_actions(&x, node) && ok;

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum doc_type { DOC_MAP, DOC_TEXT, DOC_NUMBER, DOC_FORMULA, DOC_NAMES, DOC_KIND, DOC_BOUND, DOC_STAGE,
-                DOC_STAGE_KIND };
+enum doc_type { DOC_MAP, DOC_TEXT, DOC_NUMBER, DOC_FORMULA, DOC_NAMES, DOC_KIND, DOC_BOUND, DOC_ACTIVITY,
+                DOC_STAGE, DOC_STAGE_KIND };
 
 static const struct doc_key {
     const char *path;
@@ -20,6 +20,8 @@ static const struct doc_key {
     {"base", DOC_TEXT, NULL, "file whose keys hold where this one is silent, relative to this file"},
     {"voltage", DOC_NUMBER, "V", "operating supply, from v_min to v_max; default v_nom"},
     {"temp_k", DOC_NUMBER, "K", "operating temperature, for leakage; default temp_ref_k"},
+    {"activity", DOC_ACTIVITY, NULL,
+     "of data: default (data_zeros, data_toggles), or measured where a run computed values (run --values)"},
     {"coefficients", DOC_MAP, NULL, "numbers that formulas name"},
     {"coefficients.*", DOC_MAP, NULL, "one number with its backing"},
     {"coefficients.*.value", DOC_FORMULA, NULL, "number, or formula over other coefficients"},
@@ -109,7 +111,8 @@ static const struct doc_key {
 enum { N_KEYS = sizeof(keys) / sizeof(keys[0]) };
 
 static const char *const type_names[] = {"map", "text", "number", "formula or number", "list of names",
-                                         "onchip|offchip", "upper", "formula, number or map",
+                                         "onchip|offchip", "upper", "default|measured",
+                                         "formula, number or map",
                                          "logic|loop|register"};
 
 /* Does `path` match the pattern, component by component? */
@@ -219,6 +222,9 @@ static void json_leaf(struct json *j, enum doc_type type)
         break;
     case DOC_KIND:
         json_enum(j, (const char *const[]){"onchip", "offchip", NULL});
+        break;
+    case DOC_ACTIVITY:
+        json_enum(j, (const char *const[]){"default", "measured", NULL});
         break;
     case DOC_BOUND:
         json_enum(j, (const char *const[]){"upper", NULL});

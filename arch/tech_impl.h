@@ -8,13 +8,15 @@
 #include "arch/sram.h"
 
 /* Names of one scope: coefficients, then a class's parameters, `pipeline`,
- * macro results, locals and area_ge. Bounds the slots of an evaluation. */
+ * `zeros` and `toggles`, macro results, locals and area_ge. Bounds the slots of an evaluation. */
 enum { TECH_MAX_NAMES = 192 };
 
-/* Coefficients that the pricing itself needs; the loader insists on them. */
+/* Coefficients that the pricing itself needs; the loader insists on all but the
+ * last two, which are 1/256 and 0.5, those of random bytes, when they are missing. */
 enum tech_fixed { TECH_V_NOM, TECH_V_MIN, TECH_V_MAX, TECH_V_T, TECH_ALPHA, TECH_V_DIBL, TECH_TEMP_REF,
                   TECH_TEMP_SLOPE, TECH_FO4_PS, TECH_GE_UM2, TECH_UTILISATION, TECH_CAL_ENERGY,
-                  TECH_CAL_AREA, TECH_N_FIXED };
+                  TECH_CAL_AREA, TECH_N_REQUIRED,
+                  TECH_DATA_ZEROS = TECH_N_REQUIRED, TECH_DATA_TOGGLES, TECH_N_FIXED };
 extern const char *const tech_fixed_names[TECH_N_FIXED];
 
 struct tech_price_rule { /* one formula with its error */
@@ -71,6 +73,7 @@ struct tech {
     const char *name;
     const struct ynode *root; /* merged with its base */
     double voltage, temp_k;
+    bool measured; /* activity of the data, where it is known */
     size_t n_coefs;
     const char **coef_names;
     double *coefs; /* evaluated */
@@ -80,7 +83,7 @@ struct tech {
     const struct expr **coef_exprs;
     size_t *coef_order;
     double fixed[TECH_N_FIXED];
-    size_t fixed_at[TECH_N_FIXED]; /* which coefficient it is */
+    size_t fixed_at[TECH_N_FIXED]; /* which coefficient it is; n_coefs: none */
     struct sram_table *sram; /* NULL: none */
     size_t n_tables; /* imported ones (arch/accelergy.c) */
     struct tech_table *tables;
@@ -95,9 +98,14 @@ static inline size_t tech_slot_pipeline(const struct tech *t, const struct tech_
 {
     return t->n_coefs + c->n_params;
 }
-static inline size_t tech_slot_macro(const struct tech *t, const struct tech_class *c)
+/* `zeros`, then `toggles`. */
+static inline size_t tech_slot_zeros(const struct tech *t, const struct tech_class *c)
 {
     return t->n_coefs + c->n_params + 1;
+}
+static inline size_t tech_slot_macro(const struct tech *t, const struct tech_class *c)
+{
+    return tech_slot_zeros(t, c) + 2;
 }
 static inline size_t tech_slot_local(const struct tech *t, const struct tech_class *c)
 {
@@ -111,6 +119,9 @@ static inline size_t tech_slot_area(const struct tech *t, const struct tech_clas
 /* All coefficients when number `coef` is multiplied by `factor`. */
 void tech_eval_coefs(const struct tech *t, size_t coef, double factor, double *out);
 const struct tech_class *tech_find_class(const struct tech *t, const char *name);
+/* Sets `zeros` and `toggles`: as measured, or as the file has them. */
+void tech_set_activity(const struct tech *t, const struct tech_class *c, const struct cost_activity *a,
+                       double *slots);
 /* Fills slots from parameters that are already in place: macro results,
  * locals, area. False with what is wrong in `why`. */
 void tech_fill_locals(const struct tech *t, const struct tech_class *c, double *slots);

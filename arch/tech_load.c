@@ -7,6 +7,7 @@
 const char *const tech_fixed_names[TECH_N_FIXED] = {
     "v_nom",      "v_min",         "v_max",  "v_t",    "alpha",       "v_dibl",     "temp_ref_k",
     "temp_slope_k", "fo4_ps", "ge_um2", "utilisation", "cal_energy", "cal_area",
+    "data_zeros",  "data_toggles",
 };
 
 bool tech_known_keys(const struct ynode *map, const char *what, const char *const *keys, struct err *err)
@@ -223,12 +224,16 @@ static bool pick_fixed(struct tech *t, const struct place *at, const struct ynod
 
         while (i < t->n_coefs && strcmp(t->coef_names[i], tech_fixed_names[f]) != 0)
             i++;
+        t->fixed_at[f] = i;
+        if (i == t->n_coefs && f >= TECH_N_REQUIRED) {
+            t->fixed[f] = f == TECH_DATA_ZEROS ? 1.0 / 256 : 0.5;
+            continue;
+        }
         if (i == t->n_coefs) {
             ok = err_add(err, ERR_CONFIG, at, "the coefficient `%s` is missing", tech_fixed_names[f]);
             continue;
         }
         t->fixed[f] = t->coefs[i];
-        t->fixed_at[f] = i;
         if (!(t->coefs[i] > 0))
             ok = err_add(err, ERR_CONFIG, &nodes[i]->at, "`%s` must be above 0", t->coef_names[i]);
     }
@@ -283,6 +288,16 @@ static bool load_voltage(struct tech *t, const struct ynode *root, struct err *e
     return ok;
 }
 
+static bool load_activity(struct tech *t, const struct ynode *root, struct err *err)
+{
+    const struct ynode *n = yaml_get(root, "activity");
+    const char *text = n && n->kind == YNODE_SCALAR ? n->text : "";
+
+    t->measured = strcmp(text, "measured") == 0;
+    return !n || t->measured || strcmp(text, "default") == 0 ||
+           err_add(err, ERR_CONFIG, &n->at, "`activity` must be default or measured");
+}
+
 static bool load_table(struct arena *a, struct tech *t, const struct ynode *root, struct err *err)
 {
     static const char *const keys[] = {"file", "source", "doc", NULL};
@@ -315,7 +330,7 @@ static bool load_classes(struct arena *a, struct tech *t, const struct ynode *ro
 
 struct tech *tech_decode(struct arena *a, const struct ynode *root, struct err *err)
 {
-    static const char *const keys[] = {"name", "doc", "base", "voltage", "temp_k", "coefficients",
+    static const char *const keys[] = {"name", "doc", "base", "voltage", "temp_k", "activity", "coefficients",
                                        "sram_table", "idle", "leak", "area_err", "accelergy", "classes",
                                        NULL};
     struct tech *t = ARENA_NEW(a, struct tech, 1);
@@ -331,6 +346,7 @@ struct tech *tech_decode(struct arena *a, const struct ynode *root, struct err *
     if (!ok)
         return NULL;
     ok = load_voltage(t, merged, err);
+    ok = load_activity(t, merged, err) && ok;
     ok = load_table(a, t, merged, err) && ok;
     ok = tech_load_tables(a, t, merged, err) && ok;
     ok = ok && load_classes(a, t, merged, err);

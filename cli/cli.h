@@ -42,6 +42,8 @@ __attribute__((format(printf, 2, 3))) int cli_usage(const char *cmd, const char 
 int cli_fail(rs_err *err);
 /* Columns of the terminal: COLUMNS, or what a terminal on stdout says; 0: no limit. */
 unsigned cli_columns(void);
+/* Prints the text, or the diagnostics when there is none; destroys err. Returns the exit code. */
+int cli_answer(char *text, rs_err *err);
 /* Prints text on stdout and frees it. Returns 0; main() reports a failed write. */
 int cli_print(char *text);
 

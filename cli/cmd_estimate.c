@@ -47,8 +47,5 @@ int cmd_estimate(int argc, char **argv)
     o.plain_rtl = style && strcmp(style, "rtl") == 0;
     rs_err *err = rs_err_create();
     char *text = rs_estimate(argv[0], (const char *const *)argv + 1, n - 1, &o, err);
-    if (!text)
-        return cli_fail(err);
-    rs_err_destroy(err);
-    return cli_print(text);
+    return cli_answer(text, err);
 }

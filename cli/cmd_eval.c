@@ -29,8 +29,5 @@ int cmd_eval(int argc, char **argv)
         return code == CLI_DONE ? 0 : code;
     rs_err *err = rs_err_create();
     char *text = rs_eval(argv[0], form, sets.v, sets.n, json, err);
-    if (!text)
-        return cli_fail(err);
-    rs_err_destroy(err);
-    return cli_print(text);
+    return cli_answer(text, err);
 }

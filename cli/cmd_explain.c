@@ -19,8 +19,5 @@ int cmd_explain(int argc, char **argv)
         return code == CLI_DONE ? 0 : code;
     rs_err *err = rs_err_create();
     char *text = rs_explain(n ? argv[0] : NULL, err);
-    if (!text)
-        return cli_fail(err);
-    rs_err_destroy(err);
-    return cli_print(text);
+    return cli_answer(text, err);
 }

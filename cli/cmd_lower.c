@@ -29,8 +29,5 @@ int cmd_lower(int argc, char **argv)
     rs_err *err = rs_err_create();
     char *text = rs_lower(design, err);
     rs_design_destroy(design);
-    if (!text)
-        return cli_fail(err);
-    rs_err_destroy(err);
-    return cli_print(text);
+    return cli_answer(text, err);
 }

@@ -103,10 +103,7 @@ static int run(const char *path, const char *what, const struct options *o)
         rs_db_columns(db, cli_columns());
     char *text = db ? ask(db, what, o, err) : NULL;
     rs_db_close(db);
-    if (!text)
-        return cli_fail(err);
-    rs_err_destroy(err);
-    return cli_print(text);
+    return cli_answer(text, err);
 }
 
 int cmd_query(int argc, char **argv)

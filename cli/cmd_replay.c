@@ -31,8 +31,5 @@ int cmd_replay(int argc, char **argv)
     rs_err *err = rs_err_create();
     unsigned columns = cli_columns() ? cli_columns() : PAGE_COLUMNS;
     char *text = rs_replay(argv[0], chart ? columns : 0, err);
-    if (!text)
-        return cli_fail(err);
-    rs_err_destroy(err);
-    return cli_print(text);
+    return cli_answer(text, err);
 }

@@ -18,10 +18,12 @@ static const char head[] =
     "th,td{padding:2px 9px;border-bottom:1px solid #e4e4e4;text-align:left;white-space:nowrap}\n"
     "th{background:#f3f3f3;position:sticky;top:0}\ntd.n{text-align:right}\n"
     "figure{margin:1em 0}\nfigure svg{max-width:100%;height:auto}\nfigcaption{color:#555}\n"
-    "summary{cursor:pointer}\n</style></head><body>\n";
+    "summary{cursor:pointer}\nnav{columns:3 16em;margin:1em 0}\nnav a{display:block}\n"
+    "</style></head><body>\n";
 
 struct report {
     FILE *out;
+    FILE *contents; /* links to the sections */
     rs_db *db;
     char dir[512]; /* for pictures, emptied after each */
 };
@@ -90,19 +92,40 @@ static void put_rows(FILE *out, const char *csv)
     }
 }
 
-static bool put_table(struct report *r, const char *query, const char *title, bool folded, rs_err *err)
+static void put_heading(struct report *r, const char *id, const char *title)
 {
-    char *csv = rs_db_query(r->db, query, "csv", NULL, err);
+    char first = title[0] >= 'a' && title[0] <= 'z' ? (char)(title[0] - 'a' + 'A') : title[0];
+    fprintf(r->out, "<h2 id=\"%s\">%c%s</h2>\n", id, first, title + 1);
+    fprintf(r->contents, "<a href=\"#%s\">%c%s</a>\n", id, first, title + 1);
+}
+
+struct table {
+    const char *id, *query, *title; /* query NULL: the canned one called id */
+    bool folded;
+};
+
+static bool put_table(struct report *r, const struct table *t, rs_err *err)
+{
+    char *csv = rs_db_query(r->db, t->query ? t->query : t->id, "csv", NULL, err);
     if (!csv)
         return false;
     const char *newline = strchr(csv, '\n');
     if (newline && newline[1]) {
-        fprintf(r->out, "<h2 id=\"%s\">%s</h2>\n%s<div class=\"scroll\"><table>\n", query, title,
-                folded ? "<details><summary>show</summary>" : "");
+        put_heading(r, t->id, t->title);
+        fprintf(r->out, "%s<div class=\"scroll\"><table>\n",
+                t->folded ? "<details><summary>show</summary>" : "");
         put_rows(r->out, csv);
-        fprintf(r->out, "</table></div>%s\n", folded ? "</details>" : "");
+        fprintf(r->out, "</table></div>%s\n", t->folded ? "</details>" : "");
     }
     free(csv);
+    return true;
+}
+
+static bool put_tables(struct report *r, const struct table *tables, size_t n, rs_err *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!put_table(r, &tables[i], err))
+            return false;
     return true;
 }
 
@@ -135,8 +158,10 @@ static bool put_plot(struct report *r, const char *name, const char *title, rs_e
     bool ok = rs_db_plot(r->db, name, path, NULL, err);
     char *svg = ok ? read_all(path) : NULL;
     const char *start = svg ? strstr(svg, "<svg") : NULL;
-    if (start)
-        fprintf(r->out, "<h2 id=\"%s\">%s</h2>\n<figure>\n%s</figure>\n", name, title, start);
+    if (start) {
+        put_heading(r, name, title);
+        fprintf(r->out, "<figure>\n%s</figure>\n", start);
+    }
     free(svg);
     for (size_t i = 0; i < 3; i++) {
         snprintf(path, sizeof path, "%s/plot.%s", r->dir, endings[i]);
@@ -162,23 +187,53 @@ static bool put_plots(struct report *r, rs_err *err)
     return ok;
 }
 
-static bool put_body(struct report *r, const char *db_path, rs_err *err)
+static bool put_sections(struct report *r, rs_err *err)
+{
+    static const struct table before[] = {{"sweeps", NULL, "Sweeps", false}};
+    static const struct table after[] = {
+        {"best", NULL, "Fastest point for each network, phase and sequence length", false},
+        {"crossover", NULL, "Fastest form at each sequence length", false},
+        {"pareto", NULL, "Pareto front of cycles, energy and area", true},
+        {"area", NULL, "Area of each component", true},
+        {"hypothetical", "SELECT DISTINCT arch, hypothetical AS keys FROM v_points WHERE is_hypothetical"
+         " ORDER BY arch, keys",
+         "Hypothetical: what no PULPissimo can have", false},
+        {"failures", NULL, "Points that could not run", true},
+        {"settings", NULL, "What was varied", true},
+        {"points", NULL, "All points", true},
+    };
+    return put_tables(r, before, 1, err) && put_plots(r, err) &&
+           put_tables(r, after, sizeof after / sizeof after[0], err);
+}
+
+static void put_title(FILE *out, const char *db_path)
 {
     const char *slash = strrchr(db_path, '/'), *name = slash ? slash + 1 : db_path;
-    fputs(head, r->out);
-    fputs("<h1>retsim report: ", r->out);
-    put_text(r->out, name, strlen(name));
-    fprintf(r->out, "</h1>\n<p>retsim %s, model version %s. Cycles are cycles of the SoC clock.</p>\n",
+    fputs(head, out);
+    fputs("<h1>retsim report: ", out);
+    put_text(out, name, strlen(name));
+    fprintf(out, "</h1>\n<p>retsim %s, model version %s. Cycles are cycles of the SoC clock.</p>\n",
             rs_version(), rs_model_version());
-    bool ok = put_table(r, "sweeps", "Sweeps", false, err) &&
-              put_table(r, "settings", "What was varied", false, err) && put_plots(r, err) &&
-              put_table(r, "best", "Fastest point for each network, phase and sequence length", false, err) &&
-              put_table(r, "crossover", "Fastest form at each sequence length", false, err) &&
-              put_table(r, "pareto", "Pareto front of cycles, energy and area", true, err) &&
-              put_table(r, "area", "Area of each component", true, err) &&
-              put_table(r, "failures", "Points that could not run", false, err) &&
-              put_table(r, "points", "All points", true, err);
-    fputs("</body></html>\n", r->out);
+}
+
+/* Sections first: the contents name those that there are. */
+static bool put_body(struct report *r, FILE *file, const char *db_path, rs_err *err)
+{
+    char *sections = NULL, *contents = NULL;
+    size_t n_sections, n_contents;
+    r->out = open_memstream(&sections, &n_sections);
+    r->contents = open_memstream(&contents, &n_contents);
+    bool ok = r->out && r->contents ? put_sections(r, err) : rs_err_add(err, 70, "out of memory");
+    if (r->out)
+        fclose(r->out);
+    if (r->contents)
+        fclose(r->contents);
+    if (ok) {
+        put_title(file, db_path);
+        fprintf(file, "<nav>\n%s</nav>\n%s</body></html>\n", contents, sections);
+    }
+    free(sections);
+    free(contents);
     return ok;
 }
 
@@ -191,17 +246,17 @@ static bool make_dir(struct report *r, rs_err *err)
 
 static bool write_report(struct report *r, const char *db_path, const char *path, rs_err *err)
 {
-    r->out = fopen(path, "w");
-    if (!r->out)
+    FILE *file = fopen(path, "w");
+    if (!file)
         return rs_err_add(err, 73, "cannot create `%s`: %s", path, strerror(errno));
     if (!make_dir(r, err)) {
-        fclose(r->out);
+        fclose(file);
         return false;
     }
-    bool ok = put_body(r, db_path, err);
+    bool ok = put_body(r, file, db_path, err);
     rmdir(r->dir);
-    bool bad = ferror(r->out);
-    if ((fclose(r->out) != 0 || bad) && ok)
+    bool bad = ferror(file);
+    if ((fclose(file) != 0 || bad) && ok)
         ok = rs_err_add(err, 74, "cannot write `%s`: %s", path, strerror(errno));
     return ok;
 }

@@ -16,8 +16,5 @@ int cmd_schema(int argc, char **argv)
         return code == CLI_DONE ? 0 : code;
     rs_err *err = rs_err_create();
     char *text = rs_schema_json(argv[0], err);
-    if (!text)
-        return cli_fail(err);
-    rs_err_destroy(err);
-    return cli_print(text);
+    return cli_answer(text, err);
 }

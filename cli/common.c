@@ -35,6 +35,14 @@ int cli_print(char *text)
     return 0;
 }
 
+int cli_answer(char *text, rs_err *err)
+{
+    if (!text)
+        return cli_fail(err);
+    rs_err_destroy(err);
+    return cli_print(text);
+}
+
 rs_design *cli_load(const char *cmd, const struct cli_design *d, int *code)
 {
     if (!d->arch || !d->work) {

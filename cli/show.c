@@ -241,5 +241,5 @@ void show_result(const rs_design *d, const rs_result *r, struct text *out)
     const char *const *notes = rs_result_notes(r, &n);
     add_lines("notes", notes, n, out);
     const char *const *keys = rs_result_hypothetical(r, &n);
-    add_lines("hypothetical: no PULPissimo can have", keys, n, out);
+    add_lines("hypothetical: keys with values that no PULPissimo can have", keys, n, out);
 }

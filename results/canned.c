@@ -34,7 +34,8 @@ const struct canned canned_queries[] = {
     {"pareto", "points that no other beats in every objective (--objectives time,energy,area)", NULL},
     {"ranking", "points of each job by energy; a tie is a difference inside the error bars",
      "SELECT work, phase, seq, batch, arch, array, form, chunk, voltage,"
-     " soc_hz / 1e6 AS soc_mhz, row_number() OVER job AS place,"
+     " soc_hz / 1e6 AS soc_mhz, CASE WHEN soc_hz > fmax_hz THEN 'above limit' END AS clock,"
+     " row_number() OVER job AS place,"
      " energy_uj, energy_rel_err, energy_onchip_fj / 1e9 AS onchip_uj, energy_offchip_fj / 1e9 AS offchip_uj,"
      " energy_idle_fj / 1e9 AS idle_uj, energy_uj / first_value(energy_uj) OVER job AS times_best,"
      " CASE WHEN row_number() OVER job > 1 AND " TIE_WITH("lag") " THEN 'tie' END AS tie_with_before,"

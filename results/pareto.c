@@ -98,7 +98,8 @@ static void front_sql(struct text *sql, const struct objective *obj, int n)
             text_printf(sql, ", abs(%s) * coalesce(%s, 0) AS e%d", obj[i].column, obj[i].rel_err, i);
         else
             text_printf(sql, ", 0.0 AS e%d", i);
-    text_add(sql, ", work, phase, seq, batch, arch, array, engine_style, dataflow, form, chunk, voltage");
+    text_add(sql, ", work, phase, seq, batch, arch, array, engine_style, dataflow, form, chunk, voltage"
+             ", soc_hz / 1e6 AS soc_mhz, CASE WHEN soc_hz > fmax_hz THEN 'above limit' END AS clock");
     for (int i = 0; i < n; i++)
         text_printf(sql, ", %s", obj[i].shown ? obj[i].shown : obj[i].column);
     text_add(sql, ", method, tech, id, key FROM v_points WHERE 1");
@@ -109,7 +110,8 @@ static void front_sql(struct text *sql, const struct objective *obj, int n)
         text_printf(sql, ", o%d", i);
     for (int i = 0; i < n; i++)
         text_printf(sql, ", e%d", i);
-    text_add(sql, ", work, phase, seq, batch, arch, array, engine_style, dataflow, form, chunk, voltage");
+    text_add(sql, ", work, phase, seq, batch, arch, array, engine_style, dataflow, form, chunk, voltage,"
+             " soc_mhz, clock");
     for (int i = 0; i < n; i++)
         text_printf(sql, ", %s", obj[i].shown ? obj[i].shown : obj[i].column);
     text_add(sql, ", retsim_tie(row_number() OVER (");

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { COL_JOB, COL_FORM, COL_TIME, COL_ENERGY, COL_REL_ERR };
+enum { COL_JOB, COL_FORM, COL_TIME, COL_ENERGY, COL_REL_ERR, COL_OVER };
 
 /* For each network and phase the sequence length with most points; not those that have but a few beside
  * the fullest one. Ordered so that a front is found in one pass: by latency, then energy. */
@@ -17,7 +17,8 @@ static const char sql[] =
     " shown AS (SELECT * FROM jobs WHERE place = 1 AND n > 1 AND n * 10 >= (SELECT max(n) FROM jobs)"
     "  ORDER BY n DESC, phase DESC, job LIMIT 6)"
     " SELECT p.job, coalesce(p.form, '') AS form, us_per_token / 1e6 AS s_per_token,"
-    " nj_per_token / 1e9 AS j_per_token, coalesce(energy_rel_err, 0) AS energy_rel_err, array, dataflow,"
+    " nj_per_token / 1e9 AS j_per_token, coalesce(energy_rel_err, 0) AS energy_rel_err,"
+    " CASE WHEN soc_hz > fmax_hz THEN 1 ELSE 0 END AS clock_above_limit, array, dataflow,"
     " chunk,"
     " area_mm2 FROM p JOIN shown s ON s.job = p.job"
     " ORDER BY s.phase DESC, s.net_size, p.job, us_per_token, nj_per_token, key";
@@ -112,18 +113,33 @@ static int error_block(struct figure *fig, const struct plot_rows *r, const char
     return (int)fig->n_blocks++;
 }
 
-static const char tie_colour[] = "#AA3377";
+/* Points whose clock is above what their longest path is estimated to allow; -1: none. */
+static int over_block(struct figure *fig, const struct plot_rows *r, const char *job, const struct scale *k)
+{
+    size_t n = 0;
+    double (*xy)[2] = arena_alloc(&fig->arena, sizeof *xy * r->n);
+    for (size_t i = 0; i < r->n; i++) {
+        if (strcmp(plot_cell(r, i, COL_JOB), job) || plot_num(r, i, COL_OVER) <= 0)
+            continue;
+        xy[n][0] = plot_num(r, i, COL_TIME) * k->time;
+        xy[n++][1] = plot_num(r, i, COL_ENERGY) * k->energy;
+    }
+    return plot_block(fig, (const double(*)[2])xy, n);
+}
+
+static const char tie_colour[] = "#AA3377", over_colour[] = "#CC3311";
 
 static void draw_key(struct figure *fig, const struct plot_names *forms)
 {
     struct plot_key keys[PLOT_MAX_LINES];
     size_t n = 0;
-    for (size_t f = 0; f < forms->n && n < PLOT_MAX_LINES - 2; f++) {
+    for (size_t f = 0; f < forms->n && n < PLOT_MAX_LINES - 3; f++) {
         struct plot_style s = plot_form_style(forms->v[f]);
         const char *name = forms->v[f][0] ? forms->v[f] : "point";
         keys[n++] = (struct plot_key){name, s.colour, KEY_POINT, s.point, 0, 0};
     }
     keys[n++] = (struct plot_key){"Pareto front", "#000000", KEY_LINE, 6, 1, 1.2};
+    keys[n++] = (struct plot_key){"clock above its estimated limit", over_colour, KEY_POINT, 2, 0, 0};
     keys[n++] = (struct plot_key){"tie: less energy only inside the error bars", tie_colour, KEY_POINT, 4, 0,
                                   0};
     plot_key_draw(fig, keys, n);
@@ -134,7 +150,7 @@ static void draw_panel(struct figure *fig, const struct plot_rows *r, const stru
 {
     struct text plot = {0}, *s = &fig->script;
     struct scale k = scale_of(r, job);
-    int ties, front = front_block(fig, r, job, &k, &ties);
+    int ties, front = front_block(fig, r, job, &k, &ties), over = over_block(fig, r, job, &k);
     int bars = fig->is_text ? -1 : error_block(fig, r, job, &k);
     text_printf(&plot, "$d%d using 1:2 with steps lc rgb '#000000' lw 1.2%s", front,
                 fig->is_text ? " title 'front'" : "");
@@ -155,6 +171,9 @@ static void draw_panel(struct figure *fig, const struct plot_rows *r, const stru
     if (ties >= 0)
         text_printf(&plot, ", $d%d using 1:2 with points lc rgb '%s' pt 4 ps 2.2%s", ties, tie_colour,
                     fig->is_text ? " title 'tie'" : "");
+    if (over >= 0)
+        text_printf(&plot, ", $d%d using 1:2 with points lc rgb '%s' pt 2 ps 1.4%s", over, over_colour,
+                    fig->is_text ? " title 'clock above its limit'" : "");
     text_add(s, "set title ");
     plot_quote(s, job);
     text_add(s, fig->is_text ? "\nset key outside right top Left reverse\n" : "\n");

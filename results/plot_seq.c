@@ -129,8 +129,8 @@ static bool draw(struct rs_db *db, const struct seq_plot *sp, struct figure *fig
     collect(fig, &r, &p);
     p.misses = db_scalar(db, "SELECT count(*) FROM failure WHERE seq > 0 AND form IS NOT NULL", err) > 0;
     struct plot_grid grid = {.rows = (unsigned)p.phases.n, .cols = (unsigned)p.nets.n, .panel_w = 250,
-                             .panel_h = 230, .left = 85, .right = 25, .top = 75, .bottom = 118, .gap_x = 74,
-                             .gap_y = 95, .title = sp->title};
+                             .panel_h = 230, .left = 108, .right = 25, .top = 75, .bottom = 118, .gap_x = 74,
+                             .gap_y = 108, .title = sp->title};
     if (p.nets.n < 3)
         grid.panel_w = p.nets.n == 1 ? 560 : 360;
     plot_grid_begin(fig, &grid);

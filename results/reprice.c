@@ -84,7 +84,8 @@ static bool copy_notes(struct rs_db *db, const rs_design *tech, rs_err *err)
     uint8_t hash[16];
     sqlite3_stmt *st = db_prepare(db, "INSERT INTO temp.note SELECT key, ?1, ord, text FROM main.note n WHERE"
                                   " tech_hash = (SELECT min(tech_hash) FROM main.note WHERE key = n.key)"
-                                  " AND text NOT LIKE 'the clock of %'", "re-price", err);
+                                  " AND text NOT LIKE 'the clock of %'"
+                                  " AND text NOT LIKE 'activity: measured,%'", "re-price", err);
     rs_design_part_hash(tech, "tech", hash);
     if (!st)
         return false;

@@ -123,10 +123,17 @@ static bool sink_ready(const struct run *r)
     return all;
 }
 
+/* A blocking master goes on in the cycle after the response. */
+static bool blocked(const struct run *r, unsigned m)
+{
+    return r->t->blocking[m] && r->next[m] &&
+           r->t->request[m][r->next[m] - 1].grant + 1 >= (uint64_t)r->cycle;
+}
+
 static void issue(struct run *r)
 {
     for (unsigned m = 0; m < r->t->background; m++)
-        if (!r->on_bus[m] && r->next[m] < r->t->n[m] &&
+        if (!r->on_bus[m] && r->next[m] < r->t->n[m] && !blocked(r, m) &&
             (int)r->t->request[m][r->next[m]].earliest <= r->cycle) {
             r->on_bus[m] = true;
             r->t->request[m][r->next[m]].first = (uint64_t)r->cycle;
@@ -138,6 +145,15 @@ static void grant_background(struct run *r, unsigned m)
     r->t->request[m][r->next[m]].grant = (uint64_t)r->cycle;
     r->on_bus[m] = false;
     r->next[m]++;
+}
+
+/* Index at the arbiters of background master or port m. */
+static unsigned place_of(const struct stream_twin *t, unsigned m)
+{
+    enum { SYSTEM = 9 };
+    if (!t->in_soc)
+        return m;
+    return m < t->background ? system_place(m, t->background) : SYSTEM + t->words - 1 - (m - t->background);
 }
 
 static void arbitrate_all(struct run *r, bool ready, bool valid, struct text *out)
@@ -157,11 +173,15 @@ static void arbitrate_all(struct run *r, bool ready, bool valid, struct text *ou
     }
     for (unsigned b = 0; b < t->banks; b++) {
         bool set[TWIN_INPUTS] = {false};
+        unsigned who[TWIN_INPUTS] = {0};
         for (unsigned m = 0; m < n; m++)
-            set[m] = asks[m] && addr[m] / 4 % t->banks == b;
-        int winner = arbitrate(&r->bank[b], set, n, true);
+            if (asks[m] && addr[m] / 4 % t->banks == b) {
+                set[place_of(t, m)] = true;
+                who[place_of(t, m)] = m;
+            }
+        int winner = arbitrate(&r->bank[b], set, t->in_soc ? 9 + t->words : n, true);
         if (winner != NEVER)
-            won[winner] = true;
+            won[who[winner]] = true;
     }
     for (unsigned m = 0; m < n; m++) {
         winners += won[m];

@@ -32,12 +32,21 @@ struct stream_twin {
     unsigned ready_period, valid_period, ready_pct;
     uint32_t ready_seed;
     struct stream_job source, sink;
+    bool in_soc; /* numbered as in a PULPissimo: system_place(), then the source's ports backwards */
     unsigned n[STREAM_BACKGROUND];
+    bool blocking[STREAM_BACKGROUND];
     struct {
         uint32_t earliest, addr;
         uint64_t first, grant;
     } request[STREAM_BACKGROUND][STREAM_REQUESTS];
 };
+
+/* Place of background master i of `n` in a PULPissimo: those of the uDMA stay free as long as the others
+ * do. */
+static inline unsigned system_place(unsigned i, unsigned n)
+{
+    return i < 2 || n > 7 ? i : i + 2;
+}
 
 void stream_twin_draw(struct stream_twin *t, struct rng *rng);
 /* The result text. False: the scenario is outside of what the rules cover, or does not end. */

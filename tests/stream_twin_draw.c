@@ -38,6 +38,7 @@ static void draw_background(struct stream_twin *t, struct rng *rng)
     unsigned gap_pct = (unsigned)rng_below(rng, 100), stride = (unsigned)rng_below(rng, 3);
     for (unsigned m = 0; m < t->background; m++) {
         uint32_t earliest = 0;
+        t->blocking[m] = chance(rng, 30);
         t->n[m] = (unsigned)rng_below(rng, STREAM_REQUESTS);
         for (unsigned i = 0; i < t->n[m]; i++) {
             if (chance(rng, gap_pct))
@@ -97,6 +98,11 @@ void stream_twin_trace(const struct stream_twin *t, struct text *out)
                 t->valid_period);
     if (t->random_ready)
         text_printf(out, "# ready_pct: %u\n# ready_seed: %" PRIu32 "\n", t->ready_pct, t->ready_seed);
+    text_add(out, "# blocking:");
+    for (unsigned m = 0; m < t->background; m++)
+        if (t->blocking[m])
+            text_printf(out, " %u", m);
+    text_add(out, "\n");
     print_job("src", &t->source, out);
     print_job("snk", &t->sink, out);
     for (unsigned m = 0; m < t->background; m++)

@@ -261,6 +261,8 @@ static void expect_consistent(const rs_result *r, const char *what)
 static const struct point {
     const char *work, *sets[MAX_SETS];
 } points[] = {
+    /* A period of tokens in which layers were skipped. */
+    {MODEL("edge_kjv_d64"), {"work.shape.layers=6", "work.phase=decode", "work.tokens=8"}},
     {MODEL("edge_kjv_d64"), {"work.seq=96"}},
     {MODEL("edge_kjv_d64"), {"work.seq=65", "work.form=recurrent"}},
     {MODEL("edge_kjv_d64"), {"work.seq=100", "work.form=chunkwise", "work.chunk=32", "work.lm_head=all"}},

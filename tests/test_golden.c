@@ -40,7 +40,7 @@ static double tensor(const struct eval_form *f, const char *name, bool sqnr)
 #define MSR "tests/reference/retnet/msr_s16_d64_h2_v1_c8"
 #define BLOCK "tests/reference/retnet/block_s64_d64_h4_v2_c16"
 
-/* facts/retnet.md section 8: the same form agrees to 4e-6. */
+/* Where an independent float program of the same form agreed. */
 Test(golden, float_forms_match_torchscale)
 {
     static const char *const dirs[] = {MSR, BLOCK};
@@ -59,7 +59,7 @@ Test(golden, float_forms_match_torchscale)
     }
 }
 
-/* facts/retnet.md section 7.1, minus half a decibel. */
+/* What an independent integer program reached, minus half a decibel. */
 Test(golden, integers_reach_the_measured_quality)
 {
     struct net *n;

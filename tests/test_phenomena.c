@@ -126,7 +126,7 @@ Test(phenomena, n02_round_robin_fairness)
         int order[90];
         xbar_init(&x, 13, 4, false);
         for (unsigned i = 0; i < order_of(&x, BIT(k) - 1, 10 * k, order); i++)
-            cr_expect_eq(order[i], (int)(i % k));
+            cr_expect_eq(order[i], (int)(i % k), "served in turn, after k - 1 cycles at most");
     }
     struct xbar x;
     int order[30];
@@ -380,6 +380,9 @@ Test(phenomena, n09_udma_and_hyperbus)
         before = equal.cycles;
         cr_expect_eq(equal.bursts, 4096 / rows[i].bytes);
     }
+    for (uint32_t words = 10; words < 1000; words *= 3) /* nothing else goes by the peripherals' clock */
+        cr_expect_eq(load_cycles(words, 0, "arch.streamer.load.fifo=4", same),
+                     load_cycles(words, 0, "arch.streamer.load.fifo=4", half));
 }
 
 /* Whoever would touch what an HWPE cannot reach gets an error, never a silent result. */

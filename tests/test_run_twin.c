@@ -1,11 +1,14 @@
 /* The interconnect that `run` simulates, inside a whole machine, against the slow twin of the arbiters
- * (tests/replay_twin.c): one load of the accelerator beside other masters, random sizes and strides. */
+ * (tests/replay_twin.c) and of the streams (tests/stream_twin.c): one load of the accelerator beside other
+ * masters, random sizes and strides. */
 #include "arch/machine.h"
 #include "tests/replay_twin.h"
+#include "tests/stream_twin.h"
 #include "workloads/api.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define ARCH TEST_ROOT "/configs/arch/pulpissimo_retention.yaml"
@@ -107,7 +110,7 @@ static struct counts predicted(const struct trial *t)
     w.num = t->num;
     w.den = t->den;
     for (unsigned i = 0; i < t->cores; i++) {
-        unsigned at = t->hci || i < 2 ? i : t->cores <= FIRST_HWPE - 2 ? i + 2 : i;
+        unsigned at = t->hci ? i : system_place(i, t->cores);
         linear(&w, at, i * t->first, t->stride, TWIN_REQUESTS, 0);
     }
     unsigned port = w.masters - 1;
@@ -139,6 +142,16 @@ static struct trial draw(struct rng *rng, bool hci)
     return t;
 }
 
+static void expect_same(const struct trial *t, const struct counts *want, const struct counts *is)
+{
+    cr_assert(!memcmp(want, is, sizeof *is),
+              "banks %u cores %u ports %u stride %u first %u packets %u base "
+              "%u invert %u num %u den %u: cycles %u hwpe %u others %u waits %u, not %u %u %u %u",
+              t->banks, t->cores, t->ports, t->stride, t->first, t->packets, t->base, t->invert, t->num,
+              t->den, (unsigned)is->cycles, (unsigned)is->hwpe, (unsigned)is->others, (unsigned)is->waits,
+              (unsigned)want->cycles, (unsigned)want->hwpe, (unsigned)want->others, (unsigned)want->waits);
+}
+
 static void trials(bool hci, uint64_t seed)
 {
     struct rng rng = {seed};
@@ -148,12 +161,7 @@ static void trials(bool hci, uint64_t seed)
         struct counts want = predicted(&t), is = run(&t);
         if (want.cycles + 2 >= TWIN_REQUESTS)
             continue; /* the twin's masters would run dry */
-        cr_assert(!memcmp(&want, &is, sizeof is),
-                  "banks %u cores %u ports %u stride %u first %u packets %u base "
-                  "%u invert %u num %u den %u: cycles %u hwpe %u others %u waits %u, not %u %u %u %u",
-                  t.banks, t.cores, t.ports, t.stride, t.first, t.packets, t.base, t.invert, t.num, t.den,
-                  (unsigned)is.cycles, (unsigned)is.hwpe, (unsigned)is.others, (unsigned)is.waits,
-                  (unsigned)want.cycles, (unsigned)want.hwpe, (unsigned)want.others, (unsigned)want.waits);
+        expect_same(&t, &want, &is);
         waits += is.waits;
     }
     cr_assert_gt(waits, 1000u);
@@ -169,6 +177,60 @@ Test(run_twin, hci)
     trials(true, 22);
 }
 
+/* The same of a load over several ports, which slip past each other. */
+static struct counts streamed(const struct trial *t)
+{
+    static struct stream_twin w;
+    struct text events = {0};
+    struct counts n = {0, (uint64_t)t->packets * t->ports, 0, 0};
+    memset(&w, 0, sizeof w);
+    w.words = t->ports;
+    w.banks = t->banks;
+    w.background = t->cores;
+    w.in_soc = w.decoupled = true;
+    w.load_depth = 4;
+    w.ready_period = w.valid_period = 1;
+    w.source = (struct stream_job){
+        .base = 4 * t->base, .size = t->packets, .line_length = t->packets, .feat_length = 1};
+    w.sink = (struct stream_job){.start = -1, .size = 1, .line_length = 1, .feat_length = 1};
+    for (unsigned i = 0; i < t->cores; i++) {
+        w.n[i] = STREAM_REQUESTS;
+        for (unsigned k = 0; k < STREAM_REQUESTS; k++)
+            w.request[i][k].addr = i * t->first + k * t->stride;
+    }
+    cr_assert(stream_twin_run(&w, &events));
+    for (const char *s = events.s; (s = strstr(s, "\ns ")); s++)
+        n.cycles = strtoull(s + 3, NULL, 10) + 1;
+    for (unsigned i = 0; i < t->cores; i++)
+        for (unsigned k = 0; k < STREAM_REQUESTS; k++) {
+            n.others += w.request[i][k].grant <= n.cycles;
+            for (uint64_t c = w.request[i][k].first; c < w.request[i][k].grant && c <= n.cycles; c++)
+                n.waits++;
+        }
+    text_finish(&events);
+    return n;
+}
+
+Test(run_twin, ports_of_a_load)
+{
+    struct rng rng = {23};
+    uint64_t waits = 0;
+    for (unsigned i = 0; i < 150; i++) {
+        struct trial t = draw(&rng, false);
+        t.ports = 1 + (unsigned)rng_below(&rng, STREAM_PORTS);
+        t.cores = (unsigned)rng_below(&rng, STREAM_BACKGROUND + 1);
+        t.packets = 1 + (unsigned)rng_below(&rng, 40);
+        while (t.banks < t.ports)
+            t.banks *= 2;
+        struct counts want = streamed(&t), is = run(&t);
+        if (want.cycles + 2 >= STREAM_REQUESTS)
+            continue; /* the twin's masters would run dry */
+        expect_same(&t, &want, &is);
+        waits += is.waits;
+    }
+    cr_assert_gt(waits, 1000u);
+}
+
 /* A product on the cluster's interconnect; 0: it starves. */
 static uint64_t cluster_cycles(const char *cores, const char *period, const char *num, const char *den)
 {
@@ -181,7 +243,8 @@ static uint64_t cluster_cycles(const char *cores, const char *period, const char
     snprintf(text[2], 64, "arch.tcdm.hci.prio_num=%s", num);
     snprintf(text[3], 64, "arch.tcdm.hci.prio_den=%s", den);
     rs_options_default(&options);
-    rs_design *d = rs_design_load(TEST_ROOT "/configs/arch/cluster_retention.yaml", GEMM, NULL, sets, 7, err);
+    rs_design *d =
+        rs_design_load(TEST_ROOT "/configs/arch/cluster_retention.yaml", GEMM, NULL, sets, 7, err);
     cr_assert_not_null(d, "%s", rs_err_text(err));
     rs_result *r = rs_run(d, &options, err);
     uint64_t cycles = r ? rs_result_summary(r)->cycles : 0;

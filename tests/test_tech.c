@@ -385,6 +385,44 @@ Test(tech, paths_have_errors_and_grow)
     arena_finish(&a);
 }
 
+/* Energy follows what the operands did, if the file wants it and a run measured it. */
+Test(tech, activity_replaces_the_default)
+{
+    struct arena a = {0};
+    struct tech *t = load(&a, "gf22fdx", NULL, NULL), *m = load(&a, "gf22fdx", "activity", "measured");
+    static const struct { const char *cls, *params, *action; } rows[] = {
+        {"dot_product", "w_bits=8 a_bits=8 length=64 acc_bits=26", "mac=1000000"},
+        {"systolic_pe", "w_bits=8 a_bits=8 acc_bits=32", "mac=1000000"},
+        {"crossbar", "masters=13 banks=4 data_bits=32", "transfer=1000000"},
+        {"retention_lane", "state_bits=16 k_bits=8 decay_mul=0", "update=1000000"},
+    };
+
+    cr_expect(tech_wants_activity(m) && !tech_wants_activity(t));
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct cost_item it = item(&a, rows[i].cls, 1, rows[i].params, rows[i].action);
+        uint64_t base = price(t, &it, 1000000).lines[0].energy_fj, last = 0;
+
+        cr_expect_eq(price(m, &it, 1000000).lines[0].energy_fj, base, "%s: not measured", rows[i].cls);
+        it.activity = (struct cost_activity){256, 1, 64, 32};
+        cr_expect_eq(price(m, &it, 1000000).lines[0].energy_fj, base, "%s: random", rows[i].cls);
+        it.activity.toggles = 16;
+        cr_expect_eq(price(t, &it, 1000000).lines[0].energy_fj, base, "%s: default", rows[i].cls);
+        for (it.activity.toggles = 0; it.activity.toggles <= 64; it.activity.toggles += 8) {
+            uint64_t e = price(m, &it, 1000000).lines[0].energy_fj;
+
+            cr_expect_gt(e, last, "%s, %d toggles", rows[i].cls, (int)it.activity.toggles);
+            last = e;
+        }
+        for (it.activity.zeros = 32; it.activity.zeros <= 256 && i != 2; it.activity.zeros += 32) {
+            uint64_t e = price(m, &it, 1000000).lines[0].energy_fj;
+
+            cr_expect_lt(e, last, "%s, %d zeros", rows[i].cls, (int)it.activity.zeros);
+            last = e;
+        }
+    }
+    arena_finish(&a);
+}
+
 /* What follows from a coefficient moves with it. */
 Test(tech, a_scaled_coefficient)
 {

@@ -90,6 +90,7 @@ Test(tech_load, errors_have_a_place)
         {"name", "names: small", 1, 1, "unknown key `names` in a technology file (did you mean `name`?)"},
         {"voltage", "voltage: 2", 2, 10, "must be a number from 0.5 to 1.2"},
         {"voltage", "voltage: high", 2, 10, "must be a number"},
+        {"voltage", "voltage: 1.0\nactivity: some", 3, 11, "default or measured"},
         {"  v_nom", "  v_nom: {value: 1, rel_err: 0}", 4, 3, "`source` is missing"},
         {"  v_nom", "  v_nom: {value: 1, rel_err: 0, source: \"\"}", 4, 41, "not empty"},
         {"  v_nom", "  v_nom: {value: 1, source: test}", 4, 3, "`rel_err` is missing"},

@@ -19,13 +19,13 @@ static const struct scenario {
     const char *arch, *work, *sets[5];
     bool streams;
 } scenarios[] = {
-    {ARCH("pulpissimo_retention"), MODEL("edge_kjv_d64"), {"work.seq=64", NULL}, false},
+    {ARCH("pulpissimo_retention"), MODEL("edge_kjv_d64"), {"work.seq=16", NULL}, false},
     {ARCH("pulpissimo_retention"), MODEL("edge_kjv_d64"),
-     {"work.seq=64", "work.form=recurrent", "work.phase=both", "work.tokens=2", NULL}, false},
+     {"work.seq=24", "work.form=recurrent", "work.phase=both", "work.tokens=2", NULL}, false},
     {ARCH("pulpissimo_retention"), MODEL("edge_kjv_d128"),
      {"work.phase=decode", "work.tokens=1", "work.seq=8", NULL}, false},
     {ARCH("pulpissimo_retention"), KERNEL("msr"), {"arch.retention.state=l2", "work.form=recurrent",
-     "work.seq=64", NULL}, false},
+     "work.seq=16", NULL}, false},
     {ARCH("systolic_ideal"), KERNEL("gemm"), {"work.m=40", "work.n=24", "work.k=56", NULL}, false},
     {ARCH("ita_core"), KERNEL("ita_attention"), {"arch.streams.weight.stall=low_when_c%3==0", NULL}, true},
 };

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Builds retsim, runs the shipped sweeps and draws their plots: build/retsim, demo/results.db, demo/*.svg,
-# demo/*.png. A few minutes on two cores. On a bare Debian 12 it installs the packages it needs first.
+# Builds retsim, runs the shipped sweeps, draws their plots and a timeline: build/retsim, demo/results.db,
+# demo/report.html, demo/prefill.pftrace, demo/*.svg, demo/*.png. A few minutes on two cores. On a bare
+# Debian 12 it installs the packages it needs first.
 # usage: tools/demo.sh [MAX_POINTS]      at most so many points of each sweep; default all
 set -eu
 cd "$(dirname "$0")/.."
@@ -45,8 +46,11 @@ ask "SELECT seq, form, cycles, us_per_token, nj_per_token FROM v_points WHERE wo
 ask "SELECT form, cause, cycles, round(percent, 1) AS percent FROM v_breakdown WHERE work = 'edge_kjv_d128'
      AND phase = 'prefill' AND seq = 512 AND cycles > 0 AND form <> 'parallel' ORDER BY form, ord"
 
-printf '\nresults   %s\nreport    demo/report.html\npictures' $db
+# One timeline, too: a whole prefill, unit by unit.
+build/retsim trace -a configs/arch/pulpissimo_retention.yaml -w workloads/models/edge_kjv_d64.yaml \
+    -s work.seq=64 -o demo/prefill.pftrace 2>/dev/null
+
+printf '\nresults   %s\nreport    demo/report.html\ntimeline  demo/prefill.pftrace (Perfetto)\n' $db
 for file in $drawn; do
-    printf '  %s\n        ' "$file"
+    echo "picture   $file"
 done
-echo

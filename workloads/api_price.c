@@ -179,6 +179,27 @@ static void add_counters(struct bill *b, const struct account *acc)
     }
 }
 
+/* What the operands were, where values were computed; a price follows from it if
+ * the technology wants that. */
+static void add_activity(struct bill *b, const struct cost_sink *sink)
+{
+    bool known = false;
+    for (unsigned i = 0; i < sink->n; i++) {
+        const struct cost_item *it = &sink->items[i];
+        const struct cost_activity *a = &it->activity;
+        if (!a->pairs)
+            continue;
+        find_action(b, it->component, "operation", "operation", RS_ONCHIP)->count = a->pairs;
+        find_action(b, it->component, "zero_operand", "operation", RS_ONCHIP)->count = a->zeros;
+        find_action(b, it->component, "operand_bit", "bit", RS_ONCHIP)->count = a->bits;
+        find_action(b, it->component, "toggle", "bit", RS_ONCHIP)->count = a->toggles;
+        known = true;
+    }
+    if (tech_wants_activity(b->tech) && !known)
+        result_note(b->r, "activity: measured, but no values were computed (run --values); prices are those "
+                    "of default activity");
+}
+
 /* Actions in the order of their components. */
 static void group_actions(struct rs_result *r)
 {
@@ -234,12 +255,13 @@ bool account_price(struct rs_result *r, const struct account *acc, const struct 
     struct bill b = {.r = r, .tech = tech};
     bool ok = true;
     r->components = ARENA_NEW(&r->arena, rs_component, sink->n + acc->n_counters);
-    r->actions = ARENA_NEW(&r->arena, rs_action, most + acc->n_counters);
+    r->actions = ARENA_NEW(&r->arena, rs_action, most + acc->n_counters + 4 * sink->n);
     b.rules = ARENA_NEW(&r->arena, struct rule, most + sink->n);
     b.shares = ARENA_NEW(&r->arena, struct share, most + sink->n);
     for (unsigned i = 0; i < sink->n && ok; i++)
         ok = add_item(&b, &sink->items[i], err);
     add_counters(&b, acc);
+    add_activity(&b, sink);
     group_actions(r);
     set_fmax(&b);
     set_errors(&b);

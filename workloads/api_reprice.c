@@ -6,6 +6,7 @@
 #include <string.h>
 
 /* item    component class instances clocked total path pipeline n_params {name value} {action count}
+ * activity: pairs zeros bits toggles of the item before it, where they were measured
  * counter component action unit count */
 static void item_text(const struct cost_item *it, struct text *out)
 {
@@ -17,6 +18,10 @@ static void item_text(const struct cost_item *it, struct text *out)
     for (unsigned i = 0; i < it->n_actions; i++)
         text_printf(out, "\t%s\t%" PRIu64, it->actions[i].name, it->actions[i].count);
     text_add(out, "\n");
+    const struct cost_activity *a = &it->activity;
+    if (a->pairs)
+        text_printf(out, "activity\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\n", a->pairs, a->zeros,
+                    a->bits, a->toggles);
 }
 
 const char *account_text(struct arena *a, const struct account *acc)
@@ -83,6 +88,15 @@ static bool parse_item(struct account *acc, char *const *f, unsigned n)
     return true;
 }
 
+static bool parse_activity(struct account *acc, char *const *f, unsigned n)
+{
+    if (n != 5 || !acc->sink.n)
+        return false;
+    struct cost_activity *a = &acc->sink.items[acc->sink.n - 1].activity;
+    return number(f[1], &a->pairs) && number(f[2], &a->zeros) && number(f[3], &a->bits) &&
+           number(f[4], &a->toggles);
+}
+
 static bool parse_counter(struct parsed_account *p, char *const *f, unsigned n)
 {
     if (n != 5 || p->acc.n_counters == MAX_COUNTERS || !number(f[4], &p->counter[p->acc.n_counters]))
@@ -105,6 +119,7 @@ bool account_parse(struct arena *a, const char *counts, struct parsed_account *p
         *next++ = 0;
         unsigned n = cut(line, f);
         bool ok = n && !strcmp(f[0], "item") ? parse_item(&p->acc, f, n)
+                  : n && !strcmp(f[0], "activity") ? parse_activity(&p->acc, f, n)
                   : n && !strcmp(f[0], "counter") && parse_counter(p, f, n);
         if (!ok)
             return false;

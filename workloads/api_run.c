@@ -74,6 +74,14 @@ static uint64_t simulate(struct machine *m, struct err *err)
                 "bug", total, m->now + m->skipped - m->origin);
         return 0;
     }
+    uint64_t layers = 0;
+    for (int i = 0; i < MAX_LAYERS; i++)
+        layers += m->layer_cycles[i];
+    if (!m->streams && layers != total) {
+        err_add(err, ERR_SOFTWARE, NULL, "the layers cover %" PRIu64 " ticks of %" PRIu64 "; this is a bug",
+                layers, total);
+        return 0;
+    }
     return (total + m->soc_ticks - 1) / m->soc_ticks;
 }
 

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_KEPT = 1 << 17, CLIP_STEPS = 80, BINS_PER_OCTAVE = 64, LEAST_OCTAVE = -32,
-       N_BINS = 56 * BINS_PER_OCTAVE };
+enum { MAX_KEPT = 1 << 17, CLIP_STEPS = 80 };
+enum { BINS_PER_OCTAVE = 64, LEAST_OCTAVE = -32, N_BINS = 56 * BINS_PER_OCTAVE };
 
 struct bin {
     double n, sum, squares;

@@ -59,29 +59,35 @@ struct reader { /* a matrix that reads a normalised row */
     uint64_t out;
 };
 
-/* Largest share that a column has of the largest weight of its row. */
-static double column_share(const struct reader *r, uint64_t d, uint64_t c)
+/* Largest share that each of `in` columns has of the largest weight of its row, over what it
+ * already is in `share`. */
+static void column_shares(const struct reader *r, uint64_t in, double *share)
 {
-    double most = 0;
     for (uint64_t o = 0; o < r->out; o++) {
-        double row = 0;
-        for (uint64_t i = 0; i < d; i++)
-            row = fmax(row, fabs(r->w[o * d + i]));
-        most = row > 0 ? fmax(most, fabs(r->w[o * d + c]) / row) : most;
+        const double *row = r->w + o * in;
+        double most = 0;
+        for (uint64_t i = 0; i < in; i++)
+            most = fmax(most, fabs(row[i]));
+        for (uint64_t i = 0; i < in && most > 0; i++)
+            share[i] = fmax(share[i], fabs(row[i]) / most);
     }
-    return most;
 }
 
-/* Divides channel c of a norm by the root of its range over its weight, and leaves gains
- * that are whole multiples of one step: the weights take up what rounding leaves. */
+static double *zeros(uint64_t n)
+{
+    return memset(xrealloc(NULL, n, sizeof(double)), 0, n * sizeof(double));
+}
+
+/* Divides channel c of a norm by a fourth root of its range over its weight (half of what
+ * would fill both evenly: each row of the weights has a scale of its own already), and leaves
+ * gains that are whole multiples of one step: the weights take up what rounding leaves. */
 static void fold_norm(double *gain, const double *range, struct reader *readers, unsigned n, uint64_t d)
 {
-    double *want = xrealloc(NULL, d, sizeof *want), largest = 0;
+    double *want = zeros(d), *share = zeros(d), largest = 0;
+    for (unsigned i = 0; i < n; i++)
+        column_shares(&readers[i], d, share);
     for (uint64_t c = 0; c < d; c++) {
-        double share = 0;
-        for (unsigned i = 0; i < n; i++)
-            share = fmax(share, column_share(&readers[i], d, c));
-        want[c] = range[c] > 0 && share > 0 ? gain[c] / sqrt(range[c] / share) : gain[c];
+        want[c] = range[c] > 0 && share[c] > 0 ? gain[c] / sqrt(sqrt(range[c] / share[c])) : gain[c];
         largest = fmax(largest, fabs(want[c]));
     }
     for (uint64_t c = 0; c < d && largest > 0; c++) {
@@ -94,6 +100,7 @@ static void fold_norm(double *gain, const double *range, struct reader *readers,
         gain[c] = whole * step;
     }
     free(want);
+    free(share);
 }
 
 /* Pairs of queries and keys meet in the middle: rotary turns both of a pair alike. Fourth
@@ -116,21 +123,20 @@ static void even_product(double *gate, double *fc2, const double *product, const
                          uint64_t F)
 {
     struct reader next = {fc2, d};
-    double *s = xrealloc(NULL, F, sizeof *s);
+    double *share = zeros(F);
+    column_shares(&next, F, share);
     for (uint64_t c = 0; c < F; c++) {
-        double share = column_share(&next, F, c), both = sqrt(product[c] * range[c]);
-        s[c] = both > 0 && share > 0 ? sqrt(both / share) : 1;
-    }
-    for (uint64_t c = 0; c < F; c++) {
+        double both = sqrt(product[c] * range[c]), s = both > 0 && share[c] > 0 ? sqrt(both / share[c]) : 1;
         for (uint64_t i = 0; i < d; i++) {
-            gate[c * d + i] /= s[c];
-            fc2[i * F + c] *= s[c];
+            gate[c * d + i] /= s;
+            fc2[i * F + c] *= s;
         }
     }
-    free(s);
+    free(share);
 }
 
-static void layer(struct arena *a, const struct net *n, struct net_layer *l, const struct ranges *r, uint64_t i)
+static void layer(struct arena *a, const struct net *n, struct net_layer *l, const struct ranges *r,
+                  uint64_t i)
 {
     uint64_t d = n->d;
     double *wq = copy(a, l->wq, d * d), *wk = copy(a, l->wk, d * d);
@@ -162,8 +168,8 @@ struct net *equalized(struct arena *a, const struct net *n, uint64_t n_seqs, uin
 {
     uint64_t d = n->d;
     struct ranges r = {.n = n, .ln1 = ARENA_NEW(a, double, n->L * d), .ln2 = ARENA_NEW(a, double, n->L * d),
-                       .q = ARENA_NEW(a, double, n->L * d), .k = ARENA_NEW(a, double, n->L * d),
-                       .final = ARENA_NEW(a, double, d),
+                       .final = ARENA_NEW(a, double, d), .q = ARENA_NEW(a, double, n->L * d),
+                       .k = ARENA_NEW(a, double, n->L * d),
                        .product = ARENA_NEW(a, double, n->L * n->F + 1),
                        .gate = ARENA_NEW(a, double, n->L * n->F + 1)};
     for (uint64_t i = 0; i < n_seqs; i++)

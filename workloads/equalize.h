@@ -1,6 +1,6 @@
-/* The same function in other coordinates: factors of channels move from a norm's gains
- * into the weights that follow and between queries and keys, so that the channels of a
- * tensor fill its one scale evenly. */
+/* The same function in other coordinates: factors of channels move from a norm's gains into
+ * the weights after it, between queries and keys, and from the FFN's gate into the matrix
+ * after it, so that the channels of a tensor fill its one scale more evenly. */
 #ifndef WORKLOADS_EQUALIZE_H
 #define WORKLOADS_EQUALIZE_H
 

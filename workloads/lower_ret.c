@@ -1,5 +1,5 @@
 /* Retention of one head: parallel, recurrent, chunkwise, and one token against a
- * key-value cache (facts/retnet.md sections 1 and 2). Row normalisers are dropped:
+ * key-value cache. Row normalisers are dropped:
  * they cancel in the per-head norm. */
 #include "workloads/lower_ret.h"
 

@@ -457,6 +457,9 @@ static void setup(struct values *v)
     for (unsigned r = 0; r < N_RINGS; r++)
         row = max64(row, v->p->slot_bytes[r]);
     v->a = xrealloc(NULL, row, sizeof *v->a);
+    v->watch.lane = calloc((uint64_t)v->geom.k_tile * 16 + 1, sizeof *v->watch.lane);
+    if (!v->watch.lane)
+        abort();
     v->b = xrealloc(NULL, row, sizeof *v->b);
     v->out = xrealloc(NULL, row, sizeof *v->out);
     v->wide = xrealloc(NULL, row, sizeof *v->wide);
@@ -477,6 +480,7 @@ static void finish(struct values *v)
     bytes_finish(&v->ext);
     bytes_finish(&v->state);
     free(v->acc);
+    free(v->watch.lane);
     free(v->a);
     free(v->b);
     free(v->out);

@@ -5,6 +5,7 @@
 #ifndef WORKLOADS_VALUES_H
 #define WORKLOADS_VALUES_H
 
+#include "arch/activity.h"
 #include "arch/arch.h"
 #include "arch/program.h"
 #include "workloads/qnet.h"
@@ -22,6 +23,7 @@ struct values_job {
 };
 struct values_counts { /* as the timing reading counts them */
     uint64_t macs, macs_issued, compared;
+    struct cost_activity activity[N_ACTIVITIES];
     uint64_t traffic[N_TENSOR_KINDS][4]; /* L2 read, L2 write, off-chip read, off-chip write */
 };
 

@@ -42,7 +42,12 @@ struct vunit {
 enum { CHANNEL_RX, CHANNEL_TX, N_CHANNELS, AGENT_SEQUENCER = N_UNITS, AGENT_HOST, AGENT_RX, AGENT_TX,
       N_AGENTS };
 
+struct watched { /* what was there before, for what changes (values_activity.c) */
+    int16_t *lane;                     /* of the engine, its moving operand */
+    uint32_t word[N_UNITS][MAX_PORTS]; /* of a unit's stream, at a port */
+};
 struct values {
+    struct watched watch;
     const struct values_job *job;
     const struct program *p;
     const struct work *work;
@@ -108,6 +113,12 @@ static inline const struct qhead *head_of(const struct values *v, const struct v
 /* The form in which a token passes retention, and the position of which its eps is taken. */
 enum net_form form_at(const struct values *v, uint64_t pos);
 uint64_t eps_position(const struct values *v, uint64_t pos);
+
+/* ---- values_activity.c: count what passes by ---- */
+void activity_set(struct values *v, const struct vslot *set, uint64_t rows, uint64_t issued);
+void activity_row(struct values *v, const struct cmd *c, uint32_t lanes);
+void activity_step(struct values *v, const struct cmd *c, const uint8_t *key, const uint8_t *val);
+void activity_line(struct values *v, unsigned unit, const uint8_t *b, uint64_t n);
 
 /* ---- values_move.c: load, store, sets, states, off-chip ---- */
 bool run_load(struct values *v, const struct vissued *is);

@@ -233,6 +233,7 @@ static bool one_row(struct mm *m)
     m->pos = m->is->pos + (int64_t)(m->row * c->pos_step);
     if (!fetch(m))
         return false;
+    activity_row(m->v, c, m->lanes);
     m->cols = score ? seen(m, m->is->n_at, c->cols) : c->cols;
     uint32_t lanes = weigh ? (uint32_t)min64(seen(m, m->is->k_at, c->k), m->lanes) : m->lanes;
     m->macs += (uint64_t)m->cols * lanes;
@@ -274,5 +275,6 @@ bool run_mm(struct values *v, const struct vissued *is)
     }
     v->counts->macs += c->again ? 0 : m.macs;
     v->counts->macs_issued += issued(v, is);
+    activity_set(v, m.set, is->rows, issued(v, is));
     return true;
 }

@@ -77,6 +77,7 @@ bool run_load(struct values *v, const struct vissued *is)
         if (!inside(v, is, &v->l2, at, c->row_bytes))
             return false;
         const uint8_t *from = v->l2.v + at, *known = v->l2.set + at;
+        activity_line(v, UNIT_LOAD, from, c->row_bytes);
         /* What nobody wrote stays so: it must not be used. */
         if (!c->transpose) {
             int64_t to = (int64_t)c->buf_offset + (int64_t)r * pitch;
@@ -136,6 +137,7 @@ bool run_store(struct values *v, const struct vissued *is)
         if (!to)
             return false;
         memcpy(to, from + (uint64_t)r * c->row_bytes, c->row_bytes);
+        activity_line(v, UNIT_STORE, to, c->row_bytes);
     }
     return true;
 }
@@ -258,6 +260,7 @@ bool run_set(struct values *v, const struct vissued *is)
         int64_t at = is->addr + r * c->row_stride;
         if (!inside(v, is, &v->l2, at, c->row_bytes))
             return false;
+        activity_line(v, UNIT_WEIGHT, v->l2.v + at, c->row_bytes);
         if (c->transpose)
             set_transposed(s, c, r, v->l2.v + at, v->l2.set + at);
         else
@@ -277,7 +280,9 @@ bool run_state_move(struct values *v, const struct vissued *is)
                                : bytes_at(v, is, &v->state, is->state, c->row_bytes);
     uint8_t *to = !from ? NULL : load ? bytes_put(v, is, &v->state, is->state, c->row_bytes)
                                       : bytes_put(v, is, &v->l2, is->addr, c->row_bytes);
-    if (to)
+    if (to) {
         memcpy(to, from, c->row_bytes);
+        activity_line(v, load ? UNIT_LOAD : UNIT_STORE, to, c->row_bytes);
+    }
     return to != NULL;
 }

@@ -271,6 +271,7 @@ bool run_step(struct values *v, const struct vissued *is)
         t.pos = position(is->pos + (int64_t)(r * c->pos_step));
         if (!t.q || !t.k || !t.val || !one_token(&t, dst, r))
             return false;
+        activity_step(v, c, t.k, t.val);
     }
     v->counts->macs += 2 * is->rows * elements;
     v->counts->macs_issued += 2 * is->rows * elements;

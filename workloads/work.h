@@ -16,7 +16,7 @@ enum map_order { ORDER_AUTO, ORDER_LAYER, ORDER_BLOCK, ORDER_TOKEN };
 enum kernel_activation { KERNEL_IDENTITY, KERNEL_RELU, KERNEL_GELU };
 enum activation { ACTIVATION_SWISH, ACTIVATION_GELU };
 
-struct shape { /* facts/retnet.md section 3 */
+struct shape {
     uint64_t d_model, heads, value_dim, ffn_dim, layers, vocab;
     int gamma;      /* 0 formula 1 - 2^(-5-h), 1 linspace */
     int activation; /* enum activation */
@@ -30,7 +30,7 @@ enum { ROUND_HALF_UP, ROUND_TRUNCATE, ROUND_STOCHASTIC };
 enum { DECAY_AUTO, DECAY_SHIFT, DECAY_MULTIPLY, DECAY_PER_TOKEN };
 enum { SCORE_STATIC, SCORE_ROW_SHIFT };
 enum { CALIBRATE_MINMAX, CALIBRATE_PERCENTILE, CALIBRATE_MSE };
-struct quant { /* facts/retnet.md section 6; widths in bits */
+struct quant { /* widths in bits */
     uint64_t weights, activations, residual;
     uint64_t state_bits, read_bits, decay_bits, decay_block, score_bits, score_block, rotary_bits, norm_bits;
     uint64_t seed, calibration_row, calibration_rows, score_rows; /* FIELD_AUTO: as the network's size asks */
@@ -73,8 +73,7 @@ static inline uint64_t work_dv(const struct work *w)
 {
     return w->shape.value_dim / w->shape.heads;
 }
-/* Useful MACs by the closed forms of facts/retnet.md section 2; the oracle for
- * the program's count. */
+/* Useful MACs in closed form; the oracle for the program's count. */
 uint64_t work_macs(const struct work *w);
 
 #endif
