@@ -29,8 +29,8 @@ bool result_values(struct rs_result *r, const struct rs_design *d, const struct 
     const struct quant *q = &d->work->quant;
     bool retains = d->work->kind != WORK_GEMM;
     if (retains && q->score_scale == SCORE_ROW_SHIFT)
-        result_note(r, "values: scores have one scale a head; no program has the second pass that row shifts take "
-                    "(work.quant.score_scale)");
+        result_note(r, "values: scores have one scale a head; no program has the second pass that row shifts "
+                    "take (work.quant.score_scale)");
     if (retains && d->work->form == FORM_CHUNKWISE && q->state_update == UPDATE_TOKEN)
         result_note(r, "values: chunks update the state at once (work.quant.state_update)");
     if (v.synthetic)
