@@ -288,9 +288,9 @@ static bool agrees(const struct reading *pt, const struct quant *quant, struct e
         q->q.weights <= quant->weights && q->q.score_bits <= 8 && q->S_max >= pt->S)
         return true;
     return err_add(err, ERR_CONFIG, NULL, "values: %s was quantized for another machine (state %" PRIu64
-                   " bits, read as %" PRIu64 ", %s scores, %" PRIu64 " positions); legal: arch.retention's "
-                   "state_bits %" PRIu64 " and read_bits %" PRIu64 ", static scores, chunk updates, at least %"
-                   PRIu64 " positions", pt->net->dir, q->q.state_bits, q->q.read_bits,
+                   " bits, read as %" PRIu64 ", %s scores, %" PRIu64 " positions); legal: "
+                   "arch.retention's state_bits %" PRIu64 " and read_bits %" PRIu64 ", static scores, chunk "
+                   "updates, at least %" PRIu64 " positions", pt->net->dir, q->q.state_bits, q->q.read_bits,
                    q->q.score_scale == SCORE_STATIC ? "static" : "row_shift", q->S_max, quant->state_bits,
                    quant->read_bits, pt->S);
 }
