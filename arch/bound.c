@@ -180,8 +180,10 @@ uint64_t machine_bound(struct machine *m, uint64_t *estimate)
         cycles = max64(cycles, w->words / m->tcdm_cfg->banks);
     cycles = max64(cycles, offchip_cycles(m, w));
     end_step(w);
+    /* Steps hide most of what goes off-chip and the other way round; not the first rows
+     * and weights, nor what the rings are too short for. */
     if (estimate)
-        *estimate = max64(w->serial, cycles);
+        *estimate = max64(w->serial, cycles) + min64(w->serial, offchip_cycles(m, w)) / 8;
     memcpy(m->counter, w->counter, sizeof m->counter);
     memcpy(m->traffic, w->traffic, sizeof m->traffic);
     m->macs = w->macs;

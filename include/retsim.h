@@ -232,6 +232,12 @@ char *rs_estimate(const char *component, const char *const *params, size_t n_par
  * over time, so wide, instead; 0: does not. Heap string; NULL on error: 65, 66. */
 char *rs_replay(const char *path, unsigned chart_columns, rs_err *err);
 
+/* Calibrates a network directory and writes it in integers to the directory `out`: whole-number
+ * weights, multipliers, shifts and tables, beside scales; rs_eval takes it as any other. positions:
+ * how long sequences may get, 0: as long as the network's own. Errors: 64, 65, 66, 73, 74, 78. */
+bool rs_quantize(const char *dir, const char *out, uint64_t positions, const char *const *sets,
+                 size_t n_sets, rs_err *err);
+
 /* ---- schemas -------------------------------------------------------- */
 
 /* kind: "arch", "work" (or "workload"), "sweep", "tech". Heap strings; NULL on error (64). */

@@ -70,7 +70,7 @@ static void define_tensors(struct lower *l)
     bool scopes = prefill && l->scope < w->seq; /* later tokens of a sequence come back to a layer */
     l->keep_kv = cache || (par && scopes);
     uint64_t states = s->layers * s->heads * w->batch, head = state_head_bytes(l);
-    uint64_t kv_rows = l->keep_kv ? states * l->context : rows;
+    uint64_t kv_rows = l->keep_kv ? (l->kv_local ? 1 : states) * l->context : rows;
     enum tensor_kind kv = l->keep_kv ? T_KV : T_ACT;
     enum unit_id kv_reader = par || chunk || cache ? UNIT_WEIGHT : UNIT_LOAD;
     if (w->kind == WORK_NETWORK)
@@ -83,8 +83,9 @@ static void define_tensors(struct lower *l)
     l->q = tensor("queries", T_ACT, UNIT_LOAD, l->dk, local, heads_block);
     l->k = tensor("keys", kv, kv_reader, l->dk, kv_rows, kv_block);
     l->v = tensor("values", kv, kv_reader, l->dv, kv_rows, kv_block);
-    l->g = tensor("gates", T_ACT, UNIT_LOAD, l->dv, local, heads_block);
     bool direct = prefill && retention_fused(l, (enum work_form)w->form); /* retention itself writes y */
+    l->gates_in_y = direct && !decode && !l->piece && !l->may_spill;
+    l->g = tensor("gates", T_ACT, UNIT_LOAD, l->gates_in_y ? s->value_dim : l->dv, local, heads_block);
     l->y = tensor("heads", T_ACT, gemm, s->value_dim, rows, direct ? heads_block : block);
     l->h = tensor("hidden", T_ACT, gemm, w->kind == WORK_MSR ? s->d_model : s->ffn_dim, rows, block);
     /* An odd number of words a line keeps strided reads off a single bank. */
@@ -163,7 +164,9 @@ static void emit_prefill(struct lower *l)
     middle_scopes(l, first, n - 1 - first);
     l->blk = aff((int64_t)((n - 1) * l->scope));
     l->state_saved = decodes(w);
+    l->last_scope = true;
     prefill_scope(l, tail, true);
+    l->last_scope = false;
     l->state_saved = saved;
     l->blk = aff(0);
     if (many)
@@ -341,7 +344,7 @@ static bool prepare(struct lower *l)
 {
     bool heads = l->w->kind != WORK_GEMM && l->w->phase != PHASE_DECODE;
     if (!heads || !l->may_pipe)
-        return define(l);
+        return define(l) && (!l->kv_local || archive_fits(l));
     struct lower probe = *l;
     init_context(&probe);
     whole_chunks(&probe);

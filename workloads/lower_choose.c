@@ -34,6 +34,7 @@ static uint64_t query_rows(uint64_t scope, uint64_t rows, bool spill)
 struct style {
     bool spill;  /* tensors of one layer may live off-chip */
     bool pieces; /* heads are projected and retained piece by piece, when they can */
+    bool local;  /* L2 holds keys and values of one head, an archive those of earlier scopes */
 };
 
 /* One scope (0: the token block), one token block. */
@@ -42,7 +43,7 @@ static bool lower_one(struct program *p, const struct arch *a, const struct work
 {
     uint64_t rows = max64(w->kind == WORK_GEMM ? gemm_rows(w) : w->seq, 1);
     struct lower l = {.arch = a, .w = w, .p = p, .err = err, .T = T, .may_spill = style.spill,
-                      .may_pipe = style.pieces};
+                      .may_pipe = style.pieces, .kv_local = style.local};
     l.scope = min64(scope ? scope : T, rows);
     l.R = query_rows(l.scope, rows, style.spill);
     l.context = context_of(w);
@@ -165,10 +166,14 @@ static void consider(struct best *best, const struct arch *a, const struct work 
 static bool lower_best(struct program *p, const struct arch *a, const struct work *w, uint64_t rows)
 {
     struct best best = {.p = p};
-    static const struct style styles[] = {{false, false}, {false, true}, {true, false}, {true, true}};
+    static const struct style styles[] = {
+        {.spill = false}, {.pieces = true}, {.local = true}, {.spill = true}, {.spill = true, .pieces = true},
+    };
+    bool archives = w->form == FORM_PARALLEL && w->phase == PHASE_PREFILL;
     for (unsigned i = 0; i < sizeof styles / sizeof styles[0]; i++)
         for (uint64_t scope = rows; scope; scope = next_scope(rows, scope))
-            consider(&best, a, w, scope <= 64 && scope < rows ? 0 : scope, styles[i]);
+            if (!styles[i].local || (archives && scope < rows))
+                consider(&best, a, w, scope <= 64 && scope < rows ? 0 : scope, styles[i]);
     return best.found;
 }
 

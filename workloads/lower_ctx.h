@@ -41,6 +41,11 @@ struct where { /* an L2 address as commands take it */
     uint8_t l2ring;
 };
 
+struct archive { /* off-chip, of keys and values: lower_archive.c */
+    uint64_t base[2]; /* keys, values */
+    uint16_t fetched, free, written, moved, landed;
+};
+
 struct lower {
     const struct arch *arch;
     const struct work *w;
@@ -62,6 +67,10 @@ struct lower {
     bool state_owed;   /* the last head's state is still to be moved out */
     bool may_spill;    /* tensors of one layer may live off-chip */
     bool may_pipe;     /* heads may pass in pieces */
+    bool kv_local;     /* L2 holds keys and values of one head; an archive those of earlier scopes */
+    bool gates_in_y;   /* gates wait where the rows that they gate will be */
+    bool last_scope;   /* the scope at hand ends its sequence */
+    struct archive archive;
     uint64_t context;  /* tokens of a sequence over the whole run */
     bool weights_ext, state_resident, state_saved, keep_kv;
     /* capacities in bytes of one slot */
@@ -114,6 +123,14 @@ uint64_t tensor_bytes(const struct tensor *t);
 void report_homes(struct lower *l);
 /* Tells the program what its memories hold before the run. */
 void describe_image(struct lower *l);
+
+/* ---- lower_archive.c: nothing without kv_local ---- */
+bool archive_fits(const struct lower *l);
+/* Before the projections of a head; after them; after its retention; after all heads. */
+void archive_open(struct lower *l);
+void archive_exchange(struct lower *l, uint64_t tokens);
+void archive_close(struct lower *l);
+void archive_settle(struct lower *l);
 
 /* ---- lower_loop.c ---- */
 /* Opens a loop on both threads; returns its depth. */

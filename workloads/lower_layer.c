@@ -68,7 +68,7 @@ void place_cache(struct lower *l, const struct affine *position)
     struct affine a = aff_scale(l->layer, heads);
     a = aff_scale(aff_add(a, &l->head), batch);
     a = aff_scale(aff_add(a, &l->seq), len);
-    a = aff_add(a, position);
+    a = l->kv_local ? *position : aff_add(a, position);
     l->k.outer = aff_scale(a, (int64_t)l->k.pitch);
     l->v.outer = aff_scale(a, (int64_t)l->v.pitch);
 }
@@ -124,6 +124,7 @@ void output_and_ffn(struct lower *l, uint64_t tokens)
             network ? &l->x : &l->h, NULL);
     run_gemm(l, &g);
     pipe_settle(l);
+    archive_settle(l);
     if (network && !s->pre_norm)
         norm_step(l, tokens, WHAT_LN2);
     if (!network || !s->ffn_dim)
@@ -231,8 +232,12 @@ static void one_head(struct lower *l, uint64_t tokens, bool norm, bool owed)
     struct affine head = l->head;
     if (l->in_pipe)
         state_fetch(l, &any);
+    if (l->gates_in_y)
+        l->g.outer = aff_scale(l->head, (int64_t)l->dv);
     place_cache(l, &l->blk);
+    archive_open(l);
     project(l, tokens, norm);
+    archive_exchange(l, tokens);
     l->head = aff_plus(head, -1);
     if (owed)
         state_move_out(l, &any);
@@ -244,6 +249,7 @@ static void one_head(struct lower *l, uint64_t tokens, bool norm, bool owed)
     place_cache(l, &l->blk); /* the state takes in the keys and values of this scope */
     if (w->form == FORM_PARALLEL && l->khat.used)
         emit_state_build(l, tokens);
+    archive_close(l);
     job_end(l, AUTONOMY_TILE);
 }
 

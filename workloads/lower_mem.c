@@ -38,6 +38,8 @@ static uint64_t shared_bytes(const struct lower *l)
 /* What a tensor takes where it lies: the larger of a shared pair takes the place. */
 static uint64_t place_bytes(const struct lower *l, const struct tensor *t)
 {
+    if (t == &l->g && l->gates_in_y)
+        return 0;
     bool shared = (t == &l->y || t == &l->h) && shared_bytes(l);
     if (!shared)
         return tensor_bytes(t);
@@ -46,6 +48,8 @@ static uint64_t place_bytes(const struct lower *l, const struct tensor *t)
 
 static bool spillable(const struct lower *l, const struct tensor *t)
 {
+    if (l->kv_local && t->kind == T_KV)
+        return false;
     if (l->piece && t != &l->state && t != &l->h && t != &l->x)
         return false; /* heads in pieces need the rest at hand */
     if (t->stage_bytes * 4 >= tensor_bytes(t))
@@ -61,6 +65,8 @@ static int stage_class(const struct lower *l, const struct tensor *t)
     for (unsigned i = 0; i < 6; i++)
         if (t == head[i])
             return t->kind == T_KV ? -1 : 1;
+    if (l->w->kind != WORK_NETWORK)
+        return -1; /* a layer alone writes its result while it reads y */
     return t == &l->x ? 0 : t == &l->y ? 2 : t == &l->h ? 3 : -1;
 }
 
@@ -89,7 +95,7 @@ static bool under_logits(const struct lower *l, const struct tensor *t)
     const struct tensor *const head[] = {&l->q, &l->k, &l->khat, &l->v, &l->g, &l->o};
     for (unsigned i = 0; i < 6; i++)
         if (t == head[i])
-            return l->emb.ext && t->used && !t->ext && t->kind == T_ACT;
+            return l->emb.ext && t->used && !t->ext && t->kind == T_ACT && place_bytes(l, t);
     return false;
 }
 
@@ -101,10 +107,10 @@ static uint64_t l2_need(struct lower *l)
     tensors(l, t, &n);
     uint64_t bytes = l->emb.ext ? 2 * round_up(l->emb.stage_bytes, L2_ALIGN) : 0, under = 0;
     for (unsigned i = 0; i < n; i++)
-        *(under_logits(l, t[i]) ? &under : &bytes) += t[i]->ext ? 0 : tensor_bytes(t[i]);
+        *(under_logits(l, t[i]) ? &under : &bytes) += t[i]->ext ? 0 : place_bytes(l, t[i]);
     bytes += max64(under, tensor_bytes(&l->logits));
     uint64_t stage[4], other = staging(l, stage);
-    return bytes - shared_bytes(l) + other + max64(stage[0], stage[1]) + max64(stage[2], stage[3]);
+    return bytes + other + max64(stage[0], stage[1]) + max64(stage[2], stage[3]);
 }
 
 static uint64_t matrices(const struct lower *l, uint64_t n, uint64_t k, uint64_t parts)
@@ -235,6 +241,24 @@ static void place_tensor(struct lower *l, struct tensor *t, uint64_t bytes)
     t->out_free = role(l, t, " store part", 2, WAIT_OFFCHIP);
 }
 
+static uint64_t archive_rows(const struct lower *l)
+{
+    return l->w->shape.layers * l->w->shape.heads * l->w->batch * l->context;
+}
+
+static void plan_archive(struct lower *l)
+{
+    struct archive *a = &l->archive;
+    struct tensor *k = &l->k;
+    a->base[0] = ext_take(l, archive_rows(l) * l->dk);
+    a->base[1] = ext_take(l, archive_rows(l) * l->dv);
+    a->fetched = role(l, k, " and values fetched", 0, WAIT_OFFCHIP);
+    a->free = role(l, k, " and values read", 1, WAIT_OFFCHIP);
+    a->written = role(l, k, " and values to move out", 0, WAIT_OFFCHIP);
+    a->moved = role(l, k, " and values moved out", 2, WAIT_OFFCHIP);
+    a->landed = role(l, k, " and values landed", 0, WAIT_OFFCHIP);
+}
+
 static bool too_big(struct lower *l, const char *what, uint64_t need, uint64_t have, const char *keys)
 {
     return err_add(l->err, ERR_CONFIG, NULL, "%s on %s does not fit: %s is short of %llu bytes (needs %llu, "
@@ -297,6 +321,8 @@ bool plan_memory(struct lower *l)
             place_tensor(l, t[i], place_bytes(l, t[i]));
     if (shared)
         l->h.base = l->y.base;
+    if (l->gates_in_y)
+        l->g.base = l->y.base;
     l->logits.ready = prog_token(p, "logits", 0, WAIT_HOST);
     if (l->emb.used)
         place_tensor(l, &l->emb, tensor_bytes(&l->emb));
@@ -311,6 +337,8 @@ bool plan_memory(struct lower *l)
     } else {
         l->w_base = l2_take(l, weight_bytes(l));
     }
+    if (l->kv_local)
+        plan_archive(l);
     p->l2_bytes = l->l2_top;
     p->ext_bytes = l->ext_top;
     if (l->ext_top > l->hyper->bytes)
@@ -398,7 +426,7 @@ void describe_image(struct lower *l)
         p->embedding = there(&l->emb, WHAT_EMBED);
     if (w->kind == WORK_MSR)
         p->input = there(&l->xn, WHAT_LN1);
-    if (l->keep_kv) {
+    if (l->keep_kv && !l->kv_local) {
         p->keys = there(&l->k, WHAT_KR);
         p->values = there(&l->v, WHAT_V);
     }
@@ -416,8 +444,10 @@ void report_homes(struct lower *l)
     home(l, "embedding", l->emb.ext, embed_bytes(l));
     tensors(l, t, &n);
     for (unsigned i = 0; i < n; i++)
-        home(l, t[i]->name, t[i]->ext, t[i]->pitch * t[i]->rows);
+        home(l, t[i]->name, t[i]->ext, (t[i] == &l->g ? l->dv : t[i]->pitch) * t[i]->rows);
     home(l, "logits", false, tensor_bytes(&l->logits));
+    if (l->kv_local)
+        home(l, "keys and values", true, archive_rows(l) * (l->dk + l->dv));
     struct program *p = l->p;
     if (l->state_resident && p->n_homes < sizeof p->homes / sizeof p->homes[0])
         p->homes[p->n_homes++] = (struct prog_home){"state", "buffer", p->state_bytes};
