@@ -214,8 +214,10 @@ Test(api, wrong_settings_leave_no_variant)
 Test(api, values_change_nothing_that_is_timed)
 {
     rs_err *err = rs_err_create();
-    rs_design *d = load(MODEL("edge_kjv_d64"), "work.seq=64");
-    rs_result *timed = rs_run(d, &(rs_options){0}, err), *both = rs_run(d, &(rs_options){.values = true}, err);
+    static const char *const sets[] = {"work.seq=64", NULL};
+    rs_design *d = load(MODEL("edge_kjv_d64"), sets);
+    rs_result *timed = rs_run(d, &(rs_options){0}, err);
+    rs_result *both = rs_run(d, &(rs_options){.values = true}, err);
     cr_assert(timed && both, "%s", rs_err_text(err));
     cr_expect_not(rs_result_summary(timed)->has_values);
     cr_expect(rs_result_summary(both)->has_values);
