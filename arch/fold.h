@@ -10,8 +10,12 @@
 
 #include "arch/machine.h"
 
-/* Counting down: bytes of the running transfers off-chip and in L2 (tx, rx each), of the burst. */
-enum left_id { LEFT_EXT = 0, LEFT_L2 = 2, LEFT_BURST = 4, N_LEFT };
+/* Counting down: bytes of the running transfers off-chip and in L2 (tx, rx each), of the burst; words of a
+ * stream's line, lines of its plane (streams); ticks until a unit is done, when they are many. */
+enum left_id { LEFT_EXT = 0, LEFT_L2 = 2, LEFT_BURST = 4, LEFT_WORDS = 5, LEFT_LINES = 8, LEFT_DONE = 11,
+               N_LEFT = LEFT_DONE + N_UNITS };
+/* An end that is no more cycles ahead is part of the state. */
+enum { NEAR_CYCLES = 128 };
 
 /* What a thread did that depends on its loops; the last two are the uDMA's. */
 enum step_kind { STEP_ENTER, STEP_SKIP, STEP_ITERATE, STEP_LEAVE, STEP_RING, STEP_BANK, STEP_ROWS,
@@ -24,13 +28,15 @@ void fold_check(struct machine *m);
 
 /* The sequencer is at the END of a loop. True: folding takes this step for it. */
 bool fold_at_end(struct machine *m);
-/* A burst begins. */
-void fold_at_burst(struct machine *m);
+/* A burst begins, or a part of a long transfer of a stream. */
+void fold_at_part(struct machine *m);
+/* Ticks until the unit is done, at the boundary. */
+uint64_t fold_ahead(const struct machine *m, unsigned unit);
 
-/* Names for the state: commands that do the same have the same, and so have places of a
- * thread from which the same commands follow. */
+/* Names for the state: commands that do the same have the same. */
 uint32_t fold_command(const struct machine *m, uint32_t pc);
-uint32_t fold_place(const struct machine *m, enum thread_id th);
+/* The one that a thread is at. */
+uint32_t fold_at(const struct machine *m, enum thread_id th);
 
 /* ---- fold_record.c: reports ---- */
 void fold_note_token(struct machine *m, uint16_t token, uint32_t n, bool has);
@@ -78,6 +84,11 @@ static inline void fold_saw_mark(struct machine *m)
 {
     if (m->fold)
         fold_note_mark(m);
+}
+static inline void fold_saw_part(struct machine *m)
+{
+    if (m->fold)
+        fold_at_part(m);
 }
 static inline void fold_saw_burst(struct machine *m, unsigned channel)
 {

@@ -22,13 +22,17 @@ struct token_rule {
     int32_t delta;
 };
 
+/* What is not the state but has to be as it was: place of a running transfer in its page, the tokens that
+ * its end posts, the commands that follow in a thread that goes on. */
+enum { SAME_PAGE = N_LEFT, SAME_TOKENS = N_LEFT + 2, SAME_PLACE = N_LEFT + 4,
+       N_RULES = SAME_PLACE + N_THREADS };
+
 struct left_rule {
-    uint64_t low[N_LEFT];
-    uint64_t take[N_LEFT]; /* at the end it is so much less; `set`: it is this */
-    bool exact[N_LEFT];    /* it has to be `low` */
-    bool set[N_LEFT];
-    uint32_t page_at[2];   /* place of the running transfer in its page; NO_GUARD: any */
-    uint32_t tokens[2];    /* that its end posts */
+    uint8_t id;
+    bool exact;    /* it has to be `low`, not only as much */
+    bool set;      /* at the end it is `take`, not so much less */
+    bool paged;    /* SAME_PAGE holds of it, too */
+    uint64_t low, take;
 };
 
 struct sum {
@@ -45,9 +49,9 @@ struct stream_rule { /* of the open phase of an engine fed by streams */
 struct edge {
     uint64_t ticks;
     uint32_t to, next;
-    uint32_t steps, tokens, sums, marks; /* first of each in their pools */
-    uint16_t n_steps, n_tokens, n_sums, n_marks;
-    uint32_t left, stream;               /* index, or NO_GUARD */
+    uint32_t steps, tokens, sums, marks, left; /* first of each in their pools */
+    uint16_t n_steps, n_tokens, n_sums, n_marks, n_left;
+    uint32_t stream; /* index, or NO_GUARD */
     bool plain;   /* steps are at most the next iteration of the loop */
     bool may_fail; /* a step may turn out not to fit after the first has moved a thread */
 };
@@ -91,7 +95,8 @@ struct recording {
     bool lost; /* cannot be kept */
     uint64_t since;
     uint64_t total[N_TOTALS], useful, useful_issued;
-    uint32_t pc[N_THREADS];
+    uint32_t pc[N_THREADS], first_pc[N_THREADS];
+    bool went_on[N_THREADS];
     struct step steps[MAX_STEPS + 1]; /* the last takes what is too much */
     unsigned n_steps, n_transfers;
     uint64_t marks[MAX_EDGE_MARKS];
@@ -100,7 +105,7 @@ struct recording {
     uint32_t token[PROG_MAX_TOKENS];
     struct token_rule rule[PROG_MAX_TOKENS];
     uint64_t left_before[N_LEFT];
-    struct left_rule left;
+    struct left_rule left[N_RULES]; /* by id */
     struct stream_layer stream;
 };
 
@@ -135,6 +140,8 @@ struct fold {
     uint64_t *modulus[N_THREADS]; /* by pc of a REPEAT; 0: never multiply */
     int64_t *layer_step;          /* by pc of an accel REPEAT: layers an iteration advances marks by */
     struct recording rec;
+    uint64_t *left[N_LEFT];  /* the quantities */
+    uint64_t ahead[N_UNITS]; /* ticks until a unit is done, when it is far */
     struct snapshot snap[PROG_MAX_DEPTH];
     uint64_t seen[PROG_MAX_DEPTH]; /* boundaries since the loop was entered */
     /* for periods: when something last happened, in boundaries */
@@ -148,7 +155,6 @@ struct fold {
 };
 enum { DYNAMIC_BANK = 1, DYNAMIC_ROWS = 2, DYNAMIC_USEFUL = 4 };
 
-uint64_t *fold_left(struct machine *m, unsigned id);
 /* Place in its page of what the channel's running transfer moves next. */
 uint64_t fold_page_at(const struct machine *m, unsigned channel);
 uint32_t fold_head_tokens(const struct machine *m, unsigned channel);
@@ -157,21 +163,23 @@ uint32_t fold_head_tokens(const struct machine *m, unsigned channel);
 void fold_names(struct machine *m);
 
 /* ---- fold_record.c ---- */
+void record_init(struct machine *m);
 void record_open(struct machine *m);
 /* Keeps what was recorded as an edge to `to`; its number, or NO_EDGE. */
 uint32_t record_close(struct machine *m, uint32_t to);
 /* Books the tokens and transfers of what happened for the search of periods. */
-void fold_book(struct machine *m, const struct token_rule *t, unsigned n, const struct left_rule *l);
+void fold_book(struct machine *m, const struct token_rule *t, unsigned n, const struct left_rule *l,
+               unsigned n_left);
 
 /* ---- fold_walk.c ---- */
 /* Follows an edge from where the machine stands; false when none is known. */
-bool walk_edge(struct machine *m, bool *moved);
+bool walk_edge(struct machine *m);
 /* The edge that would be followed, NO_EDGE. */
 uint32_t walk_find(struct machine *m);
 
 /* ---- fold_period.c ---- */
-/* At the end of an iteration: multiplies whole periods out. */
-void fold_periods(struct machine *m);
+/* At the end of an iteration: multiplies whole periods out; true when it did. */
+bool fold_periods(struct machine *m);
 void period_init(struct machine *m);
 
 #endif

@@ -4,7 +4,7 @@
  * and the transfers allow are multiplied out. The sequencer
  * is the most advanced stage, so nothing looks past the loop that it is in. */
 #include "arch/fold_impl.h"
-#include "arch/udma.h"
+#include "arch/hwpe_lanes.h"
 
 #include "base/arena.h"
 #include "base/num.h"
@@ -66,7 +66,7 @@ static void save(struct machine *m, struct snapshot *s)
     s->clock = f->clock;
     memcpy(s->total, m->total, f->n_totals * sizeof s->total[0]);
     for (unsigned i = 0; i < N_LEFT; i++)
-        s->left[i] = *fold_left(m, i);
+        s->left[i] = *f->left[i];
     for (unsigned i = 0; i < 2; i++) {
         s->page_at[i] = fold_page_at(m, i);
         s->tokens[i] = fold_head_tokens(m, i);
@@ -80,7 +80,7 @@ static void save(struct machine *m, struct snapshot *s)
  * UINT64_MAX when the thread stands still, 0 when this is no period. */
 static uint64_t thread_periods(const uint64_t *modulus, const struct thread *old, const struct thread *now)
 {
-    if (old->depth != now->depth)
+    if (old->pc != now->pc || old->depth != now->depth)
         return 0;
     uint64_t fit = UINT64_MAX;
     for (unsigned d = 0; d < now->depth; d++) {
@@ -114,6 +114,14 @@ static uint64_t token_periods(const struct machine *m, const struct snapshot *s)
     return fit;
 }
 
+/* The most that is ever asked for at a time. */
+static uint64_t margin_of(const struct machine *m, unsigned id)
+{
+    if (id < LEFT_L2)
+        return m->hyperram_cfg->burst_bytes;
+    return id >= LEFT_DONE ? NEAR_CYCLES * m->soc_ticks + 1 : HWPE_MAX_PORTS;
+}
+
 /* What a transfer has less of after a period must have stayed far from its end. */
 static uint64_t left_periods(struct machine *m, const struct snapshot *s)
 {
@@ -123,8 +131,7 @@ static uint64_t left_periods(struct machine *m, const struct snapshot *s)
         if (fold_page_at(m, i) != s->page_at[i] || fold_head_tokens(m, i) != s->tokens[i])
             return 0;
     for (unsigned i = 0; i < N_LEFT; i++) {
-        uint64_t now = *fold_left(m, i), old = s->left[i];
-        uint64_t margin = i < LEFT_L2 ? m->hyperram_cfg->burst_bytes : 4;
+        uint64_t now = *f->left[i], old = s->left[i], margin = margin_of(m, i);
         if (now == old)
             continue;
         if (now > old || f->left_events[i] > s->clock || now < margin)
@@ -207,7 +214,7 @@ static void jump(struct machine *m, const struct snapshot *s, uint64_t k, unsign
     for (unsigned t = 0; t < m->prog->n_tokens; t++)
         m->token[t] += (uint32_t)(k * (m->token[t] - s->token[t]));
     for (unsigned i = 0; i < N_LEFT; i++)
-        *fold_left(m, i) -= k * (s->left[i] - *fold_left(m, i));
+        *f->left[i] -= k * (s->left[i] - *f->left[i]);
     multiply_layers(m, s, k, (uint64_t)step, ticks);
     multiply_stream(m, s, k, ticks);
     advance(accel, &s->thread[THREAD_ACCEL], k);
@@ -224,16 +231,16 @@ static bool only_moved(const struct thread *old, const struct thread *now, unsig
     return old->depth == now->depth && now->idx[depth] >= old->idx[depth];
 }
 
-void fold_periods(struct machine *m)
+bool fold_periods(struct machine *m)
 {
     struct fold *f = m->fold;
     const struct thread *accel = &m->thread[THREAD_ACCEL];
     if (!accel->depth || f->node == NO_NODE || (m->sequencer->step_cycles && !f->at_end))
-        return;
+        return false;
     unsigned d = accel->depth - 1;
     const struct loop_frame *frame = &accel->frame[d];
     if (frame->trips < 4 || !f->modulus[THREAD_ACCEL][frame->pc])
-        return;
+        return false;
     struct snapshot *s = &f->snap[d];
     const struct thread *old = &s->thread[THREAD_ACCEL];
     if (!s->valid || old->frame[d].pc != frame->pc || !only_moved(old, accel, d)) {
@@ -245,10 +252,11 @@ void fold_periods(struct machine *m)
             jump(m, s, k, d);
             s->valid = false;
             f->seen[d] = 0;
-            return;
+            return true;
         }
     }
     f->seen[d]++;
     if (!(f->seen[d] & (f->seen[d] - 1)))
         save(m, s);
+    return false;
 }

@@ -8,14 +8,6 @@
 
 /* ---- quantities that only count ---- */
 
-uint64_t *fold_left(struct machine *m, unsigned id)
-{
-    struct udma *u = m->udma;
-    if (id == LEFT_BURST)
-        return &u->burst_left;
-    return id < LEFT_L2 ? &u->ch[id].ext_left : &u->ch[id - LEFT_L2].l2_left;
-}
-
 uint64_t fold_page_at(const struct machine *m, unsigned channel)
 {
     struct channel *c = &m->udma->ch[channel];
@@ -59,29 +51,36 @@ void fold_note_token(struct machine *m, uint16_t token, uint32_t n, bool has)
 void fold_note_left(struct machine *m, enum left_id id, uint64_t left, uint64_t n, bool at_least)
 {
     struct recording *r = &m->fold->rec;
-    struct left_rule *l = &r->left;
-    if (l->set[id] || l->exact[id])
+    struct left_rule *l = &r->left[id];
+    if (l->set || l->exact)
         return;
     uint64_t before = r->left_before[id];
-    l->exact[id] = !at_least;
-    l->low[id] = at_least ? max64(l->low[id], before - left + n) : before;
+    l->exact = !at_least;
+    l->low = at_least ? max64(l->low, before - left + n) : before;
 }
 
 void fold_note_set(struct machine *m, enum left_id id)
 {
-    m->fold->rec.left.set[id] = true;
+    m->fold->rec.left[id].set = true;
+}
+
+static void same(struct recording *r, unsigned id, uint64_t value)
+{
+    r->left[id].exact = true;
+    r->left[id].low = value;
 }
 
 void fold_note_burst(struct machine *m, unsigned channel)
 {
     struct recording *r = &m->fold->rec;
     uint64_t page = m->hyperram_cfg->burst_bytes;
-    if (!r->left.set[LEFT_EXT + channel]) {
+    if (!r->left[LEFT_EXT + channel].set) {
         uint64_t moved = r->left_before[LEFT_EXT + channel] - m->udma->ch[channel].ext_left;
-        r->left.page_at[channel] = (uint32_t)((fold_page_at(m, channel) + page - moved % page) % page);
+        same(r, SAME_PAGE + channel, (fold_page_at(m, channel) + page - moved % page) % page);
+        r->left[LEFT_EXT + channel].paged = true;
     }
-    r->left.set[LEFT_BURST] = true;
-    fold_at_burst(m);
+    fold_note_set(m, LEFT_BURST);
+    fold_at_part(m);
 }
 
 /* ---- threads ---- */
@@ -91,6 +90,7 @@ static struct step *add_step(struct machine *m, enum thread_id th, enum step_kin
     struct recording *r = &m->fold->rec;
     uint32_t skip = pc - r->pc[th];
     r->pc[th] = pc;
+    r->went_on[th] = true;
     if (r->n_steps == MAX_STEPS || skip > UINT16_MAX) {
         r->lost = true;
         return &r->steps[MAX_STEPS];
@@ -152,8 +152,8 @@ void fold_note_transfer(struct machine *m, int64_t l2, int64_t ext)
 void fold_note_transfer_end(struct machine *m, unsigned channel)
 {
     struct recording *r = &m->fold->rec;
-    if (!r->left.set[LEFT_EXT + channel])
-        r->left.tokens[channel] = fold_head_tokens(m, channel);
+    if (!r->left[LEFT_EXT + channel].set)
+        same(r, SAME_TOKENS + channel, fold_head_tokens(m, channel));
     add_step(m, THREAD_HOST, STEP_TRANSFER_END, r->pc[THREAD_HOST])->value = channel;
 }
 
@@ -177,6 +177,33 @@ void fold_note_phase(struct machine *m)
 
 /* ---- from boundary to boundary ---- */
 
+/* Ends of units that are far. */
+static void see_units(struct machine *m)
+{
+    uint64_t horizon = m->now + NEAR_CYCLES * m->soc_ticks;
+    for (unsigned u = 0; u < N_UNITS; u++) {
+        const struct event *e = &m->unit[u].done;
+        m->fold->ahead[u] = e->queued && e->t > horizon ? e->t - m->now : 0;
+    }
+}
+
+void record_init(struct machine *m)
+{
+    struct fold *f = m->fold;
+    for (unsigned i = 0; i < 2; i++) {
+        f->left[LEFT_EXT + i] = &m->udma->ch[i].ext_left;
+        f->left[LEFT_L2 + i] = &m->udma->ch[i].l2_left;
+    }
+    f->left[LEFT_BURST] = &m->udma->burst_left;
+    for (unsigned i = 0; i < LEFT_LINES - LEFT_WORDS; i++) {
+        f->left[LEFT_WORDS + i] = streamer_words_left(m, i);
+        f->left[LEFT_LINES + i] = streamer_lines_left(m, i);
+    }
+    for (unsigned u = 0; u < N_UNITS; u++)
+        f->left[LEFT_DONE + u] = &f->ahead[u];
+    record_open(m);
+}
+
 void record_open(struct machine *m)
 {
     struct fold *f = m->fold;
@@ -189,17 +216,20 @@ void record_open(struct machine *m)
     r->useful = r->useful_issued = 0;
     r->n_steps = r->n_transfers = r->n_marks = 0;
     for (unsigned th = 0; th < N_THREADS; th++)
-        r->pc[th] = m->thread[th].pc;
+        r->pc[th] = r->first_pc[th] = m->thread[th].pc;
+    memset(r->went_on, 0, sizeof r->went_on);
     memset(r->seen, 0, sizeof r->seen);
     memcpy(r->token, m->token, m->prog->n_tokens * sizeof r->token[0]);
-    r->left = (struct left_rule){.page_at = {NO_GUARD, NO_GUARD}, .tokens = {NO_GUARD, NO_GUARD}};
+    memset(r->left, 0, sizeof r->left);
+    see_units(m);
     for (unsigned i = 0; i < N_LEFT; i++)
-        r->left_before[i] = *fold_left(m, i);
+        r->left_before[i] = *f->left[i];
     if (s)
         r->stream = *s;
 }
 
-void fold_book(struct machine *m, const struct token_rule *t, unsigned n, const struct left_rule *l)
+void fold_book(struct machine *m, const struct token_rule *t, unsigned n, const struct left_rule *l,
+               unsigned n_left)
 {
     struct fold *f = m->fold;
     f->clock++;
@@ -211,9 +241,9 @@ void fold_book(struct machine *m, const struct token_rule *t, unsigned n, const 
             f->short_at[t->token] = f->clock;
         }
     }
-    for (unsigned i = 0; l && i < N_LEFT; i++)
-        if (l->set[i] || l->exact[i])
-            f->left_events[i] = f->clock;
+    for (; n_left; n_left--, l++)
+        if (l->id < N_LEFT && (l->set || l->exact))
+            f->left_events[l->id] = f->clock;
 }
 
 static unsigned close_tokens(struct machine *m, struct token_rule out[PROG_MAX_TOKENS])
@@ -230,16 +260,40 @@ static unsigned close_tokens(struct machine *m, struct token_rule out[PROG_MAX_T
     return n;
 }
 
-static bool close_left(struct machine *m)
+/* A unit that is still at work at the end, and far from being done, may take longer or
+ * less long; any other end is an event. */
+static void close_unit(struct machine *m, unsigned u)
 {
     struct recording *r = &m->fold->rec;
-    bool any = false;
-    for (unsigned i = 0; i < N_LEFT; i++) {
-        uint64_t now = *fold_left(m, i);
-        r->left.take[i] = r->left.set[i] ? now : r->left_before[i] - now;
-        any |= r->left.set[i] || r->left.take[i] || r->left.low[i] || r->left.exact[i];
+    struct left_rule *l = &r->left[LEFT_DONE + u];
+    uint64_t before = r->left_before[LEFT_DONE + u], now = m->fold->ahead[u];
+    uint64_t ticks = machine_time(m) - r->since;
+    if (now && now == before - ticks) { /* else it was done, if only just now */
+        l->low = ticks + NEAR_CYCLES * m->soc_ticks + 1;
+        return;
     }
-    return any;
+    l->exact = before > 0;
+    l->low = before;
+    l->set = before || now;
+}
+
+/* The rules that say something, one after the other. */
+static unsigned close_left(struct machine *m, struct left_rule out[N_RULES])
+{
+    struct fold *f = m->fold;
+    unsigned n = 0;
+    see_units(m);
+    for (unsigned u = 0; u < N_UNITS; u++)
+        close_unit(m, u);
+    for (unsigned i = 0; i < N_RULES; i++) {
+        struct left_rule *l = &f->rec.left[i];
+        l->id = (uint8_t)i;
+        if (i < N_LEFT)
+            l->take = l->set ? *f->left[i] : f->rec.left_before[i] - *f->left[i];
+        if (l->set || l->exact || l->low || l->take)
+            out[n++] = *l;
+    }
+    return n;
 }
 
 static bool close_stream(struct machine *m, struct stream_rule *out)
@@ -289,35 +343,44 @@ static void append(struct graph *g, uint32_t from, const struct edge *e)
     g->nodes.v[from].edges = (uint32_t)g->edges.n - 1;
 }
 
+static void close_threads(struct machine *m)
+{
+    struct recording *r = &m->fold->rec;
+    for (unsigned th = 0; th < N_THREADS; th++) {
+        if (r->pc[th] != m->thread[th].pc)
+            add_step(m, th, STEP_ADVANCE, m->thread[th].pc);
+        if (r->went_on[th])
+            same(r, SAME_PLACE + th, m->fold->place[th][r->first_pc[th]]);
+    }
+}
+
 uint32_t record_close(struct machine *m, uint32_t to)
 {
     struct fold *f = m->fold;
     struct recording *r = &f->rec;
     struct graph *g = &f->graph;
     struct token_rule tokens[PROG_MAX_TOKENS];
+    struct left_rule left[N_RULES];
     struct stream_rule stream = {0};
-    unsigned n_tokens = close_tokens(m, tokens);
-    bool left = close_left(m);
-    fold_book(m, tokens, n_tokens, &r->left);
-    for (unsigned th = 0; th < N_THREADS; th++)
-        if (r->pc[th] != m->thread[th].pc)
-            add_step(m, th, STEP_ADVANCE, m->thread[th].pc);
+    close_threads(m);
+    unsigned n_tokens = close_tokens(m, tokens), n_left = close_left(m, left);
+    fold_book(m, tokens, n_tokens, left, n_left);
     if (m->streams && !r->lost)
         r->lost = !close_stream(m, &stream);
     if (r->lost || r->from == NO_NODE || to == NO_NODE)
         return NO_EDGE;
-    struct edge e = {.ticks = machine_time(m) - r->since, .to = to, .next = NO_EDGE, .left = NO_GUARD,
-                     .stream = NO_GUARD, .n_tokens = (uint16_t)n_tokens, .n_marks = (uint16_t)r->n_marks};
+    struct edge e = {.ticks = machine_time(m) - r->since, .to = to, .next = NO_EDGE, .stream = NO_GUARD,
+                     .n_tokens = (uint16_t)n_tokens, .n_marks = (uint16_t)r->n_marks,
+                     .n_left = (uint16_t)n_left};
     e.tokens = (uint32_t)g->tokens.n;
     if (n_tokens)
         memcpy(POOL_ADD(&g->tokens, n_tokens), tokens, n_tokens * sizeof tokens[0]);
     e.marks = (uint32_t)g->marks.n;
     if (r->n_marks)
         memcpy(POOL_ADD(&g->marks, r->n_marks), r->marks, r->n_marks * sizeof r->marks[0]);
-    if (left) {
-        e.left = (uint32_t)g->lefts.n;
-        *POOL_ADD(&g->lefts, 1) = r->left;
-    }
+    e.left = (uint32_t)g->lefts.n;
+    if (n_left)
+        memcpy(POOL_ADD(&g->lefts, n_left), left, n_left * sizeof left[0]);
     if (m->streams) {
         e.stream = (uint32_t)g->streams.n;
         *POOL_ADD(&g->streams, 1) = stream;

@@ -28,20 +28,21 @@ static bool tokens_fit(const struct machine *m, const struct edge *e)
     return true;
 }
 
-static bool left_fits(struct machine *m, const struct edge *e)
+static uint64_t value_of(const struct machine *m, unsigned id)
 {
-    if (e->left == NO_GUARD)
-        return true;
+    if (id < N_LEFT)
+        return *m->fold->left[id];
+    if (id >= SAME_PLACE)
+        return m->fold->place[id - SAME_PLACE][m->thread[id - SAME_PLACE].pc];
+    return id < SAME_TOKENS ? fold_page_at(m, id - SAME_PAGE) : fold_head_tokens(m, id - SAME_TOKENS);
+}
+
+static bool left_fits(const struct machine *m, const struct edge *e)
+{
     const struct left_rule *l = &m->fold->graph.lefts.v[e->left];
-    for (unsigned i = 0; i < N_LEFT; i++) {
-        uint64_t v = *fold_left(m, i);
-        if (l->exact[i] ? v != l->low[i] : v < l->low[i])
-            return false;
-    }
-    for (unsigned i = 0; i < 2; i++) {
-        if (l->page_at[i] != NO_GUARD && fold_page_at(m, i) != l->page_at[i])
-            return false;
-        if (l->tokens[i] != NO_GUARD && fold_head_tokens(m, i) != l->tokens[i])
+    for (unsigned n = e->n_left; n; n--, l++) {
+        uint64_t v = value_of(m, l->id);
+        if (l->exact ? v != l->low : v < l->low)
             return false;
     }
     return true;
@@ -119,13 +120,12 @@ static bool steps_fit(struct machine *m, const struct edge *e, struct effects *o
 
 static void move_left(struct machine *m, const struct edge *e, uint64_t k)
 {
-    if (e->left == NO_GUARD)
-        return;
     const struct left_rule *l = &m->fold->graph.lefts.v[e->left];
-    for (unsigned i = 0; i < N_LEFT; i++) {
-        uint64_t *v = fold_left(m, i);
-        *v = l->set[i] ? l->take[i] : *v - k * l->take[i];
-    }
+    for (unsigned n = e->n_left; n; n--, l++)
+        if (l->id < N_LEFT) {
+            uint64_t *v = m->fold->left[l->id];
+            *v = l->set ? l->take : *v - k * l->take;
+        }
 }
 
 static void move_transfers(struct machine *m, const struct edge *e, const struct effects *out)
@@ -188,25 +188,22 @@ static void take(struct machine *m, const struct edge *e, const struct effects *
     move_stream(m, e, since, k);
     m->skipped += k * e->ticks;
     finish_layers(m, e, out, since);
-    fold_book(m, t, e->n_tokens, e->left == NO_GUARD ? NULL : &f->graph.lefts.v[e->left]);
+    fold_book(m, t, e->n_tokens, &f->graph.lefts.v[e->left], e->n_left);
 }
 
 /* ---- edges from a node to itself ---- */
 
-static uint64_t left_repeats(struct machine *m, const struct edge *e)
+static uint64_t left_repeats(const struct machine *m, const struct edge *e)
 {
     uint64_t k = UINT64_MAX, page = m->hyperram_cfg->burst_bytes;
-    if (e->left == NO_GUARD)
-        return k;
     const struct left_rule *l = &m->fold->graph.lefts.v[e->left];
-    for (unsigned i = 0; i < N_LEFT; i++) {
-        uint64_t v = *fold_left(m, i);
-        if (l->set[i] ? l->take[i] == v : l->take[i] == 0)
+    for (unsigned n = e->n_left; n; n--, l++) {
+        uint64_t v = value_of(m, l->id);
+        if (l->id >= N_LEFT || (l->set ? l->take == v : l->take == 0))
             continue;
-        bool turns = i < LEFT_L2 && l->page_at[i] != NO_GUARD && l->take[i] % page;
-        if (l->set[i] || l->exact[i] || turns)
+        if (l->set || l->exact || (l->paged && l->take % page))
             return 1;
-        k = min64(k, (v - l->low[i]) / l->take[i] + 1);
+        k = min64(k, (v - l->low) / l->take + 1);
     }
     return k;
 }
@@ -249,7 +246,7 @@ static uint32_t find(struct machine *m, struct effects *out, uint64_t *k)
     return NO_EDGE;
 }
 
-bool walk_edge(struct machine *m, bool *moved)
+bool walk_edge(struct machine *m)
 {
     struct effects out;
     uint64_t k;
@@ -263,7 +260,6 @@ bool walk_edge(struct machine *m, bool *moved)
     take(m, e, &out, k);
     m->fold->node = e->to;
     m->fold->at_end = m->fold->graph.nodes.v[e->to].at_end;
-    *moved = true;
     return true;
 }
 

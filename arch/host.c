@@ -249,7 +249,7 @@ static void state(struct machine *m, struct state_io *io)
     struct thread *t = &m->thread[THREAD_HOST];
     struct host *h = m->host;
     struct job_queue *q = &h->jobs;
-    state_u32(io, fold_place(m, THREAD_HOST)); /* where the thread is goes by its loops */
+    state_u32(io, fold_at(m, THREAD_HOST)); /* where that is goes by the thread's loops */
     uint8_t v = state_u8(io, t->halted | (unsigned)h->busy << 1 | (unsigned)h->waited << 2 |
                                  (unsigned)q->programming << 3 | (unsigned)q->running << 4);
     t->halted = v & 1;

@@ -147,9 +147,13 @@ void machine_destroy(struct machine *m)
     free(m);
 }
 
-static unsigned events_in_order(const struct machine *m, struct event *order[MAX_EVENTS])
+/* Pending events that are near, by time; then those that are far, by insertion: one of
+ * each are never due together. */
+static unsigned events_in_order(const struct machine *m, struct event *order[MAX_EVENTS], unsigned *n_near)
 {
+    uint64_t horizon = m->now + NEAR_CYCLES * m->soc_ticks;
     unsigned n = 0;
+    *n_near = 0;
     for (unsigned i = 0; i < m->n_events; i++) {
         struct event *e = m->events[i];
         if (!e->queued)
@@ -157,31 +161,52 @@ static unsigned events_in_order(const struct machine *m, struct event *order[MAX
         unsigned k = n++;
         for (; k > 0; k--) {
             struct event *o = order[k - 1];
-            if (o->t != e->t ? o->t < e->t : o->phase != e->phase ? o->phase < e->phase : o->seq < e->seq)
+            bool far = e->t > horizon, o_far = o->t > horizon;
+            if (far != o_far ? far : !far && o->t != e->t ? o->t < e->t
+                : !far && o->phase != e->phase ? o->phase < e->phase : o->seq < e->seq)
                 break;
             order[k] = o;
         }
         order[k] = e;
+        *n_near += e->t <= horizon;
     }
     return n;
+}
+
+/* The unit whose end the event is; N_UNITS: none. */
+static unsigned unit_done_by(const struct machine *m, const struct event *e)
+{
+    unsigned u = 0;
+    while (u < N_UNITS && e != &m->unit[u].done)
+        u++;
+    return u;
 }
 
 static void save_events(struct machine *m, struct state_io *io)
 {
     struct event *order[MAX_EVENTS];
-    unsigned n = events_in_order(m, order);
+    unsigned near, n = events_in_order(m, order, &near);
+    state_u8(io, near);
     state_u8(io, n);
     for (unsigned i = 0; i < n; i++) {
         state_u8(io, order[i]->id | (unsigned)order[i]->phase << 6);
-        state_u64(io, order[i]->t - m->now);
+        if (i < near)
+            state_u16(io, order[i]->t - m->now);
+        else if (unit_done_by(m, order[i]) == N_UNITS)
+            state_u64(io, order[i]->t - m->now);
     }
 }
 
 static void load_events(struct machine *m, struct state_io *io)
 {
-    for (unsigned n = state_u8(io, 0); n; n--) {
+    unsigned near = state_u8(io, 0), n = state_u8(io, 0);
+    for (unsigned i = 0; i < n; i++) {
         uint8_t v = state_u8(io, 0);
-        machine_post(m, m->events[v & 63], m->now + state_u64(io, 0), v >> 6);
+        struct event *e = m->events[v & 63];
+        unsigned unit = unit_done_by(m, e);
+        uint64_t ahead = i < near ? state_u16(io, 0)
+                         : unit < N_UNITS ? fold_ahead(m, unit) : state_u64(io, 0);
+        machine_post(m, e, m->now + ahead, v >> 6);
     }
 }
 

@@ -328,4 +328,8 @@ const struct stream_layer *streams_layers(const struct machine *m, size_t *n);
 /* The open one, when all rows and outputs under way are its own and it had some of each; NULL otherwise. */
 struct stream_layer *streams_steady(const struct machine *m);
 
+/* Words of the line, lines of the plane that a stream has left. */
+uint64_t *streamer_words_left(struct machine *m, unsigned stream);
+uint64_t *streamer_lines_left(struct machine *m, unsigned stream);
+
 #endif

@@ -141,7 +141,7 @@ static bool init(struct machine *m, struct err *err)
 static void state(struct machine *m, struct state_io *io)
 {
     struct thread *t = &m->thread[THREAD_ACCEL];
-    state_u32(io, fold_place(m, THREAD_ACCEL)); /* where the thread is goes by its loops */
+    state_u32(io, fold_at(m, THREAD_ACCEL)); /* where that is goes by the thread's loops */
     uint8_t v = state_u8(io, t->halted | (unsigned)m->seq_blocked << 1);
     t->halted = v & 1;
     m->seq_blocked = v >> 1 & 1;

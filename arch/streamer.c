@@ -6,15 +6,14 @@
  * `lockstep` is their variant without FIFOs. Several streams meet in a
  * round-robin multiplexer at each port (hwpe_stream_tcdm_mux). A command that
  * follows without a gap starts at once: its registers are double buffered. */
-#include "arch/hwpe_lanes.h"
+#include "arch/streamer.h"
+
 #include "arch/result.h"
 
 #include "base/num.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum { N_STREAMS = 3 };
 
 static const char *const issue_names[] = {"decoupled", "lockstep", NULL};
 static const char *const transpose_names[] = {"strided", "buffer", NULL};
@@ -56,39 +55,8 @@ static const struct field fields[] = {
 static const struct section section = {"streamer", "streams between L2 and the buffers",
                                        sizeof(struct streamer_cfg), fields, NULL};
 
-enum { MAX_FLYING = 64 }; /* packets between address and join: below 2 x depth + 4 */
-
-/* The generator makes packets of up to `ports` words; the ports behind it are
- * those of hwpe-stream (arch/hwpe_lanes.h), loads and stores alike. They keep
- * what is on its way when the next command begins. */
-struct stream {
-    const struct cmd *c; /* NULL: idle */
-    int64_t base;
-    uint64_t work_at, idle_since;
-    uint32_t plane, line, pos; /* generator: what comes after the packet on offer */
-    bool generated;            /* nothing does */
-    uint16_t need;             /* ports of the packet on offer; 0: none */
-    uint8_t wait;              /* cycles until the buffer gives or takes the next packet */
-    uint8_t flying, joining;   /* packets sent off, packets joined: modulo MAX_FLYING */
-    uint16_t flying_need[MAX_FLYING];
-    uint32_t addr[HWPE_MAX_PORTS]; /* of the packet on offer */
-    struct hwpe_load load;
-    struct hwpe_store store;
-};
-struct streamer {
-    struct stream s[N_STREAMS];
-    uint8_t rr[MAX_PORTS];     /* stream preferred by each port */
-    uint8_t asking[MAX_PORTS]; /* stream that a port's request belongs to */
-    uint16_t held;             /* ports that were refused: a request is not withdrawn for another */
-    uint8_t interval[N_STREAMS];
-    uint8_t ports; /* words of a packet */
-    uint8_t lanes; /* ports of the interconnect: as many, or one wide one */
-    uint32_t bank_mask;
-};
-enum { STORE = 2 };
-
 static const uint8_t unit_stream[N_UNITS] = {[UNIT_LOAD] = 0, [UNIT_WEIGHT] = 1, [UNIT_STORE] = 2};
-static const uint8_t stream_unit[N_STREAMS] = {UNIT_LOAD, UNIT_WEIGHT, UNIT_STORE};
+const uint8_t stream_unit[N_STREAMS] = {UNIT_LOAD, UNIT_WEIGHT, UNIT_STORE};
 
 static void stream_cfgs(const struct streamer_cfg *c, const struct stream_cfg *out[N_STREAMS])
 {
@@ -102,7 +70,7 @@ static bool wide_port(const struct machine *m)
     return m->tcdm_cfg->kind == INTERCONNECT_HCI;
 }
 
-static bool strided(const struct machine *m, const struct cmd *c)
+bool stream_strided(const struct machine *m, const struct cmd *c)
 {
     return c->transpose && c->op == OP_LOAD && m->streamer_cfg->transpose == TRANSPOSE_STRIDED;
 }
@@ -114,10 +82,6 @@ static uint32_t line_words(int64_t a, uint32_t bytes)
     return (uint32_t)(((a & 3) + bytes + 3) / 4);
 }
 
-/* An address as the FIFOs hold it: the bits that choose a bank, and how many
- * words a wide port moves with it. */
-enum { WORDS_SHIFT = 16 };
-
 /* A packet of `words` words. On one wide port it is a single access. */
 static void offer_packet(const struct streamer *st, struct stream *s, uint32_t words)
 {
@@ -127,53 +91,99 @@ static void offer_packet(const struct streamer *st, struct stream *s, uint32_t w
         s->addr[0] = (s->addr[0] & ((1u << WORDS_SHIFT) - 1)) | words << WORDS_SHIFT;
 }
 
-/* Lines that a strided packet reads a byte of; they are in different banks. */
-static uint32_t strided_lines(const struct streamer *st, uint32_t left)
+/* Long transfers are cut into parts for folding. */
+enum { PART_WORDS = 256, PART_LINES = 16 };
+
+static void first_line(struct machine *m, struct stream *s, int64_t at)
 {
-    return left < st->lanes ? left : st->lanes;
+    unsigned i = (unsigned)(s - m->streamer->s);
+    s->line_at = s->plane_at = at;
+    s->pos = 0;
+    s->lines = s->c->rows;
+    s->words = stream_strided(m, s->c) ? s->c->row_bytes : line_words(at, s->c->row_bytes);
+    fold_set_left(m, LEFT_LINES + i);
+    fold_set_left(m, LEFT_WORDS + i);
+}
+
+static void next_line(struct machine *m, struct stream *s)
+{
+    unsigned i = (unsigned)(s - m->streamer->s);
+    s->lines--;
+    if (!left_at_least(m, LEFT_LINES + i, s->lines, 1)) {
+        s->generated = ++s->plane >= s->c->planes;
+        first_line(m, s, s->plane_at + s->c->plane_stride);
+        return;
+    }
+    s->line_at += s->c->row_stride;
+    s->pos = 0;
+    s->words = line_words(s->line_at, s->c->row_bytes);
+    fold_set_left(m, LEFT_WORDS + i);
+    if (s->lines % PART_LINES == 0)
+        fold_saw_part(m);
+}
+
+/* One byte of each line, `lanes` lines a packet; they are in different banks. */
+static void generate_strided(struct machine *m, struct stream *s)
+{
+    struct streamer *st = m->streamer;
+    unsigned i = (unsigned)(s - st->s);
+    uint64_t words = left_at_least(m, LEFT_LINES + i, s->lines, st->lanes) ? st->lanes : s->lines;
+    for (unsigned p = 0; p < words; p++)
+        s->addr[p] = (uint32_t)(s->line_at + s->pos + p * s->c->row_stride);
+    offer_packet(st, s, (uint32_t)words);
+    s->line_at += (int64_t)words * s->c->row_stride;
+    s->lines -= words;
+    if (left_at_least(m, LEFT_LINES + i, s->lines, 1))
+        return;
+    s->line_at = s->plane_at;
+    s->lines = s->c->rows;
+    fold_set_left(m, LEFT_LINES + i);
+    s->pos++;
+    s->words--;
+    s->generated = !left_at_least(m, LEFT_WORDS + i, s->words, 1);
+    if (s->words % PART_LINES == 0)
+        fold_saw_part(m);
 }
 
 /* Puts the next packet on offer. */
 static void generate(struct machine *m, struct stream *s)
 {
     struct streamer *st = m->streamer;
-    const struct cmd *c = s->c;
+    unsigned i = (unsigned)(s - st->s);
     s->need = 0;
     if (s->generated)
         return;
-    int64_t line = s->base + s->line * c->row_stride + s->plane * c->plane_stride;
-    if (strided(m, c)) { /* one byte of each line, `ports` lines a packet */
-        uint32_t words = strided_lines(st, c->rows - s->line);
-        for (unsigned p = 0; p < words; p++)
-            s->addr[p] = (uint32_t)(line + s->pos + p * c->row_stride);
-        offer_packet(st, s, words);
-        s->line += words;
-        if (s->line >= c->rows) {
-            s->line = 0;
-            s->generated = ++s->pos >= c->row_bytes;
-        }
+    if (stream_strided(m, s->c)) {
+        generate_strided(m, s);
         return;
     }
-    uint32_t total = line_words(line, c->row_bytes), left = total - s->pos;
-    uint32_t words = left < st->ports ? left : st->ports;
+    uint64_t words = left_at_least(m, LEFT_WORDS + i, s->words, st->ports) ? st->ports : s->words;
     for (unsigned p = 0; p < words; p++)
-        s->addr[p] = (uint32_t)line + 4 * (s->pos + p);
-    offer_packet(st, s, words);
-    s->pos += words;
-    if (s->pos < total)
-        return;
-    s->pos = 0;
-    if (++s->line < c->rows)
-        return;
-    s->line = 0;
-    s->generated = ++s->plane >= c->planes;
+        s->addr[p] = (uint32_t)s->line_at + 4 * (s->pos + p);
+    offer_packet(st, s, (uint32_t)words);
+    s->pos += (uint32_t)words;
+    s->words -= words;
+    if (!left_at_least(m, LEFT_WORDS + i, s->words, 1))
+        next_line(m, s);
+    else if (s->words % PART_WORDS == 0)
+        fold_saw_part(m);
+}
+
+uint64_t *streamer_words_left(struct machine *m, unsigned stream)
+{
+    return &m->streamer->s[stream].words;
+}
+
+uint64_t *streamer_lines_left(struct machine *m, unsigned stream)
+{
+    return &m->streamer->s[stream].lines;
 }
 
 uint64_t streamer_words(const struct machine *m, const struct cmd *c)
 {
     if (c->from_state)
         return 0;
-    if (strided(m, c))
+    if (stream_strided(m, c))
         return (uint64_t)c->rows * c->row_bytes * c->planes;
     return (uint64_t)line_words(c->addr.c & 3, c->row_bytes) * c->rows * c->planes;
 }
@@ -183,7 +193,7 @@ uint64_t streamer_packets(const struct machine *m, const struct cmd *c)
     uint64_t ports = m->tcdm_cfg->hwpe_ports;
     if (c->from_state)
         return 0;
-    if (strided(m, c))
+    if (stream_strided(m, c))
         return div_up(c->rows, wide_port(m) ? 1 : ports) * c->row_bytes * c->planes;
     return div_up(line_words(c->addr.c & 3, c->row_bytes), ports) * c->rows * c->planes;
 }
@@ -213,9 +223,9 @@ static void begin(struct machine *m, struct stream *s, bool store, const struct 
     uint64_t start = m->streamer_cfg->start_cycles;
     bool gap = s->idle_since == 0 || m->now > s->idle_since;
     s->c = is->c;
-    s->base = is->addr;
-    s->plane = s->line = s->pos = 0;
+    s->plane = 0;
     s->generated = false;
+    first_line(m, s, is->addr);
     s->work_at = m->now + (gap && start ? (start - 1) * m->soc_ticks : 0);
     generate(m, s);
     if (gap && start)
@@ -258,11 +268,6 @@ static unsigned offered(const struct stream *s, uint64_t now)
     if (!s->need || s->wait || now < s->work_at)
         return 0;
     return s->need & ~(unsigned)s->load.sent;
-}
-
-static bool active(const struct stream *s)
-{
-    return s->c || s->wait || !hwpe_load_quiet(&s->load);
 }
 
 static unsigned wanted(const struct streamer *st, unsigned i, uint64_t now)
@@ -374,7 +379,7 @@ unsigned streamer_grants(struct machine *m, uint32_t granted, uint32_t requested
         words += n;
         if (i == STORE && st->s[i].c)
             store_step(m, grants[i]);
-        else if (i != STORE && active(&st->s[i]))
+        else if (i != STORE && stream_active(&st->s[i]))
             load_step(m, i, grants[i]);
     }
     if (granted != requested)
@@ -385,7 +390,7 @@ unsigned streamer_grants(struct machine *m, uint32_t granted, uint32_t requested
 bool streamer_busy(const struct machine *m)
 {
     const struct streamer *st = m->streamer;
-    return active(&st->s[0]) || active(&st->s[1]) || st->s[STORE].c;
+    return stream_active(&st->s[0]) || stream_active(&st->s[1]) || st->s[STORE].c;
 }
 
 static bool init(struct machine *m, struct err *err)
@@ -420,120 +425,6 @@ static bool init(struct machine *m, struct err *err)
 static void finish(struct machine *m)
 {
     free(m->streamer);
-}
-
-/* Of an address matter the bank and how many words a wide port moves with it. */
-static uint32_t address_state(const struct streamer *st, uint32_t addr, struct state_io *io)
-{
-    uint32_t bank = state_u8(io, addr >> 2 & st->bank_mask);
-    uint32_t words = st->lanes < st->ports ? state_u8(io, addr >> WORDS_SHIFT) : 0;
-    return bank << 2 | words << WORDS_SHIFT;
-}
-
-static void fifos_state(const struct streamer *st, struct hwpe_fifos *f, unsigned depth, struct state_io *io)
-{
-    static const uint32_t none[HWPE_MAX_PORTS];
-    if (io->load)
-        memset(f, 0, sizeof *f);
-    for (unsigned p = 0; p < st->lanes; p++) {
-        unsigned n = state_u8(io, f->n[p]);
-        for (unsigned i = 0; io->load && i < n; i++)
-            hwpe_fifo_push(f, depth, 1u << p, none); /* room; the addresses follow */
-        for (unsigned i = 0; i < n; i++)
-            f->addr[p][i] = address_state(st, f->addr[p][i], io);
-    }
-}
-
-/* Words of loads that are on their way. */
-static void lanes_state(const struct streamer *st, struct stream *s, struct state_io *io)
-{
-    struct hwpe_load *l = &s->load;
-    l->joined = state_u16(io, l->joined);
-    l->answered = state_u16(io, l->answered);
-    l->late_in = state_u16(io, l->late_in);
-    l->late_out = state_u16(io, l->late_out);
-    l->packets = state_u8(io, l->packets);
-    for (unsigned i = 0; i < l->depth; i++)
-        l->data[i] = state_u16(io, l->data[i]);
-    unsigned n = state_u8(io, (unsigned)(s->flying - s->joining) % MAX_FLYING);
-    s->flying = (uint8_t)((s->joining + n) % MAX_FLYING);
-    for (unsigned k = 0; k < n; k++) {
-        uint16_t *need = &s->flying_need[(s->joining + k) % MAX_FLYING];
-        *need = state_u16(io, *need);
-    }
-    fifos_state(st, &l->fifo, l->depth, io);
-}
-
-/* The command in work: where its generator is, the packet on offer. */
-static void command_state(struct machine *m, unsigned i, struct state_io *io)
-{
-    const struct streamer *st = m->streamer;
-    struct stream *s = &m->streamer->s[i];
-    if (io->load)
-        s->c = unit_head(&m->unit[stream_unit[i]])->c;
-    s->work_at = state_time(io, m->now, s->work_at);
-    s->plane = state_u32(io, s->plane);
-    s->line = state_u32(io, s->line);
-    s->pos = state_u32(io, s->pos);
-    s->base = state_u16(io, (uint64_t)s->base & (4 * st->bank_mask + 3));
-    s->need = state_u16(io, s->need);
-    s->generated = state_u8(io, s->generated);
-    for (unsigned left = s->need; left; left &= left - 1) {
-        unsigned p = (unsigned)__builtin_ctz(left);
-        s->addr[p] = address_state(st, s->addr[p], io);
-    }
-}
-
-static void quiet(struct stream *s)
-{
-    uint16_t sent = s->load.sent;
-    hwpe_load_init(&s->load, s->load.n_ports, s->load.depth);
-    s->load.sent = sent;
-    s->flying = s->joining = 0;
-}
-
-static void stream_state(struct machine *m, unsigned i, struct state_io *io)
-{
-    const struct streamer *st = m->streamer;
-    struct stream *s = &m->streamer->s[i];
-    bool busy, on;
-    uint8_t head = state_u8(io, (s->c != NULL) | (unsigned)(i == STORE ? s->c != NULL : active(s)) << 1);
-    busy = head & 1;
-    on = head >> 1 & 1;
-    s->wait = state_u8(io, s->wait);
-    s->load.sent = state_u16(io, s->load.sent);
-    /* Whether a command that starts then follows without a gap. */
-    uint64_t since = state_time(io, m->now, s->idle_since);
-    if (io->load)
-        s->idle_since = since > m->now ? since : 0;
-    if (io->load && !busy) {
-        s->c = NULL;
-        s->need = 0;
-    }
-    if (busy)
-        command_state(m, i, io);
-    if (i == STORE && on)
-        fifos_state(st, &s->store.fifo, s->store.depth, io);
-    else if (i == STORE && io->load)
-        memset(&s->store.fifo, 0, sizeof s->store.fifo);
-    else if (on)
-        lanes_state(st, s, io);
-    else if (io->load)
-        quiet(s);
-}
-
-static void state(struct machine *m, struct state_io *io)
-{
-    struct streamer *st = m->streamer;
-    for (unsigned p = 0; p < st->lanes; p++)
-        st->rr[p] = state_u8(io, st->rr[p]);
-    st->held = state_u16(io, st->held);
-    for (unsigned left = st->held; left; left &= left - 1) {
-        unsigned p = (unsigned)__builtin_ctz(left);
-        st->asking[p] = state_u8(io, st->asking[p]);
-    }
-    for (unsigned i = 0; i < N_STREAMS; i++)
-        stream_state(m, i, io);
 }
 
 static bool check(struct arch *a, const struct ynode *node, struct err *err)
@@ -587,4 +478,5 @@ static void cost(const struct machine *m, struct cost_sink *sink)
 }
 
 const struct arch_class streamer_class = {.name = "streamer", .section = &section, .check = check,
-                                          .init = init, .finish = finish, .state = state, .cost = cost};
+                                          .init = init, .finish = finish, .state = streamer_state,
+                                          .cost = cost};

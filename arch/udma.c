@@ -112,7 +112,9 @@ uint32_t udma_requests(struct machine *m, uint8_t *bank)
     uint32_t mask = 0;
     struct channel *tx = &u->ch[0], *rx = &u->ch[1];
     uint64_t banks = m->tcdm_cfg->banks;
-    if (tx->n && left_at_least(m, LEFT_L2, tx->l2_left, 1) && tx->fifo_bytes + 4 <= 4 * cfg->fifo_words) {
+    /* Bytes of an unfinished word wait in the channel's aligner, not in the FIFO. */
+    bool room = tx->fifo_bytes / 4 < cfg->fifo_words;
+    if (tx->n && room && left_at_least(m, LEFT_L2, tx->l2_left, 1)) {
         bank[0] = (uint8_t)(tx->l2_addr >> 2 & (banks - 1));
         mask |= 1;
     }

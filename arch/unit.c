@@ -305,6 +305,30 @@ static uint64_t named(const struct machine *m, const struct slot_use *s, uint64_
     return s->ring == RING_NONE ? 0 : m->ring[s->ring].allocs - age;
 }
 
+/* Commands in the queues by age: which is older is all that matters of their numbers. */
+static void number_by_age(struct machine *m)
+{
+    unsigned at[N_UNITS] = {0};
+    uint64_t number = 0;
+    for (;;) {
+        struct issued *oldest = NULL;
+        unsigned unit = 0;
+        for (unsigned i = 0; i < N_UNITS; i++) {
+            struct hw_unit *u = &m->unit[i];
+            struct issued *is = &u->q[(u->head + at[i]) % QUEUE_MAX];
+            if (at[i] < u->n && (!oldest || is->seq < oldest->seq)) {
+                oldest = is;
+                unit = i;
+            }
+        }
+        if (!oldest)
+            break;
+        oldest->seq = number++;
+        at[unit]++;
+    }
+    m->next_seq = N_UNITS * QUEUE_MAX;
+}
+
 static void issued_state(struct machine *m, struct issued *is, struct state_io *io)
 {
     const struct cmd *cmds = m->prog->cmds[THREAD_ACCEL];
@@ -312,7 +336,7 @@ static void issued_state(struct machine *m, struct issued *is, struct state_io *
     is->pc = state_u32(io, io->load ? 0 : fold_command(m, is->pc));
     is->c = &cmds[is->pc];
     is->rows = state_u32(io, is->rows);
-    is->seq = m->next_seq - state_u16(io, m->next_seq - is->seq);
+    is->seq = state_u8(io, is->seq);
     is->addr = (int64_t)state_u16(io, (uint64_t)is->addr % line);
     is->src = named(m, &is->c->src, state_u8(io, age(m, &is->c->src, is->src)));
     is->src2 = named(m, &is->c->src2, state_u8(io, age(m, &is->c->src2, is->src2)));
@@ -342,6 +366,8 @@ static void ring_state(struct ring *r, struct state_io *io)
 
 void unit_state(struct machine *m, struct state_io *io)
 {
+    if (!io->load)
+        number_by_age(m);
     for (unsigned r = 0; r < N_RINGS; r++)
         ring_state(&m->ring[r], io);
     for (unsigned i = 0; i < N_UNITS; i++) {

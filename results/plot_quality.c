@@ -14,7 +14,8 @@ static const char sql[] =
     " SELECT p.work || ' ' || coalesce(p.phase, '') || coalesce(' ' || p.seq, '') AS job,"
     " coalesce(p.form, '') AS form, p.nj_per_token,"
     " max(p.bits_per_byte - p.float_bits_per_byte, 0.001) AS bits_above_float, w.state_bits,"
-    " 'W' || w.weights || 'A' || w.activations AS widths, p.bits_per_byte, p.float_bits_per_byte, p.sqnr_db, p.cycles, p.area_mm2, p.energy_rel_err"
+    " 'W' || w.weights || 'A' || w.activations AS widths, p.bits_per_byte,"
+    " p.float_bits_per_byte, p.sqnr_db, p.cycles, p.area_mm2, p.energy_rel_err"
     " FROM v_points p JOIN w ON w.key = p.key WHERE p.bits_per_byte IS NOT NULL"
     " ORDER BY job, p.form, w.state_bits, p.nj_per_token, p.bits_per_byte, p.key";
 

@@ -2,8 +2,10 @@
 #include "include/retsim.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define ARCH(name) BENCH_ROOT "/configs/arch/" name ".yaml"
@@ -102,13 +104,26 @@ static void bench_sweep(rs_method method, const char *name, rs_err *err)
     rs_design_destroy(base);
 }
 
-int main(void)
+static bool wanted(int argc, char **argv, const char *name)
+{
+    bool any = argc < 2;
+    for (int i = 1; i < argc; i++)
+        any |= strcmp(argv[i], name) == 0;
+    return any;
+}
+
+/* All of them, or those that are named. */
+int main(int argc, char **argv)
 {
     rs_err *err = rs_err_create();
-    bench_full(err);
-    bench_large(err);
-    bench_sweep(RS_FOLDED, "folded", err);
-    bench_sweep(RS_BOUND, "bound", err);
+    if (wanted(argc, argv, "full"))
+        bench_full(err);
+    if (wanted(argc, argv, "large"))
+        bench_large(err);
+    if (wanted(argc, argv, "sweep"))
+        bench_sweep(RS_FOLDED, "folded", err);
+    if (wanted(argc, argv, "bound"))
+        bench_sweep(RS_BOUND, "bound", err);
     rs_err_destroy(err);
     return 0;
 }

@@ -1,7 +1,7 @@
 /* Laws that hold for every design: what a result says twice agrees, fast paths
  * equal their slow twins, no program deadlocks. RETSIM_LAWS_DESIGNS and
  * RETSIM_LAWS_SEED choose how many random designs and which. */
-#include "arch/machine.h"
+#include "arch/fold.h"
 #include "tests/random_design.h"
 #include "workloads/api.h"
 #include "workloads/lower.h"
@@ -331,6 +331,25 @@ static bool either_queue_gives_the_same(const struct runs *r, struct text *why)
     return ok;
 }
 
+/* Folds and simulates on: what is foretold at each boundary is compared with what happens. */
+static bool what_is_foretold_happens(const struct runs *r, struct text *why)
+{
+    struct program p;
+    struct err err = {0};
+    bool ok = lower(&p, r->design->arch, r->design->work, &err);
+    struct machine *full = ok ? machine_create(r->design->arch, &p, &evq_wheel, false, &err) : NULL;
+    struct machine *watched = ok ? machine_create(r->design->arch, &p, &evq_wheel, true, &err) : NULL;
+    if (watched)
+        fold_check(watched);
+    ok = full && watched && machine_run(full, &err) && machine_run(watched, &err) &&
+         same_machines(full, watched, why);
+    machine_destroy(full);
+    machine_destroy(watched);
+    program_finish(&p);
+    err_finish(&err);
+    return ok;
+}
+
 static const struct law {
     const char *name;
     bool (*holds)(const struct runs *r, struct text *why);
@@ -344,6 +363,7 @@ static const struct law {
     {"compulsory bytes are moved", compulsory_bytes_are_moved},
     {"staged blocks fit their part of L2", staged_blocks_fit_their_part},
     {"wheel and heap agree", either_queue_gives_the_same},
+    {"what folding foretells happens", what_is_foretold_happens},
 };
 enum { N_LAWS = sizeof laws / sizeof laws[0], RUNS = N_LAWS }; /* RUNS: it runs without an error */
 

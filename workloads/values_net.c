@@ -279,17 +279,38 @@ static struct qnet *calibrated(struct reading *pt, const struct quant *quant, st
     return qnet_create(n, quant, count, len, seqs, max64(pt->S, len), err);
 }
 
+/* A quantized network brings its own widths and tables: they have to be the hardware's. */
+static bool agrees(const struct reading *pt, const struct quant *quant, struct err *err)
+{
+    const struct qnet *q = pt->q;
+    if (q->q.state_bits == quant->state_bits && q->q.read_bits == quant->read_bits &&
+        q->q.score_scale == quant->score_scale && q->q.state_update == quant->state_update &&
+        q->q.weights <= quant->weights && q->q.score_bits <= 8 && q->S_max >= pt->S)
+        return true;
+    return err_add(err, ERR_CONFIG, NULL, "values: %s was quantized for another machine (state %" PRIu64
+                   " bits, read as %" PRIu64 ", %s scores, %" PRIu64 " positions); legal: "
+                   "arch.retention's state_bits %" PRIu64 " and read_bits %" PRIu64 ", static scores, chunk "
+                   "updates, at least %" PRIu64 " positions", pt->net->dir, q->q.state_bits, q->q.read_bits,
+                   q->q.score_scale == SCORE_STATIC ? "static" : "row_shift", q->S_max, quant->state_bits,
+                   quant->read_bits, pt->S);
+}
+
 static bool with_network(struct reading *pt, const struct quant *quant, struct values_report *out,
                          struct err *err)
 {
     bool lm = pt->net->kind == NET_LM;
+    if (pt->net->quantized && pt->net->B != pt->w->chunk)
+        return err_add(err, ERR_CONFIG, NULL, "values: %s was quantized for chunks of %" PRIu64
+                       "; legal: work.chunk %" PRIu64, pt->net->dir, pt->net->B, pt->net->B);
     pt->net->B = pt->w->chunk; /* the run's, whatever the network was trained with */
     if (!out->synthetic && lm && !texts(pt, err))
         return false;
     if (!lm && !rows(pt, err))
         return false;
     pt->q = calibrated(pt, quant, err);
-    struct expected *e = pt->q ? expected_create(pt->w, pt->q, pt->seqs, err) : NULL;
+    struct expected *e = NULL;
+    if (pt->q && agrees(pt, quant, err))
+        e = expected_create(pt->w, pt->q, pt->seqs, err);
     bool ok = e && read_program(pt, e, out, err);
     if (ok)
         quality(pt, out);
@@ -310,6 +331,31 @@ struct quant values_quant(const struct arch *a, const struct work *w)
     return q;
 }
 
+/* What the program does not have is an error, never left out without a word. */
+static bool computable(const struct arch *a, const struct work *w, struct err *err)
+{
+    const struct retention_cfg *r = ARCH_CFG(a, retention);
+    const struct quant *q = &w->quant;
+    if (work_is_tiled(w))
+        return err_add(err, ERR_CONFIG, NULL,
+                       "values: an engine fed by streams has no values reading; legal: a "
+                       "work.kind of network, msr, block or gemm");
+    if (w->kind == WORK_GEMM)
+        return true;
+    if (q->score_bits > 8)
+        return err_add(err, ERR_CONFIG, NULL,
+                       "values: work.quant.score_bits is %" PRIu64 ", and programs keep "
+                       "scores in bytes; legal: 4..8", q->score_bits);
+    if (q->state_bits != FIELD_AUTO && q->state_bits != r->state_bits)
+        return err_add(err, ERR_CONFIG, NULL, "values: work.quant.state_bits is %" PRIu64 ", and "
+                       "arch.retention.state_bits %" PRIu64 "; legal: the same, or auto", q->state_bits,
+                       r->state_bits);
+    if (q->read_bits < r->read_bits)
+        return err_add(err, ERR_CONFIG, NULL, "values: work.quant.read_bits is %" PRIu64 ", and "
+                       "arch.retention.read_bits %" PRIu64 "; legal: the same", q->read_bits, r->read_bits);
+    return true;
+}
+
 static bool product(struct reading *pt, struct values_report *out, struct err *err)
 {
     struct expected *e = expected_gemm(pt->w, pt->seed);
@@ -323,7 +369,8 @@ bool network_fits(const struct net *n, const struct work *w, struct err *err)
     const struct shape *s = &w->shape;
     static const enum net_kind kinds[] = {[WORK_NETWORK] = NET_LM, [WORK_MSR] = NET_MSR,
                                           [WORK_BLOCK] = NET_BLOCK};
-    if (w->kind <= WORK_BLOCK && n->kind == kinds[w->kind] && n->d == s->d_model && n->H == s->heads && n->V == s->value_dim &&
+    bool same_kind = w->kind <= WORK_BLOCK && n->kind == kinds[w->kind];
+    if (same_kind && n->d == s->d_model && n->H == s->heads && n->V == s->value_dim &&
         n->L == s->layers && n->vocab == s->vocab && n->pre_norm == s->pre_norm &&
         (n->kind == NET_MSR || n->F == s->ffn_dim))
         return true;
@@ -348,6 +395,8 @@ bool values_point(const struct arch *a, const struct work *w, const struct progr
     struct quant quant = values_quant(a, w);
     struct reading pt = {.arch = a, .w = w, .p = p, .seed = seed, .n_seeds = n_seeds};
     *out = (struct values_report){.sqnr_db = NAN, .bits = NAN, .float_bits = NAN, .synthetic = !dir};
+    if (!computable(a, w, err))
+        return false;
     if (w->kind == WORK_GEMM)
         return product(&pt, out, err);
     pt.S = job.prefill + job.decode;
