@@ -190,6 +190,12 @@ static bool load_tech(struct rs_design *d, const char *const *sets, size_t n_set
     return d->tree[PART_TECH] && apply_sets(d, sets, n_sets, tech_only, err) && decode_tech(d, err);
 }
 
+static bool read_part(struct rs_design *d, enum part part, const char *path, struct err *err)
+{
+    d->tree[part] = yaml_load(&d->arena, path, err);
+    return d->tree[part] && part_fits(d->tree[part], part, err);
+}
+
 static struct rs_design *create(void)
 {
     struct rs_design *d = xrealloc(NULL, 1, sizeof *d);
@@ -207,9 +213,9 @@ rs_design *rs_design_load(const char *arch_path, const char *work_path, const ch
     d->arch_path = arena_strdup(&d->arena, arch_path);
     d->tech_given = tech_path != NULL;
     d->tech_path = tech_path ? arena_strdup(&d->arena, tech_path) : NULL;
-    d->tree[PART_ARCH] = yaml_load(&d->arena, d->arch_path, e);
-    d->tree[PART_WORK] = yaml_load(&d->arena, arena_strdup(&d->arena, work_path), e);
-    bool ok = d->tree[PART_ARCH] && d->tree[PART_WORK] && apply_sets(d, sets, n_sets, wanted, e);
+    bool ok = read_part(d, PART_ARCH, d->arch_path, e);
+    ok = read_part(d, PART_WORK, arena_strdup(&d->arena, work_path), e) && ok;
+    ok = ok && apply_sets(d, sets, n_sets, wanted, e);
     if (ok) { /* both are decoded, so that all errors show at once */
         ok = decode_arch(d, e);
         ok = decode_work(d, e) && ok;
