@@ -78,7 +78,8 @@ void rs_design_key(const rs_design *design, const rs_options *options, uint8_t k
 void rs_design_part_hash(const rs_design *design, const char *part, uint8_t hash[16]);
 
 typedef struct rs_result rs_result;
-/* Runs one point. Errors: 78 (does not fit, illegal program), 70 (deadlock). */
+/* Runs one point. Errors: 78 (does not fit, illegal program), 70 (deadlock; with values, numbers that
+ * are not the golden model's), 65, 66 (the network that work.network names). */
 rs_result *rs_run(const rs_design *design, const rs_options *options, rs_err *err);
 void rs_result_destroy(rs_result *result);
 /* The lowered program as text (the specification of the sequencer). Heap
@@ -123,7 +124,9 @@ typedef struct rs_summary {
     uint64_t estimated_cycles; /* of `cycles`, at most so many rest on keys marked `estimate` */
     double host_seconds;     /* CPU time of the simulation itself */
     bool has_values;
-    double sqnr_db;          /* when has_values */
+    double sqnr_db;          /* when has_values: integers against floating point; NAN for a product */
+    double bits_per_byte, float_bits_per_byte; /* when has_values and there is text to score; else NAN */
+    uint64_t values_compared; /* numbers that were found equal to the golden model's */
 } rs_summary;
 
 typedef struct rs_amount { /* one named count */

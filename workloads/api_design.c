@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 const char *const part_names[N_PARTS] = {"arch", "work", "tech"};
 
@@ -190,18 +191,23 @@ static bool load_tech(struct rs_design *d, const char *const *sets, size_t n_set
     return d->tree[PART_TECH] && apply_sets(d, sets, n_sets, tech_only, err) && decode_tech(d, err);
 }
 
-static bool read_part(struct rs_design *d, enum part part, const char *path, struct err *err)
-{
-    d->tree[part] = yaml_load(&d->arena, path, err);
-    return d->tree[part] && part_fits(d->tree[part], part, err);
-}
-
 static struct rs_design *create(void)
 {
     struct rs_design *d = xrealloc(NULL, 1, sizeof *d);
     memset(d, 0, sizeof *d);
     atomic_init(&d->refs, 1);
     return d;
+}
+
+/* A file, or the directory of a network. */
+static struct ynode *load_work(struct rs_design *d, const char *path, struct err *err)
+{
+    struct stat st;
+    path = arena_strdup(&d->arena, path);
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return network_work(&d->arena, path, err);
+    d->work_path = path;
+    return yaml_load(&d->arena, path, err);
 }
 
 rs_design *rs_design_load(const char *arch_path, const char *work_path, const char *tech_path,
@@ -213,8 +219,10 @@ rs_design *rs_design_load(const char *arch_path, const char *work_path, const ch
     d->arch_path = arena_strdup(&d->arena, arch_path);
     d->tech_given = tech_path != NULL;
     d->tech_path = tech_path ? arena_strdup(&d->arena, tech_path) : NULL;
-    bool ok = read_part(d, PART_ARCH, d->arch_path, e);
-    ok = read_part(d, PART_WORK, arena_strdup(&d->arena, work_path), e) && ok;
+    d->tree[PART_ARCH] = yaml_load(&d->arena, d->arch_path, e);
+    d->tree[PART_WORK] = load_work(d, work_path, e);
+    bool ok = part_fits(d->tree[PART_ARCH], PART_ARCH, e);
+    ok = part_fits(d->tree[PART_WORK], PART_WORK, e) && ok;
     ok = ok && apply_sets(d, sets, n_sets, wanted, e);
     if (ok) { /* both are decoded, so that all errors show at once */
         ok = decode_arch(d, e);
@@ -283,6 +291,7 @@ rs_design *rs_design_with(const rs_design *base, const char *const *sets, size_t
     d->base = (struct rs_design *)base; /* only its count of references changes */
     atomic_fetch_add(&d->base->refs, 1);
     d->arch_path = base->arch_path;
+    d->work_path = base->work_path;
     d->tech_given = base->tech_given;
     d->tech_path = base->tech_path;
     d->arch = base->arch;

@@ -51,8 +51,8 @@ bool part_fits(const struct ynode *root, enum part part, struct err *err)
     static const char *const names[N_KINDS] = {"an architecture (-a)", "a workload (-w)", "a technology (-t)",
                                                "a sweep (`retsim sweep`)"};
     size_t scores[N_KINDS];
-    if (root->kind != YNODE_MAP)
-        return true; /* the decoder says so */
+    if (!root || root->kind != YNODE_MAP)
+        return root != NULL; /* what is no map is the decoder's to say */
     count_keys(root, scores);
     enum file_kind wanted = kinds_of[part], is = file_kind_of(root);
     if (is == N_KINDS || is == wanted || scores[is] < scores[wanted] + 2)

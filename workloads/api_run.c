@@ -124,10 +124,6 @@ rs_result *rs_run(const rs_design *design, const rs_options *options, rs_err *er
     struct err *e = rs_err_inner(err);
     struct program p;
     int64_t started = cpu_ns();
-    if (options->values) {
-        err_add(e, ERR_USAGE, NULL, "this build has no values reading; legal: values false");
-        return NULL;
-    }
     struct rs_result *r = xrealloc(NULL, 1, sizeof *r);
     memset(r, 0, sizeof *r);
     rs_design_key(design, options, r->key.b);
@@ -135,6 +131,7 @@ rs_result *rs_run(const rs_design *design, const rs_options *options, rs_err *er
     r->work_name = arena_strdup(&r->arena, design->work->name);
     r->tech_name = arena_strdup(&r->arena, tech_name(design->tech));
     bool ok = lower(&p, design->arch, design->work, e) && run_program(r, design, options, &p, e);
+    ok = ok && (!options->values || result_values(r, design, &p, e));
     program_finish(&p);
     r->summary.host_seconds = (double)(cpu_ns() - started) / 1e9;
     if (ok)

@@ -243,7 +243,7 @@ static void load_tensors(struct reader *r)
         n->x = tensor(r, "x", n->S, n->d);
 }
 
-struct net *net_load(const char *dir, struct err *err)
+static struct net *load(const char *dir, bool tensors, struct err *err)
 {
     struct net *n = xrealloc(NULL, 1, sizeof *n);
     memset(n, 0, sizeof *n);
@@ -255,14 +255,24 @@ struct net *net_load(const char *dir, struct err *err)
         r.ok = err_add(err, ERR_CONFIG, &r.root->at, "a network is described by keys and values");
     if (r.root && r.ok)
         load_shape(&r);
-    if (r.root && r.ok)
+    if (r.root && r.ok && tensors)
         load_quantized(&r);
-    if (r.root && r.ok)
+    if (r.root && r.ok && tensors)
         load_tensors(&r);
     if (r.root && r.ok)
         return n;
     net_destroy(n);
     return NULL;
+}
+
+struct net *net_load(const char *dir, struct err *err)
+{
+    return load(dir, true, err);
+}
+
+struct net *net_header(const char *dir, struct err *err)
+{
+    return load(dir, false, err);
 }
 
 void net_destroy(struct net *n)

@@ -49,6 +49,8 @@ struct net {
 /* Reads a directory. NULL on error: 66 (a file is missing), 65 (a tensor has
  * another shape than case.json says), 78 (case.json). */
 struct net *net_load(const char *dir, struct err *err);
+/* Its description alone: no tensor is read. */
+struct net *net_header(const char *dir, struct err *err);
 void net_destroy(struct net *n);
 /* A stored tensor that is not part of the network; false without an error when
  * there is none. */
