@@ -26,6 +26,7 @@ bool result_values(struct rs_result *r, const struct rs_design *d, const struct 
     s->bits_per_byte = v.bits;
     s->float_bits_per_byte = v.float_bits;
     s->values_compared = v.counts.compared;
+    memcpy(r->activity, v.counts.activity, sizeof r->activity);
     const struct quant *q = &d->work->quant;
     bool retains = d->work->kind != WORK_GEMM;
     if (retains && q->score_scale == SCORE_ROW_SHIFT)
