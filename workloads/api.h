@@ -40,6 +40,12 @@ struct rs_design {
     const struct tech *tech;
 };
 
+/* api_kind.c: the kind of file that has most keys in common with a map. */
+enum file_kind { KIND_ARCH, KIND_WORK, KIND_TECH, KIND_SWEEP, N_KINDS };
+enum file_kind file_kind_of(const struct ynode *root);
+/* False, with an error, when a file is clearly one of another kind; false when it could not be read. */
+bool part_fits(const struct ynode *root, enum part part, struct err *err);
+
 /* Time, rates and shares that follow from counts (api_run.c). */
 void result_derive(rs_summary *s);
 
