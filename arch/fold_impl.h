@@ -19,13 +19,15 @@ struct token_rule {
     bool passed;          /* somebody found enough */
     uint32_t low, high;
     uint32_t short_of;    /* fewest that somebody found missing */
+    uint32_t posts;
     int32_t delta;
 };
 
 /* What is not the state but has to be as it was: place of a running transfer in its page, the tokens that
- * its end posts, the commands that follow in a thread that goes on. */
+ * its end posts, the commands that follow in a thread that goes on; or that the host, waiting for whatever
+ * token, does not get it. */
 enum { SAME_PAGE = N_LEFT, SAME_TOKENS = N_LEFT + 2, SAME_PLACE = N_LEFT + 4,
-       N_RULES = SAME_PLACE + N_THREADS };
+       HOST_SLEEPS = SAME_PLACE + N_THREADS, N_RULES };
 
 struct left_rule {
     uint8_t id;
@@ -97,6 +99,8 @@ struct recording {
     uint64_t total[N_TOTALS], useful, useful_issued;
     uint32_t pc[N_THREADS], first_pc[N_THREADS];
     bool went_on[N_THREADS];
+    bool slept;               /* the host looked in vain */
+    struct token_rule sleep;  /* what that says, should it have woken later */
     struct step steps[MAX_STEPS + 1]; /* the last takes what is too much */
     unsigned n_steps, n_transfers;
     uint64_t marks[MAX_EDGE_MARKS];

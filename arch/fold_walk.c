@@ -32,15 +32,39 @@ static uint64_t value_of(const struct machine *m, unsigned id)
 {
     if (id < N_LEFT)
         return *m->fold->left[id];
+    if (id == HOST_SLEEPS)
+        return 0;
     if (id >= SAME_PLACE)
         return m->fold->place[id - SAME_PLACE][m->thread[id - SAME_PLACE].pc];
     return id < SAME_TOKENS ? fold_page_at(m, id - SAME_PAGE) : fold_head_tokens(m, id - SAME_TOKENS);
+}
+
+static struct token_rule rule_of(const struct machine *m, const struct edge *e, uint16_t token)
+{
+    const struct token_rule *t = &m->fold->graph.tokens.v[e->tokens];
+    for (unsigned n = e->n_tokens; n; n--, t++)
+        if (t->token == token)
+            return *t;
+    return (struct token_rule){.token = token};
+}
+
+/* Times in a row, up to `k`, that an edge may be taken before the host wakes. */
+static uint64_t host_sleeps(const struct machine *m, const struct edge *e, uint64_t k)
+{
+    const struct cmd *c = &m->prog->cmds[THREAD_HOST][m->thread[THREAD_HOST].pc];
+    struct token_rule t = rule_of(m, e, c->token);
+    uint64_t most = (uint64_t)m->token[c->token] + t.posts;
+    if (most >= c->count)
+        return 0;
+    return t.delta > 0 ? min64(k, (c->count - 1 - most) / (uint64_t)t.delta + 1) : k;
 }
 
 static bool left_fits(const struct machine *m, const struct edge *e)
 {
     const struct left_rule *l = &m->fold->graph.lefts.v[e->left];
     for (unsigned n = e->n_left; n; n--, l++) {
+        if (l->id == HOST_SLEEPS && !host_sleeps(m, e, 1))
+            return false;
         uint64_t v = value_of(m, l->id);
         if (l->exact ? v != l->low : v < l->low)
             return false;
@@ -199,6 +223,8 @@ static uint64_t left_repeats(const struct machine *m, const struct edge *e)
     const struct left_rule *l = &m->fold->graph.lefts.v[e->left];
     for (unsigned n = e->n_left; n; n--, l++) {
         uint64_t v = value_of(m, l->id);
+        if (l->id == HOST_SLEEPS)
+            k = host_sleeps(m, e, k);
         if (l->id >= N_LEFT || (l->set ? l->take == v : l->take == 0))
             continue;
         if (l->set || l->exact || (l->paged && l->take % page))
