@@ -23,8 +23,8 @@ static uint8_t dynamic_of(const struct machine *m, const struct cmd *c)
  * loop indices is reported by steps (fold_record.c). What values alone read is not here.
  * Small fields first, no padding: compared as bytes. */
 struct deed {
-    uint8_t op, unit, transpose, from_state, tensor, w_bits, a_bits, passes, k_scale, mm_dst, first, last, bias,
-        vec_kind, out_bytes, dynamic;
+    uint8_t op, unit, transpose, from_state, tensor, w_bits, a_bits, passes, k_scale, mm_dst, first, last;
+    uint8_t bias, vec_kind, out_bytes, dynamic;
     struct slot_use src, src2, set, dst;
     uint16_t token, token2;
     uint32_t rows, row_bytes, planes, cols, k, count, cycles, layer_name, words, bank, none;
