@@ -24,10 +24,8 @@ struct token_rule {
 };
 
 /* What is not the state but has to be as it was: place of a running transfer in its page, the tokens that
- * its end posts, the commands that follow in a thread that goes on; or that the host, waiting for whatever
- * token, does not get it. */
-enum { SAME_PAGE = N_LEFT, SAME_TOKENS = N_LEFT + 2, SAME_PLACE = N_LEFT + 4,
-       HOST_SLEEPS = SAME_PLACE + N_THREADS, N_RULES };
+ * its end posts; or that the host, waiting for whatever token, does not get it. */
+enum { SAME_PAGE = N_LEFT, SAME_TOKENS = N_LEFT + 2, HOST_SLEEPS = N_LEFT + 4, N_RULES };
 
 struct left_rule {
     uint8_t id;
@@ -54,6 +52,7 @@ struct edge {
     uint32_t steps, tokens, sums, marks, left; /* first of each in their pools */
     uint16_t n_steps, n_tokens, n_sums, n_marks, n_left;
     uint32_t stream; /* index, or NO_GUARD */
+    uint32_t place[N_THREADS]; /* of a thread that goes on; NO_GUARD: it does not */
     bool plain;   /* steps are at most the next iteration of the loop */
     bool may_fail; /* a step may turn out not to fit after the first has moved a thread */
 };

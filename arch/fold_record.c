@@ -381,8 +381,6 @@ static void close_threads(struct machine *m)
     for (unsigned th = 0; th < N_THREADS; th++) {
         if (r->pc[th] != m->thread[th].pc)
             add_step(m, th, STEP_ADVANCE, m->thread[th].pc);
-        if (r->went_on[th])
-            same(r, SAME_PLACE + th, m->fold->place[th][r->first_pc[th]]);
     }
 }
 
@@ -407,6 +405,8 @@ uint32_t record_close(struct machine *m, uint32_t to)
     struct edge e = {.ticks = machine_time(m) - r->since, .to = to, .next = NO_EDGE, .stream = NO_GUARD,
                      .n_tokens = (uint16_t)n_tokens, .n_marks = (uint16_t)r->n_marks,
                      .n_left = (uint16_t)n_left};
+    for (unsigned th = 0; th < N_THREADS; th++)
+        e.place[th] = r->went_on[th] ? f->place[th][r->first_pc[th]] : NO_GUARD;
     e.tokens = (uint32_t)g->tokens.n;
     if (n_tokens)
         memcpy(POOL_ADD(&g->tokens, n_tokens), tokens, n_tokens * sizeof tokens[0]);

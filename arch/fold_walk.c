@@ -19,6 +19,14 @@ struct effects {
     struct transfer_ahead transfer[MAX_EDGE_TRANSFERS];
 };
 
+static bool places_fit(const struct machine *m, const struct edge *e)
+{
+    for (unsigned th = 0; th < N_THREADS; th++)
+        if (e->place[th] != NO_GUARD && e->place[th] != m->fold->place[th][m->thread[th].pc])
+            return false;
+    return true;
+}
+
 static bool tokens_fit(const struct machine *m, const struct edge *e)
 {
     const struct token_rule *t = &m->fold->graph.tokens.v[e->tokens];
@@ -34,8 +42,6 @@ static uint64_t value_of(const struct machine *m, unsigned id)
         return *m->fold->left[id];
     if (id == HOST_SLEEPS)
         return 0;
-    if (id >= SAME_PLACE)
-        return m->fold->place[id - SAME_PLACE][m->thread[id - SAME_PLACE].pc];
     return id < SAME_TOKENS ? fold_page_at(m, id - SAME_PAGE) : fold_head_tokens(m, id - SAME_TOKENS);
 }
 
@@ -259,15 +265,23 @@ static uint32_t find(struct machine *m, struct effects *out, uint64_t *k)
     struct graph *g = &f->graph;
     if (f->node == NO_NODE || (m->streams && !streams_steady(m)))
         return NO_EDGE;
-    for (uint32_t i = g->nodes.v[f->node].edges; i != NO_EDGE; i = g->edges.v[i].next) {
-        const struct edge *e = &g->edges.v[i];
-        if (!tokens_fit(m, e) || !left_fits(m, e))
+    for (uint32_t i = g->nodes.v[f->node].edges, before = NO_EDGE; i != NO_EDGE; i = g->edges.v[i].next) {
+        struct edge *e = &g->edges.v[i];
+        uint32_t last = before;
+        before = i;
+        if (!places_fit(m, e) || !tokens_fit(m, e) || !left_fits(m, e))
             continue;
         *k = e->plain && e->to == f->node ? repeats(m, e) : 1;
         out->useful = out->useful_issued = 0;
         out->n_marks = out->n_transfers = 0;
-        if (*k && steps_fit(m, e, out))
-            return i;
+        if (!*k || !steps_fit(m, e, out))
+            continue;
+        if (last != NO_EDGE) { /* the likeliest next time */
+            g->edges.v[last].next = e->next;
+            e->next = g->nodes.v[f->node].edges;
+            g->nodes.v[f->node].edges = i;
+        }
+        return i;
     }
     return NO_EDGE;
 }
