@@ -1,9 +1,10 @@
 /* A resolved architecture: one configuration struct per component class, each
- * decoded by that class's own schema table (arch/registry.c lists the classes).
+ * decoded by that class's own schema table (arch/registry.h lists the classes).
  * Immutable after arch_decode; shared by threads. */
 #ifndef ARCH_ARCH_H
 #define ARCH_ARCH_H
 
+#include "arch/registry.h"
 #include "arch/stall.h"
 #include "base/schema.h"
 
@@ -12,7 +13,7 @@ struct state_io;
 struct cost_sink;
 struct arch;
 
-/* A component class. Add one: its file, a row in registry.c, a line in
+/* A component class. Add one: its file, a row in registry.h, a line in
  * meson.build, a test. */
 struct arch_class {
     const char *name;               /* key of its section in an architecture file */
@@ -166,9 +167,9 @@ struct memory_cfg {
     struct stall pattern;
 };
 
-extern const struct arch_class apb_class, buffers_class, clocks_class, engine_class, host_class,
-    hyperram_class, memory_class, private_l2_class, regfile_class, retention_class, sequencer_class,
-    streamer_class, streams_class, tcdm_class, traffic_class, udma_class, vector_class;
+#define ARCH_DECLARE(name) extern const struct arch_class name##_class;
+ARCH_CLASSES(ARCH_DECLARE)
+#undef ARCH_DECLARE
 
 /* For a class's check, which puts values in the place of `auto`. */
 void *arch_cfg_mutable(struct arch *a, const struct arch_class *cls);

@@ -6,11 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct arch_class *const arch_classes[] = {
-    &apb_class, &buffers_class, &clocks_class, &engine_class, &host_class, &hyperram_class,
-    &memory_class, &private_l2_class, &regfile_class, &retention_class, &sequencer_class, &streamer_class,
-    &streams_class, &tcdm_class, &traffic_class, &udma_class, &vector_class, NULL,
-};
+#define ENTRY(name) &name##_class,
+const struct arch_class *const arch_classes[] = {ARCH_CLASSES(ENTRY) NULL};
+#undef ENTRY
 
 struct head { /* first fields of the decoded blob */
     const char *name, *title, *tech;

@@ -7,14 +7,15 @@
 static const char about[] =
     "Simulates a workload on an architecture and prices it with a technology. The method is\n"
     "folded (same counters as full, faster), full (every beat) or bound (a closed-form lower\n"
-    "bound of the cycles).";
+    "bound of the cycles). WORK.yaml may be the directory of a network.";
 
 static const char examples[] =
     "  retsim run -a configs/arch/pulpissimo_retention.yaml -w workloads/models/edge_kjv_d64.yaml\n"
     "  retsim run -a configs/arch/pulpissimo_retention.yaml \\\n"
     "      -w workloads/models/edge_kjv_d64.yaml -s work.form=chunkwise -s work.chunk=32 --json\n"
     "  retsim run -a configs/arch/pulpissimo_retention.yaml \\\n"
-    "      -w workloads/models/edge_d256.yaml -s work.phase=decode -s work.tokens=16 -o points.db\n";
+    "      -w workloads/models/edge_d256.yaml -s work.phase=decode -s work.tokens=16 -o points.db\n"
+    "  retsim run -a configs/arch/pulpissimo_retention.yaml -w workloads/networks/kjv_d64_l2 --values\n";
 
 static const char *const methods[] = {"full", "folded", "bound"};
 
@@ -66,7 +67,7 @@ int cmd_run(int argc, char **argv)
 {
     struct cli_design d = {0};
     const char *db_path = NULL, *method = NULL;
-    bool json = false;
+    bool json = false, values = false;
     const struct cli_option table[] = {
         {.letter = 'a', .name = "arch", .arg = "ARCH.yaml", .text = &d.arch, .help = "architecture"},
         {.letter = 'w', .name = "work", .arg = "WORK.yaml", .text = &d.work, .help = "workload"},
@@ -77,11 +78,13 @@ int cmd_run(int argc, char **argv)
         {.letter = 'o', .name = "output", .arg = "DB", .text = &db_path,
          .help = "also stores the point in a database, created when absent"},
         {.name = "method", .arg = "METHOD", .text = &method, .help = "full, folded (default) or bound"},
+        {.name = "values", .on = &values,
+         .help = "also executes the program on bytes: every number must be the integer model's"},
         {.name = "json", .on = &json, .help = "one JSON object instead of tables"},
         {0}};
     const struct cli_command cmd = {
         .name = "run", .usage = "run -a ARCH.yaml -w WORK.yaml [-t TECH.yaml] [-s PATH=VALUE]... [-o DB]\n"
-                                "                  [--method METHOD] [--json]",
+                                "                  [--method METHOD] [--values] [--json]",
         .options = table, .needs = "takes no operands", .about = about, .examples = examples};
     rs_options options;
     size_t n;
@@ -90,6 +93,7 @@ int cmd_run(int argc, char **argv)
     if (code)
         return code == CLI_DONE ? 0 : code;
     code = parse_method(method, &options);
+    options.values = values;
     rs_design *design = code ? NULL : cli_load("run", &d, &code);
     if (design)
         code = run(design, &options, db_path, json);

@@ -24,6 +24,7 @@ static const struct command commands[] = {
     {"lower", cmd_lower, "prints the program of a workload on an architecture"},
     {"merge", cmd_merge, "merges databases, such as those of shards"},
     {"plot", cmd_plot, "draws a plot of a database"},
+    {"quantize", cmd_quantize, "writes a network in integers"},
     {"query", cmd_query, "asks a database"},
     {"replay", cmd_replay, "replays a request trace through an interconnect"},
     {"report", cmd_report, "writes a report of a database"},

@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -80,6 +81,20 @@ static void add_energy(const rs_summary *s, struct text *out)
                     quantity((double)s->energy_upper_fj * 1e-15, "J", all, sizeof all));
 }
 
+static void add_values(const rs_summary *s, struct text *out)
+{
+    char a[40];
+    if (!s->has_values)
+        return;
+    text_printf(out, "values        %s numbers are the integer model's",
+                cli_count(s->values_compared, a, sizeof a));
+    if (isfinite(s->sqnr_db))
+        text_printf(out, "; SQNR %.2f dB", s->sqnr_db);
+    if (isfinite(s->bits_per_byte))
+        text_printf(out, "; %.4f bits per byte (float %.4f)", s->bits_per_byte, s->float_bits_per_byte);
+    text_add(out, "\n");
+}
+
 static void add_summary(const rs_design *d, const rs_summary *s, struct text *out)
 {
     static const char *const methods[] = {"full", "folded", "bound (closed form, a lower bound)"};
@@ -104,6 +119,7 @@ static void add_summary(const rs_design *d, const rs_summary *s, struct text *ou
     if (s->estimated_cycles)
         text_printf(out, "estimates     at most %.2g %% of the cycles (interrupt entry, HyperBus overhead)\n",
                     100 * (double)s->estimated_cycles / (double)s->cycles);
+    add_values(s, out);
     add_energy(s, out);
     text_printf(out, "power         %s\n", quantity(s->power_uw * 1e-6, "W", a, sizeof a));
     text_printf(out, "area          %.4f mm2", (double)s->area_um2 * 1e-6);

@@ -67,10 +67,12 @@ typedef enum rs_method { RS_FULL, RS_FOLDED, RS_BOUND } rs_method;
 typedef struct rs_options {
     rs_method method; /* default RS_FOLDED */
     bool values;      /* also execute the program on bytes (default false) */
+    bool quality;     /* also evaluate the workload's network in integers and in floating point, once for
+                         all designs that ask for the same numbers (default false) */
 } rs_options;
 void rs_options_default(rs_options *options);
 
-/* 128-bit identity of (architecture, workload, method class, values, model
+/* 128-bit identity of (architecture, workload, method class, values, quality, model
  * version) as 16 bytes. full and folded are one class. The technology is not
  * part of it: it prices, it does not time. */
 void rs_design_key(const rs_design *design, const rs_options *options, uint8_t key[16]);
@@ -78,7 +80,8 @@ void rs_design_key(const rs_design *design, const rs_options *options, uint8_t k
 void rs_design_part_hash(const rs_design *design, const char *part, uint8_t hash[16]);
 
 typedef struct rs_result rs_result;
-/* Runs one point. Errors: 78 (does not fit, illegal program), 70 (deadlock). */
+/* Runs one point. Errors: 78 (does not fit, illegal program), 70 (deadlock; with values, numbers that
+ * are not the golden model's), 65, 66 (the network that work.network names). */
 rs_result *rs_run(const rs_design *design, const rs_options *options, rs_err *err);
 void rs_result_destroy(rs_result *result);
 /* The lowered program as text (the specification of the sequencer). Heap
@@ -122,8 +125,10 @@ typedef struct rs_summary {
     double time_ns, power_uw, utilization, tokens_per_s;
     uint64_t estimated_cycles; /* of `cycles`, at most so many rest on keys marked `estimate` */
     double host_seconds;     /* CPU time of the simulation itself */
-    bool has_values;
-    double sqnr_db;          /* when has_values */
+    bool has_values, has_quality;
+    double sqnr_db;          /* when either: integers against floating point; NAN for a product */
+    double bits_per_byte, float_bits_per_byte; /* when either and there is text to score; else NAN */
+    uint64_t values_compared; /* numbers that were found equal to the golden model's */
 } rs_summary;
 
 typedef struct rs_amount { /* one named count */
@@ -232,6 +237,12 @@ char *rs_estimate(const char *component, const char *const *params, size_t n_par
  * over time, so wide, instead; 0: does not. Heap string; NULL on error: 65, 66. */
 char *rs_replay(const char *path, unsigned chart_columns, rs_err *err);
 
+/* Calibrates a network directory and writes it in integers to the directory `out`: whole-number
+ * weights, multipliers, shifts and tables, beside scales; rs_eval takes it as any other. positions:
+ * how long sequences may get, 0: as long as the network's own. Errors: 64, 65, 66, 73, 74, 78. */
+bool rs_quantize(const char *dir, const char *out, uint64_t positions, const char *const *sets,
+                 size_t n_sets, rs_err *err);
+
 /* ---- schemas -------------------------------------------------------- */
 
 /* kind: "arch", "work" (or "workload"), "sweep", "tech". Heap strings; NULL on error (64). */
@@ -253,6 +264,7 @@ const char *rs_sweep_name(const rs_sweep *s);
 /* Points before constraints; point numbers are 0..count-1. */
 uint64_t rs_sweep_count(const rs_sweep *s);
 rs_method rs_sweep_method(const rs_sweep *s);
+bool rs_sweep_quality(const rs_sweep *s);
 
 typedef struct rs_point { /* views into arrays owned by the caller's buffer */
     const char *arch_path, *work_path, *tech_path; /* tech NULL = the architecture's */

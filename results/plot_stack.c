@@ -264,7 +264,7 @@ static bool draw(struct rs_db *db, const struct stack_plot *sp, struct figure *f
     unsigned wide = (unsigned)widest * 20, least = cols == 1 ? 640 : 460;
     struct plot_grid grid = {.rows = ((unsigned)panels + cols - 1) / cols, .cols = cols,
                              .panel_w = wide < least ? least : wide, .panel_h = 250, .left = 80, .right = 25,
-                             .top = 95, .bottom = sp->share ? 175 : 135, .gap_x = 85,
+                             .top = 95, .bottom = sp->share ? 200 : 145, .gap_x = 85,
                              .gap_y = sp->share ? 200 : 150, .title = sp->title};
     plot_grid_begin(fig, &grid);
     text_add(&fig->script, "set xlabel ");

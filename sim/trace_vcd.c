@@ -1,8 +1,8 @@
 /* Value change dump (IEEE 1364-2005, clause 18), for GTKWave and other waveform
- * viewers. A group of tracks is a module. A track of slices is a module with the
- * signals `busy`, `waits`, `what` (number of the name, listed in a comment) and
- * `command`; the last two are x while nothing goes on. A track of levels is one
- * signal. Changes within one time step show their last value only. */
+ * viewers. A group of tracks is a module. A track X of slices is a module with the
+ * signals `X_busy`, `X_waits`, `X_what` (number of the name, listed in a comment)
+ * and `X_command`; the last two are x while nothing goes on. A track of levels is
+ * one signal. Changes within one time step show their last value only. */
 #include "sim/trace.h"
 
 #include <ctype.h>
@@ -32,11 +32,13 @@ static void identifier(const char *name, FILE *f)
         fputc(isalnum((unsigned char)*name) ? *name : '_', f);
 }
 
-static void declare(unsigned signal, unsigned width, const char *name, FILE *f)
+/* Viewers show the last part of a name alone, so that it says the track again. */
+static void declare(unsigned signal, unsigned width, const char *track, const char *name, FILE *f)
 {
     fprintf(f, "$var wire %u ", width);
     code(signal, f);
     fputc(' ', f);
+    identifier(track, f);
     identifier(name, f);
     if (width > 1)
         fprintf(f, " [%u:0]", width - 1);
@@ -52,14 +54,14 @@ static void open_scope(const char *name, FILE *f)
 
 static void declare_track(const struct trace *t, unsigned i, FILE *f)
 {
-    static const char *const names[SIGNALS] = {"busy", "waits", "what", "command"};
+    static const char *const names[SIGNALS] = {"_busy", "_waits", "_what", "_command"};
     if (t->track[i].unit) {
-        declare(i * SIGNALS, WIDTH, t->track[i].name, f);
+        declare(i * SIGNALS, WIDTH, t->track[i].name, "", f);
         return;
     }
     open_scope(t->track[i].name, f);
     for (unsigned s = 0; s < SIGNALS; s++)
-        declare(i * SIGNALS + s, s < WHAT ? 1 : WIDTH, names[s], f);
+        declare(i * SIGNALS + s, s < WHAT ? 1 : WIDTH, t->track[i].name, names[s], f);
     fputs("$upscope $end\n", f);
 }
 

@@ -159,7 +159,7 @@ static unsigned place_of(const struct stream_twin *t, unsigned m)
 static void arbitrate_all(struct run *r, bool ready, bool valid, struct text *out)
 {
     const struct stream_twin *t = r->t;
-    unsigned n = t->background + 2 * t->words, winners = 0;
+    unsigned n = t->background + 2 * t->words;
     uint32_t addr[TWIN_INPUTS] = {0};
     bool asks[TWIN_INPUTS] = {false}, won[TWIN_INPUTS] = {false};
     for (unsigned m = 0; m < t->background; m++) {
@@ -184,7 +184,6 @@ static void arbitrate_all(struct run *r, bool ready, bool valid, struct text *ou
             won[who[winner]] = true;
     }
     for (unsigned m = 0; m < n; m++) {
-        winners += won[m];
         if (won[m] && m < t->background)
             grant_background(r, m);
         else if (won[m])

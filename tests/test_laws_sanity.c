@@ -93,6 +93,12 @@ static double state_in_place(const rs_result *r)
     return retention(r) / tokens(r);
 }
 
+/* With all waits, conflicts and start-up. */
+static double everything(const rs_result *r)
+{
+    return (double)rs_result_summary(r)->cycles;
+}
+
 /* Sets of keys and values: all sets less those of weights. */
 static double cache_through_l2(const rs_result *r)
 {
@@ -121,6 +127,9 @@ static const struct row {
      {0, 1.0e6, 6.0e6}},
     {"weights from HyperRAM, block by block", weights_from_hyperram, {"work.map.order=block"},
      {0, 8.0e6, 48e6}},
+    {"the whole of parallel prefill", everything, {"work.form=parallel"}, {0.451e6, 2.72e6, 13.7e6}},
+    {"the whole of recurrent prefill", everything, {"work.form=recurrent"}, {0.492e6, 2.88e6, 17.3e6}},
+    {"the whole of chunkwise prefill", everything, {"work.form=chunkwise"}, {0.328e6, 2.23e6, 12.8e6}},
     {"decode, a token", token, {DECODE}, {7680, 1.017e6, 6.28e6}},
     {"decode, weights from L2", weights_from_l2, {DECODE}, {7680, 58e3, 360e3}},
     {"decode, state through L2", state_through_l2, {DECODE, "arch.retention.state=l2"}, {2048, 8192, 49152}},

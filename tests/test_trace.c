@@ -381,9 +381,10 @@ static struct seen read_vcd(char *text)
         char *slash = strchr(v[i].track, '/');
         set_signal(v, n, v[i].code, "0", now);
         *slash = '\0';
-        if (!strcmp(slash + 1, "busy") && v[i].high)
+        const char *what = strrchr(slash + 1, '_') ? strrchr(slash + 1, '_') : "";
+        if (!strcmp(what, "_busy") && v[i].high)
             see_slice(&s, v[i].track, "", false, v[i].high);
-        if (v[i].width > 1 && strcmp(slash + 1, "what") && strcmp(slash + 1, "command"))
+        if (v[i].width > 1 && strcmp(what, "_what") && strcmp(what, "_command"))
             add_level(&s, slash + 1, v[i].high);
     }
     return s;

@@ -36,7 +36,7 @@ build() {
     dir=$1
     shift
     [ -e "$dir/build.ninja" ] || meson setup "$dir" "$@" || return
-    ninja -C "$dir"
+    ninja -k 0 -C "$dir"
 }
 
 # suite DIR: every test of a build directory is a step.

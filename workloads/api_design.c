@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 const char *const part_names[N_PARTS] = {"arch", "work", "tech"};
 
@@ -198,6 +199,17 @@ static struct rs_design *create(void)
     return d;
 }
 
+/* A file, or the directory of a network. */
+static struct ynode *load_work(struct rs_design *d, const char *path, struct err *err)
+{
+    struct stat st;
+    path = arena_strdup(&d->arena, path);
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return network_work(&d->arena, path, err);
+    d->work_path = path;
+    return yaml_load(&d->arena, path, err);
+}
+
 rs_design *rs_design_load(const char *arch_path, const char *work_path, const char *tech_path,
                           const char *const *sets, size_t n_sets, rs_err *err)
 {
@@ -208,8 +220,10 @@ rs_design *rs_design_load(const char *arch_path, const char *work_path, const ch
     d->tech_given = tech_path != NULL;
     d->tech_path = tech_path ? arena_strdup(&d->arena, tech_path) : NULL;
     d->tree[PART_ARCH] = yaml_load(&d->arena, d->arch_path, e);
-    d->tree[PART_WORK] = yaml_load(&d->arena, arena_strdup(&d->arena, work_path), e);
-    bool ok = d->tree[PART_ARCH] && d->tree[PART_WORK] && apply_sets(d, sets, n_sets, wanted, e);
+    d->tree[PART_WORK] = load_work(d, work_path, e);
+    bool ok = part_fits(d->tree[PART_ARCH], PART_ARCH, e);
+    ok = part_fits(d->tree[PART_WORK], PART_WORK, e) && ok;
+    ok = ok && apply_sets(d, sets, n_sets, wanted, e);
     if (ok) { /* both are decoded, so that all errors show at once */
         ok = decode_arch(d, e);
         ok = decode_work(d, e) && ok;
@@ -277,6 +291,7 @@ rs_design *rs_design_with(const rs_design *base, const char *const *sets, size_t
     d->base = (struct rs_design *)base; /* only its count of references changes */
     atomic_fetch_add(&d->base->refs, 1);
     d->arch_path = base->arch_path;
+    d->work_path = base->work_path;
     d->tech_given = base->tech_given;
     d->tech_path = base->tech_path;
     d->arch = base->arch;
@@ -344,6 +359,8 @@ void rs_design_key(const rs_design *d, const rs_options *options, uint8_t key[16
     struct text t = {0};
     text_printf(&t, "%s\n%s\n%s\nvalues: %d\nmodel: %s\n", d->text[PART_ARCH], d->text[PART_WORK],
                 options->method == RS_BOUND ? "bound" : "exact", options->values, rs_model_version());
+    if (options->quality)
+        text_add(&t, "quality: 1\n");
     struct hash128 h = hash_bytes(t.s, t.len);
     memcpy(key, h.b, 16);
     text_finish(&t);

@@ -15,6 +15,46 @@ static bool forms_of(const char *form, unsigned *forms, struct err *err)
                             form);
 }
 
+/* The network of a directory and its numbers: of a quantized one those it was quantized with, of
+ * which a setting can only change how many sequences are scored. */
+static struct net *open_network(struct arena *a, const char *dir, const char *const *sets, size_t n_sets,
+                                struct quant *q, struct err *err)
+{
+    struct quant asked;
+    if (!eval_quant(a, sets, n_sets, &asked, err))
+        return NULL;
+    struct net *n = net_load(dir, err);
+    *q = asked;
+    if (!n || !n->quantized)
+        return n;
+    *q = n->quantized->quant;
+    q->score_rows = asked.score_rows;
+    for (size_t i = 0; i < n_sets; i++)
+        if (strncmp(sets[i], "work.quant.score_rows=", 22) != 0)
+            err_add(err, ERR_CONFIG, NULL,
+                    "%s is quantized: '%s' cannot be set; legal: work.quant.score_rows", dir,
+                    sets[i]);
+    if (!err_any(err))
+        return n;
+    net_destroy(n);
+    return NULL;
+}
+
+bool rs_quantize(const char *dir, const char *out, uint64_t positions, const char *const *sets, size_t n_sets,
+                 rs_err *err)
+{
+    struct err *e = rs_err_inner(err);
+    struct arena a = {0};
+    struct quant q;
+    struct net *n = open_network(&a, dir, sets, n_sets, &q, e);
+    struct qnet *made = n ? eval_quantize(n, &q, positions, e) : NULL;
+    bool ok = made && qnet_save(made, out, e);
+    qnet_destroy(made);
+    net_destroy(n);
+    arena_finish(&a);
+    return ok;
+}
+
 char *rs_eval(const char *dir, const char *form, const char *const *sets, size_t n_sets, bool json,
               rs_err *err)
 {
@@ -23,10 +63,8 @@ char *rs_eval(const char *dir, const char *form, const char *const *sets, size_t
     struct quant q;
     struct text out = {0};
     unsigned forms;
-    struct net *n = NULL;
     struct eval *v = NULL;
-    if (forms_of(form, &forms, e) && eval_quant(&a, sets, n_sets, &q, e))
-        n = net_load(dir, e);
+    struct net *n = forms_of(form, &forms, e) ? open_network(&a, dir, sets, n_sets, &q, e) : NULL;
     if (n)
         v = eval_run(n, &q, forms, e);
     if (v && json)

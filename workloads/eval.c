@@ -276,32 +276,47 @@ bool eval_quant(struct arena *a, const char *const *sets, size_t n_sets, struct 
     return ok && schema_decode(a, quant_section_of(), yaml_get(root, "quant"), "work.quant", out, err);
 }
 
+/* The network's input, what calibrates it and the integer network. */
+static struct qnet *prepare(struct eval *e, struct job *j, uint64_t positions)
+{
+    struct net *n = j->n;
+    const double *seqs[64];
+    uint64_t n_seqs = 1, S = n->eval ? n->eval_len : n->S;
+    seqs[0] = j->in = n->kind == NET_LM ? n->tokens : n->x;
+    j->S = n->S;
+    if (!n->eval && !j->in) {
+        err_add(j->err, ERR_DATA, NULL, "%s has neither tokens.npy nor eval_tokens.npy", n->dir);
+        return NULL;
+    }
+    if (n->eval) {
+        if (!split_rows(e, n, j->err))
+            return NULL;
+        n_seqs = min64(e->calibrated_rows, 64);
+        for (uint64_t i = 0; i < n_seqs; i++)
+            seqs[i] = n->eval + (e->calibrated_from + i) * (n->eval_len + 1);
+    }
+    if (!j->in) {
+        j->in = n->eval;
+        j->S = n->eval_len;
+    }
+    return qnet_create(n, &e->q, n_seqs, S, seqs, max64(positions, max64(n->S, n->eval_len)), j->err);
+}
+
+struct qnet *eval_quantize(struct net *n, const struct quant *q, uint64_t positions, struct err *err)
+{
+    struct eval e = {.n = n, .q = *q};
+    struct job j = {.e = &e, .n = n, .err = err};
+    return prepare(&e, &j, positions);
+}
+
 struct eval *eval_run(struct net *n, const struct quant *q, unsigned forms, struct err *err)
 {
     struct eval *e = xrealloc(NULL, 1, sizeof *e);
     memset(e, 0, sizeof *e);
     e->n = n;
     e->q = *q;
-    const double *seqs[64];
-    struct job j = {.e = e, .n = n, .in = n->kind == NET_LM ? n->tokens : n->x, .S = n->S, .err = err};
-    uint64_t n_seqs = 1;
-    bool ok = true;
-    seqs[0] = j.in;
-    if (n->eval) {
-        ok = split_rows(e, n, err);
-        n_seqs = min64(e->calibrated_rows, 64);
-        for (uint64_t i = 0; ok && i < n_seqs; i++)
-            seqs[i] = n->eval + (e->calibrated_from + i) * (n->eval_len + 1);
-        if (!j.in) {
-            j.in = n->eval;
-            j.S = n->eval_len;
-        }
-    } else if (!j.in) {
-        ok = err_add(err, ERR_DATA, NULL, "%s has neither tokens.npy nor eval_tokens.npy", n->dir);
-    }
-    struct qnet *qn = NULL;
-    if (ok)
-        qn = qnet_create(n, &e->q, n_seqs, n->eval ? n->eval_len : n->S, seqs, max64(n->S, n->eval_len), err);
+    struct job j = {.e = e, .n = n, .err = err};
+    struct qnet *qn = prepare(e, &j, 0);
     if (qn)
         e->q = qn->q;
     j.q = qn;

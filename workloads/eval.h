@@ -32,7 +32,10 @@ struct eval {
 /* Quantization from settings work.quant.KEY=VALUE; other paths are errors (64). */
 bool eval_quant(struct arena *a, const char *const *sets, size_t n_sets, struct quant *out, struct err *err);
 /* Evaluates the forms whose bit is set. NULL on error. */
+/* Of a quantized network, q is what it was quantized with. */
 struct eval *eval_run(struct net *n, const struct quant *q, unsigned forms, struct err *err);
+/* Calibrates as eval_run does. positions: of the tables, at least those of the network's sequences. */
+struct qnet *eval_quantize(struct net *n, const struct quant *q, uint64_t positions, struct err *err);
 void eval_destroy(struct eval *e);
 void eval_json(const struct eval *e, struct text *out);
 void eval_text(const struct eval *e, struct text *out);

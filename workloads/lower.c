@@ -73,7 +73,7 @@ static void define_tensors(struct lower *l)
     uint64_t kv_rows = l->keep_kv ? (l->kv_local ? 1 : states) * l->context : rows;
     enum tensor_kind kv = l->keep_kv ? T_KV : T_ACT;
     enum unit_id kv_reader = par || chunk || cache ? UNIT_WEIGHT : UNIT_LOAD;
-    if (w->kind == WORK_NETWORK)
+    if (work_has_stream(w))
         l->x = tensor("residual", T_RESIDUAL, UNIT_LOAD, 2 * s->d_model, rows, block);
     l->xn = tensor("normalised", T_ACT, gemm, s->d_model, rows, block);
     /* In pieces, only keys and values of the parallel form outlive one. */

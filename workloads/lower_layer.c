@@ -98,7 +98,7 @@ void project(struct lower *l, uint64_t tokens, bool norm)
  * there is another block to work on meanwhile. A job of a tile is one step alone. */
 static bool norm_rides(const struct lower *l, uint64_t tokens)
 {
-    return l->w->kind == WORK_NETWORK && l->w->shape.pre_norm && tokens > l->T && !l->x.ext && !l->xn.ext &&
+    return work_has_stream(l->w) && l->w->shape.pre_norm && tokens > l->T && !l->x.ext && !l->xn.ext &&
            ARCH_CFG(l->arch, sequencer)->autonomy != AUTONOMY_TILE;
 }
 
@@ -117,7 +117,7 @@ static void norm_step(struct lower *l, uint64_t tokens, enum what_kind what)
 void output_and_ffn(struct lower *l, uint64_t tokens)
 {
     const struct shape *s = &l->w->shape;
-    bool network = l->w->kind == WORK_NETWORK;
+    bool network = work_has_stream(l->w);
     struct affine base = aff_scale(l->layer, (int64_t)l->w_layer_bytes);
     struct gemm g = gemm_op(&l->y, s->value_dim, tokens, aff_plus(base, (int64_t)l->w_out));
     add_seg(&g, s->d_model, network ? POST_RESIDUAL : POST_NONE, network ? WHAT_RES1 : WHAT_MSR,
@@ -180,7 +180,7 @@ void heads_end(struct lower *l)
 
 static bool post_norm(const struct lower *l)
 {
-    return l->w->kind == WORK_NETWORK && !l->w->shape.pre_norm;
+    return work_has_stream(l->w) && !l->w->shape.pre_norm;
 }
 
 /* Whether the next layer may begin with the first block of the residual stream
@@ -206,7 +206,7 @@ void layers_begin(struct lower *l, uint64_t tokens)
     loop_index(l, l->w->shape.layers, &l->layer);
     job_begin(l, AUTONOMY_LAYER);
     bool rides = norm_rides(l, tokens) && !l->piece;
-    if (l->w->kind == WORK_NETWORK && l->w->shape.pre_norm && !rides)
+    if (work_has_stream(l->w) && l->w->shape.pre_norm && !rides)
         emit_norm(l, tokens, NULL, WHAT_LN1);
 }
 
@@ -335,7 +335,7 @@ void head_on(struct lower *l, uint64_t tokens, uint64_t first)
 void embed(struct lower *l, uint64_t tokens)
 {
     struct affine index = aff(0);
-    if (l->w->kind != WORK_NETWORK)
+    if (!l->emb.used)
         return;
     emit_embed(l, tokens);
     mark(l, l->mark_embed, &index);

@@ -28,7 +28,7 @@ static void tensors(struct lower *l, struct tensor *out[], unsigned *n)
  * program order. */
 static uint64_t shared_bytes(const struct lower *l)
 {
-    bool network = l->w->kind == WORK_NETWORK; /* a layer alone writes its result while it reads y */
+    bool network = work_has_stream(l->w); /* a layer alone writes its result while it reads y */
     if (!network || !l->y.used || !l->h.used || l->y.ext || l->h.ext)
         return 0;
     uint64_t y = tensor_bytes(&l->y), h = tensor_bytes(&l->h);
@@ -424,6 +424,8 @@ void describe_image(struct lower *l)
         put_matrix(l, WHAT_LOGITS, WHAT_NONE, w->shape.vocab, w->shape.d_model, l->w_lm, false);
     if (l->emb.used)
         p->embedding = there(&l->emb, WHAT_EMBED);
+    if (w->kind == WORK_BLOCK)
+        p->input = there(&l->x, WHAT_EMBED);
     if (w->kind == WORK_MSR)
         p->input = there(&l->xn, WHAT_LN1);
     if (l->keep_kv && !l->kv_local) {

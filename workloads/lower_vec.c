@@ -47,7 +47,8 @@ static void sub_rows(struct lower *l, void *arg, const struct block *b)
     }
     c->out_bytes = (uint8_t)(v->out_bytes + (v->back ? 2 : 0));
     c->src2_at = v->gate ? gate_at : 0;
-    c->dst2_at = v->back ? (uint32_t)(b->rows * v->width) : 0;
+    uint32_t second = v->back ? (uint32_t)(b->rows * v->width) : 0;
+    c->dst2_at = second; /* the next command may move this one */
     struct where dst = v->dst;
     struct affine da = aff_scale(b->tok, (int64_t)staged_pitch(v->out));
     dst.addr = aff_add(dst.addr, &da);
@@ -58,7 +59,7 @@ static void sub_rows(struct lower *l, void *arg, const struct block *b)
         return;
     struct where again = v->again;
     again.addr = aff_add(again.addr, &at);
-    r.at = c->dst2_at;
+    r.at = second;
     r.bytes = 2;
     emit_what(l, emit_store(l, again, &r, v->in, true), v->what == WHAT_LN2 ? WHAT_BACK1 : WHAT_BACK2, &none,
               &tok);

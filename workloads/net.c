@@ -71,6 +71,26 @@ static const char *path_of(struct net *n, const char *name, const char *suffix)
     return arena_printf(&n->arena, "%s/%s%s", n->dir, name, suffix);
 }
 
+/* Whole numbers of a quantized network times the scale of their row, or the one there is. */
+static const double *scaled(struct reader *r, const char *name, const struct npy *t, uint64_t rows)
+{
+    struct npy s;
+    const char *scale = arena_printf(&r->n->arena, "%s_scale", name), *path = path_of(r->n, scale, ".npy");
+    struct place at = {.file = path};
+    if (access(path, R_OK) != 0)
+        return t->v;
+    if (!npy_load(&r->n->arena, path, &s, r->err))
+        return r->ok = false, NULL;
+    if (s.n_dims != 1 || (s.n != 1 && s.n != rows)) {
+        r->ok = err_add(r->err, ERR_DATA, &at, "its shape is not (%" PRIu64 ")", rows ? rows : 1);
+        return NULL;
+    }
+    double *v = ARENA_NEW(&r->n->arena, double, t->n);
+    for (uint64_t i = 0; i < t->n; i++)
+        v[i] = t->v[i] * s.v[s.n == 1 ? 0 : i / (t->n / rows)];
+    return v;
+}
+
 /* A tensor of the network: rows 0 means a vector of `cols`. */
 static const double *tensor(struct reader *r, const char *name, uint64_t rows, uint64_t cols)
 {
@@ -87,6 +107,8 @@ static const double *tensor(struct reader *r, const char *name, uint64_t rows, u
                         rows ? rows : cols, rows ? ", " : "", rows ? cols : 0);
         return NULL;
     }
+    if (r->n->quantized)
+        return scaled(r, name, &t, rows);
     return t.v;
 }
 
@@ -189,6 +211,23 @@ static void load_shape(struct reader *r)
     n->dv = n->V / n->H;
 }
 
+static void load_quantized(struct reader *r)
+{
+    const struct ynode *node = yaml_get(r->root, "quantized");
+    struct net_quantized *q = ARENA_NEW(&r->n->arena, struct net_quantized, 1);
+    if (!node)
+        return;
+    struct reader inner = {.n = r->n, .root = node, .err = r->err, .ok = node->kind == YNODE_MAP};
+    if (!inner.ok) {
+        r->ok = err_add(r->err, ERR_CONFIG, &node->at, "`quantized` must be keys and values");
+        return;
+    }
+    q->positions = size_of(&inner, "positions", 1 << 20, NAN);
+    r->ok = schema_decode(&r->n->arena, quant_section_of(), yaml_get(node, "quant"), "quantized.quant",
+                          &q->quant, r->err) && inner.ok && r->ok;
+    r->n->quantized = q;
+}
+
 static void load_tensors(struct reader *r)
 {
     struct net *n = r->n;
@@ -204,7 +243,7 @@ static void load_tensors(struct reader *r)
         n->x = tensor(r, "x", n->S, n->d);
 }
 
-struct net *net_load(const char *dir, struct err *err)
+static struct net *load(const char *dir, bool tensors, struct err *err)
 {
     struct net *n = xrealloc(NULL, 1, sizeof *n);
     memset(n, 0, sizeof *n);
@@ -217,11 +256,23 @@ struct net *net_load(const char *dir, struct err *err)
     if (r.root && r.ok)
         load_shape(&r);
     if (r.root && r.ok)
+        load_quantized(&r);
+    if (r.root && r.ok && tensors)
         load_tensors(&r);
     if (r.root && r.ok)
         return n;
     net_destroy(n);
     return NULL;
+}
+
+struct net *net_load(const char *dir, struct err *err)
+{
+    return load(dir, true, err);
+}
+
+struct net *net_header(const char *dir, struct err *err)
+{
+    return load(dir, false, err);
 }
 
 void net_destroy(struct net *n)

@@ -5,6 +5,7 @@
 #define WORKLOADS_NET_H
 
 #include "base/npy.h"
+#include "workloads/work.h"
 
 enum net_kind { NET_MSR, NET_BLOCK, NET_LM };
 enum net_form { NET_PARALLEL, NET_RECURRENT, NET_CHUNKWISE, N_NET_FORMS };
@@ -20,8 +21,16 @@ struct net_layer {            /* rows are outputs */
     const double *fc2;        /* d,F */
 };
 
+/* What `retsim quantize` leaves: weights are whole numbers times scales, and what else the
+ * integers need lies beside them. */
+struct net_quantized {
+    struct quant quant;
+    uint64_t positions; /* of the tables */
+};
+
 struct net {
     struct arena arena;
+    const struct net_quantized *quantized; /* NULL: floating point */
     const char *dir;
     enum net_kind kind;
     uint64_t S, d, H, dk, dv, V, F, B, L, vocab;
@@ -40,9 +49,15 @@ struct net {
 /* Reads a directory. NULL on error: 66 (a file is missing), 65 (a tensor has
  * another shape than case.json says), 78 (case.json). */
 struct net *net_load(const char *dir, struct err *err);
+/* Its description alone: no tensor is read. */
+struct net *net_header(const char *dir, struct err *err);
 void net_destroy(struct net *n);
 /* A stored tensor that is not part of the network; false without an error when
  * there is none. */
 bool net_reference(struct net *n, const char *name, struct npy *out, struct err *err);
+
+/* Writes network.yaml of a quantized network and what a run takes in: decays, input or tokens
+ * (net_write.c). */
+bool net_describe(const struct net *n, const struct net_quantized *q, const char *dir, struct err *err);
 
 #endif

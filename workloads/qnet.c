@@ -5,6 +5,7 @@
 #include "workloads/qnet.h"
 
 #include "base/num.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -365,13 +366,18 @@ static void rotary_tables(struct qnet *q, uint64_t dk)
         }
 }
 
+void qnet_widths(struct qnet *q)
+{
+    q->amax = (1 << (q->q.activations - 1)) - 1;
+    q->rmax = (1 << (q->q.rotary_bits - 1)) - 1;
+    q->omax = (1 << (q->q.residual - 1)) - 1;
+}
+
 static bool make(struct maker *m, struct err *err)
 {
     struct qnet *q = m->q;
     const struct net *n = m->n;
-    q->amax = (1 << (q->q.activations - 1)) - 1;
-    q->rmax = (1 << (q->q.rotary_bits - 1)) - 1;
-    q->omax = (1 << (q->q.residual - 1)) - 1;
+    qnet_widths(q);
     if (q->q.state_bits != 16 && q->q.state_bits != 32)
         return err_add(err, ERR_CONFIG, NULL, "work.quant.state_bits is %" PRIu64 "; legal: 16, 32",
                        q->q.state_bits);
@@ -401,9 +407,40 @@ static void resolve(struct quant *q, bool scored)
         q->equalize = scored ? EQUALIZE_CHANNEL : EQUALIZE_NONE;
 }
 
+/* The first key that a quantized network has otherwise, calibration apart. */
+static bool same_knobs(const struct net *n, const struct quant *want, struct err *err)
+{
+    struct quant a = n->quantized->quant, b = *want;
+    struct text have = {0}, asked = {0};
+    resolve(&b, n->eval_rows > 1);
+    b.calibration = a.calibration;
+    b.equalize = a.equalize;
+    b.activation_scale = a.activation_scale;
+    b.calibration_row = a.calibration_row;
+    b.calibration_rows = a.calibration_rows;
+    b.score_rows = a.score_rows;
+    schema_emit(quant_section_of(), &a, "work.quant", &have);
+    schema_emit(quant_section_of(), &b, "work.quant", &asked);
+    const char *x = have.s, *y = asked.s;
+    size_t line = strcspn(x, "\n");
+    while (*x && strncmp(x, y, line + 1) == 0) {
+        x += line + 1;
+        y += line + 1;
+        line = strcspn(x, "\n");
+    }
+    bool ok = !*x || err_add(err, ERR_CONFIG, NULL, "%s is quantized with %.*s, not %.*s", n->dir, (int)line,
+                             x,
+                             (int)strcspn(y, "\n"), y);
+    text_finish(&have);
+    text_finish(&asked);
+    return ok;
+}
+
 struct qnet *qnet_create(const struct net *n, const struct quant *quant, uint64_t n_seqs, uint64_t S,
                          const double *const *seqs, uint64_t S_max, struct err *err)
 {
+    if (n->quantized)
+        return same_knobs(n, quant, err) ? qnet_load(n, max64(S, S_max), err) : NULL;
     struct qnet *q = xrealloc(NULL, 1, sizeof *q);
     struct calibration c;
     memset(q, 0, sizeof *q);

@@ -82,11 +82,17 @@ struct overflow { /* how often, by layer */
 uint64_t overflow_count(const struct overflow *o);
 
 /* Calibrates on sequences of S tokens each (as golden_f64 takes them), with tables
- * for S_max positions and chunks of n->B. NULL with an error (78) when a knob cannot
- * be met. */
+ * for S_max positions and chunks of n->B; of a quantized network loads what is there, which
+ * must be of the same knobs. NULL with an error (78) when a knob cannot be met. */
 struct qnet *qnet_create(const struct net *n, const struct quant *q, uint64_t n_seqs, uint64_t S,
                          const double *const *seqs, uint64_t S_max, struct err *err);
 void qnet_destroy(struct qnet *q);
+/* Widths that follow from q->q. */
+void qnet_widths(struct qnet *q);
+/* A quantized network as a directory, and back: the same integers, nothing is calibrated. Errors:
+ * 73, 74; 65, 66, 78. */
+bool qnet_save(const struct qnet *q, const char *dir, struct err *err);
+struct qnet *qnet_load(const struct net *n, uint64_t S_max, struct err *err);
 
 /* ---- the integer forward pass ---- */
 

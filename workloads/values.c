@@ -119,9 +119,28 @@ static bool ready(struct values *v, const struct vissued *is)
            readable(v, &c->src2, is->src2) && writable(v, &c->dst, is->dst);
 }
 
+/* Layer, head and token are the network's. */
+static bool named(struct values *v, const struct vissued *is)
+{
+    const struct cmd *c = is->c;
+    uint64_t units = v->work->shape.layers * v->heads, rows = is->rows ? is->rows - 1 : 0;
+    bool computes = c->op == OP_MM || c->op == OP_VEC || c->op == OP_RET_STEP || c->from_state;
+    if (!v->q || !computes)
+        return true;
+    if (is->unit < 0 || (uint64_t)is->unit >= units)
+        return values_fail(v, is, "head %lld of %llu", (long long)is->unit, (unsigned long long)units);
+    uint64_t last = position(is->pos) + (c->pos_step == 1 ? rows : 0);
+    if (c->op != OP_MM && !c->from_state && (is->pos < 0 || last >= v->q->S_max))
+        return values_fail(v, is, "token %llu of %llu", (unsigned long long)last,
+                           (unsigned long long)v->q->S_max);
+    return true;
+}
+
 static bool execute(struct values *v, const struct vissued *is)
 {
     const struct cmd *c = is->c;
+    if (!named(v, is))
+        return false;
     switch (c->op) {
     case OP_WAIT: v->token[c->token] -= c->count; return true;
     case OP_POST: post(v, c->token, c->count); return true;

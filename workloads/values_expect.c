@@ -23,7 +23,7 @@ struct expected {
     const struct qnet *q;
     uint64_t S, batch;
     struct sequence *seq;
-    int16_t *input;     /* S,d: narrow rows that are there (msr, product) */
+    int16_t *input;     /* S,d: rows that are there (msr, block, product) */
     uint64_t input_rows, width;
     struct rq *rq;      /* of logits or of a product, by output */
     int16_t *weights;   /* of a product: n,k */
@@ -100,7 +100,7 @@ struct expected *expected_create(const struct work *w, const struct qnet *q, con
     }
     if (q->n->kind == NET_LM)
         e->rq = logits_rq(q);
-    if (q->n->kind == NET_MSR) {
+    if (q->n->kind != NET_LM) {
         e->width = q->n->d;
         e->input = xrealloc(NULL, q->n->S * q->n->d + 1, sizeof *e->input);
         golden_input(q, q->n->S, q->n->x, e->input);

@@ -102,6 +102,16 @@ static bool put_matrix(struct image *im, const struct prog_matrix *m)
     return true;
 }
 
+/* Rows of 16-bit numbers. */
+static bool put_wide(struct image *im, const struct prog_tensor *t, uint64_t row, const int16_t *from)
+{
+    int64_t at = t->at + (int64_t)(row * t->pitch);
+    uint8_t *to = bytes_put(im->v, &im->none, memory(im->v, t->ext), at, t->pitch);
+    for (uint64_t i = 0; to && i < t->pitch / 2; i++)
+        put16(to + 2 * i, from[i]);
+    return to != NULL;
+}
+
 /* Rows of 8-bit numbers. */
 static bool put_narrow(struct image *im, const struct prog_tensor *t, uint64_t row, const int16_t *from)
 {
@@ -119,9 +129,11 @@ static bool put_rows(struct image *im)
     for (uint64_t r = 0; r < e->rows; r++)
         if (!put_narrow(im, e, r, v->q->embed.w + r * e->pitch))
             return false;
-    for (uint64_t r = 0; r < in->rows; r++)
-        if (!put_narrow(im, in, r, expected_input(v->job->want, r)))
+    for (uint64_t r = 0; r < in->rows; r++) {
+        const int16_t *row = expected_input(v->job->want, r);
+        if (in->what == WHAT_EMBED ? !put_wide(im, in, r, row) : !put_narrow(im, in, r, row))
             return false;
+    }
     return true;
 }
 

@@ -97,6 +97,20 @@ static const struct rq *channels(const struct mm *m, enum what_kind what, uint64
     }
 }
 
+/* Columns of a head, or of all when it is not by heads. */
+static uint64_t outputs_of(const struct mm *m, enum what_kind what, uint64_t width)
+{
+    const struct net *n = m->v->n;
+    if (width)
+        return width;
+    switch (what) {
+    case WHAT_GEMM: return m->v->work->n;
+    case WHAT_LOGITS: return n->vocab;
+    case WHAT_FC1: case WHAT_GATE: return n->F;
+    default: return n->d;
+    }
+}
+
 static int32_t most_of(const struct mm *m, enum what_kind what)
 {
     const struct qnet *q = m->v->q;
@@ -125,8 +139,11 @@ static bool requantise(struct mm *m)
     if (!rq)
         return values_fail(m->v, m->is, "%s is nothing that a product makes", what_names[what]);
     int32_t most = most_of(m, what);
+    uint64_t first = (uint64_t)m->is->col + (c->swapped ? m->row : (uint64_t)m->is->n_at);
+    if (first + (c->swapped ? 1 : c->cols) > outputs_of(m, what, width))
+        return values_fail(m->v, m->is, "column %" PRIu64 " of %s", first, what_names[what]);
     /* Rows are outputs when the roles are swapped, columns otherwise. */
-    rq += head * width + (uint64_t)m->is->col + (c->swapped ? m->row : (uint64_t)m->is->n_at);
+    rq += head * width + first;
     for (uint32_t n = 0; n < c->cols; n++)
         m->v->wide[n] = clip(rq_apply(rq[c->swapped ? 0 : n], m->acc[n]), most);
     return true;

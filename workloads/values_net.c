@@ -67,7 +67,7 @@ static double decay_of(const struct shape *s, uint64_t h)
 static void shape_of(struct net *n, const struct work *w, uint64_t S)
 {
     const struct shape *s = &w->shape;
-    n->kind = w->kind == WORK_MSR ? NET_MSR : NET_LM;
+    n->kind = w->kind == WORK_MSR ? NET_MSR : w->kind == WORK_BLOCK ? NET_BLOCK : NET_LM;
     n->dir = "a synthetic network";
     n->S = S;
     n->d = s->d_model;
@@ -77,7 +77,7 @@ static void shape_of(struct net *n, const struct work *w, uint64_t S)
     n->dv = n->V / n->H;
     n->F = w->kind == WORK_MSR ? 0 : s->ffn_dim;
     n->L = s->layers;
-    n->vocab = w->kind == WORK_MSR ? 0 : s->vocab;
+    n->vocab = n->kind == NET_LM ? s->vocab : 0;
     n->B = w->chunk;
     n->eps = 1e-6;
     n->pre_norm = s->pre_norm;
@@ -116,7 +116,7 @@ struct net *net_synthetic(const struct work *w, uint64_t seed, uint64_t S, const
             in[i] = n->kind == NET_LM ? (double)rng_below(&r, n->vocab) : uniform(&r);
         seqs[s] = in;
     }
-    n->x = n->kind == NET_MSR ? seqs[0] : NULL;
+    n->x = n->kind == NET_LM ? NULL : seqs[0];
     n->tokens = n->kind == NET_LM ? seqs[0] : NULL;
     return n;
 }
@@ -177,44 +177,150 @@ static void catch_output(void *arg, uint64_t layer, enum point p, const double *
     }
 }
 
-/* Signal over noise of the first sequence's output, dequantised before any requantisation. */
-static double quality(const struct reading *pt)
+/* Summed cross-entropy in bits of the tokens after each position. */
+static double bits_of(const struct shots *s, const double *tokens, uint64_t n, uint64_t vocab)
 {
-    enum point p = pt->net->kind == NET_MSR ? P_MSR : P_LOGITS;
+    double sum = 0;
+    for (uint64_t t = 0; t < n; t++) {
+        const double *row = s->v + t * vocab;
+        double most = row[0], z = 0;
+        for (uint64_t i = 1; i < vocab; i++)
+            most = fmax(most, row[i]);
+        for (uint64_t i = 0; i < vocab; i++)
+            z += exp(row[i] - most);
+        sum += log2(z) + (most - row[(uint64_t)tokens[t + 1]]) / log(2);
+    }
+    return sum;
+}
+
+static double sqnr(const struct shots *real, const struct shots *whole)
+{
+    double signal = 0, noise = 0;
+    for (uint64_t i = 0; i < whole->n && i < real->n; i++) {
+        signal += real->v[i] * real->v[i];
+        noise += (real->v[i] - whole->v[i]) * (real->v[i] - whole->v[i]);
+    }
+    return noise > 0 ? 10 * log10(signal / noise) : signal > 0 ? 300 : 0;
+}
+
+/* Of the first sequence: integers, dequantised before any output requantisation, against the
+ * float model; of text also how well both predict it. */
+static void quality(const struct reading *pt, struct values_report *out)
+{
+    const struct net *n = pt->net;
+    enum point p = n->kind == NET_MSR ? P_MSR : n->kind == NET_BLOCK ? P_OUT : P_LOGITS;
     struct golden_job job = golden_job_of(pt->w);
     struct shots whole = {.p = p}, real = {.p = p};
     struct golden_sink sink = {catch_output, NULL, &whole};
     struct overflow *over = calloc(1, sizeof *over);
-    double signal = 0, noise = 0;
     golden_int(pt->q, &job, pt->seqs[0], &sink, over);
-    golden_f64(pt->net, job.form, pt->S, pt->seqs[0], catch_output, &real);
-    for (uint64_t i = 0; i < whole.n && i < real.n; i++) {
-        signal += real.v[i] * real.v[i];
-        noise += (real.v[i] - whole.v[i]) * (real.v[i] - whole.v[i]);
+    golden_f64(n, job.form, pt->S, pt->seqs[0], catch_output, &real);
+    out->sqnr_db = sqnr(&real, &whole);
+    uint64_t scored = n->eval ? min64(pt->S, n->eval_len) : 0;
+    if (scored) {
+        out->bits = bits_of(&whole, pt->seqs[0], scored, n->vocab) / (double)scored;
+        out->float_bits = bits_of(&real, pt->seqs[0], scored, n->vocab) / (double)scored;
     }
     free(whole.v);
     free(real.v);
     free(over);
-    return noise > 0 ? 10 * log10(signal / noise) : signal > 0 ? 300 : 0;
+}
+
+/* Text for each sequence: the network's own tokens, or its evaluation sequences from the
+ * first; the last quarter of these calibrates. */
+static bool texts(struct reading *pt, struct err *err)
+{
+    const struct net *n = pt->net;
+    uint64_t rows = n->eval ? n->eval_rows : 1, have = n->eval ? n->eval_len + 1 : n->S;
+    if (pt->w->batch > rows || pt->S > have)
+        return err_add(err, ERR_CONFIG, NULL, "values: %s has %" PRIu64 " sequences of %" PRIu64 " tokens, "
+                       "and work.batch, seq and tokens ask for %" PRIu64 " of %" PRIu64 "; legal: up to what "
+                       "it has", n->dir, rows, have, pt->w->batch, pt->S);
+    for (uint64_t s = 0; s < pt->w->batch; s++)
+        pt->seqs[s] = n->eval ? n->eval + s * have : n->tokens;
+    return true;
+}
+
+/* Rows of a layer or block alone. */
+static bool rows(struct reading *pt, struct err *err)
+{
+    const struct net *n = pt->net;
+    const struct work *w = pt->w;
+    if (n->kind == NET_BLOCK && (w->phase != PHASE_PREFILL || w->batch > 1 || pt->p->scope < w->seq))
+        return err_add(err, ERR_CONFIG, NULL, "values: a block overwrites its input, so its values need one "
+                       "prefill of one sequence; legal: work.phase prefill, work.batch 1, work.map.order "
+                       "layer");
+    if (n->kind == NET_BLOCK && pt->S > n->S)
+        return err_add(err, ERR_CONFIG, NULL, "values: %s has %" PRIu64 " rows; legal: work.seq up to that",
+                       n->dir, n->S);
+    for (uint64_t s = 0; s < w->batch; s++)
+        pt->seqs[s] = n->kind == NET_MSR ? repeated(pt->net, w, pt->p, pt->S, s) : n->x;
+    return true;
+}
+
+static struct qnet *calibrated(struct reading *pt, const struct quant *quant, struct err *err)
+{
+    const struct net *n = pt->net;
+    const double *seqs[64] = {pt->seqs[0]};
+    uint64_t len = n->eval ? n->eval_len : pt->S, quarter = max64(n->eval_rows / 4, 1), from, count = 1;
+    from = quant->calibration_row == FIELD_AUTO ? n->eval_rows - min64(quarter, n->eval_rows)
+                                                : quant->calibration_row;
+    if (n->eval)
+        count = quant->calibration_rows != FIELD_AUTO ? quant->calibration_rows
+              : quant->calibration_row != FIELD_AUTO ? 1 : quarter;
+    count = min64(count, 64);
+    if (n->eval && from + count > n->eval_rows) {
+        err_add(err, ERR_CONFIG, NULL, "%s has %" PRIu64 " evaluation sequences; "
+                "work.quant.calibration_row and calibration_rows must lie within", n->dir, n->eval_rows);
+        return NULL;
+    }
+    for (uint64_t i = 0; n->eval && i < count; i++)
+        seqs[i] = n->eval + (from + i) * (n->eval_len + 1);
+    return qnet_create(n, quant, count, len, seqs, max64(pt->S, len), err);
+}
+
+/* A quantized network brings its own widths and tables: they have to be the hardware's. */
+static bool agrees(const struct reading *pt, const struct quant *quant, struct err *err)
+{
+    const struct qnet *q = pt->q;
+    if (q->q.state_bits == quant->state_bits && q->q.read_bits == quant->read_bits &&
+        q->q.score_scale == quant->score_scale && q->q.state_update == quant->state_update &&
+        q->q.weights <= quant->weights && q->q.score_bits <= 8 && q->S_max >= pt->S)
+        return true;
+    return err_add(err, ERR_CONFIG, NULL, "values: %s was quantized for another machine (state %" PRIu64
+                   " bits, read as %" PRIu64 ", %s scores, %" PRIu64 " positions); legal: "
+                   "arch.retention's state_bits %" PRIu64 " and read_bits %" PRIu64 ", static scores, chunk "
+                   "updates, at least %" PRIu64 " positions", pt->net->dir, q->q.state_bits, q->q.read_bits,
+                   q->q.score_scale == SCORE_STATIC ? "static" : "row_shift", q->S_max, quant->state_bits,
+                   quant->read_bits, pt->S);
 }
 
 static bool with_network(struct reading *pt, const struct quant *quant, struct values_report *out,
                          struct err *err)
 {
-    for (uint64_t s = 0; pt->net->kind == NET_MSR && s < pt->w->batch; s++)
-        pt->seqs[s] = repeated(pt->net, pt->w, pt->p, pt->S, s);
-    pt->q = qnet_create(pt->net, quant, 1, pt->S, pt->seqs, pt->S, err);
-    struct expected *e = pt->q ? expected_create(pt->w, pt->q, pt->seqs, err) : NULL;
+    bool lm = pt->net->kind == NET_LM;
+    if (pt->net->quantized && pt->net->B != pt->w->chunk)
+        return err_add(err, ERR_CONFIG, NULL, "values: %s was quantized for chunks of %" PRIu64
+                       "; legal: work.chunk %" PRIu64, pt->net->dir, pt->net->B, pt->net->B);
+    pt->net->B = pt->w->chunk; /* the run's, whatever the network was trained with */
+    if (!out->synthetic && lm && !texts(pt, err))
+        return false;
+    if (!lm && !rows(pt, err))
+        return false;
+    pt->q = calibrated(pt, quant, err);
+    struct expected *e = NULL;
+    if (pt->q && agrees(pt, quant, err))
+        e = expected_create(pt->w, pt->q, pt->seqs, err);
     bool ok = e && read_program(pt, e, out, err);
     if (ok)
-        out->sqnr_db = quality(pt);
+        quality(pt, out);
     expected_destroy(e);
     qnet_destroy(pt->q);
     return ok;
 }
 
 /* Widths that the hardware has. */
-static struct quant quant_of(const struct arch *a, const struct work *w)
+struct quant values_quant(const struct arch *a, const struct work *w)
 {
     const struct retention_cfg *r = ARCH_CFG(a, retention);
     struct quant q = w->quant;
@@ -225,6 +331,31 @@ static struct quant quant_of(const struct arch *a, const struct work *w)
     return q;
 }
 
+/* What the program does not have is an error, never left out without a word. */
+static bool computable(const struct arch *a, const struct work *w, struct err *err)
+{
+    const struct retention_cfg *r = ARCH_CFG(a, retention);
+    const struct quant *q = &w->quant;
+    if (work_is_tiled(w))
+        return err_add(err, ERR_CONFIG, NULL,
+                       "values: an engine fed by streams has no values reading; legal: a "
+                       "work.kind of network, msr, block or gemm");
+    if (w->kind == WORK_GEMM)
+        return true;
+    if (q->score_bits > 8)
+        return err_add(err, ERR_CONFIG, NULL,
+                       "values: work.quant.score_bits is %" PRIu64 ", and programs keep "
+                       "scores in bytes; legal: 4..8", q->score_bits);
+    if (q->state_bits != FIELD_AUTO && q->state_bits != r->state_bits)
+        return err_add(err, ERR_CONFIG, NULL, "values: work.quant.state_bits is %" PRIu64 ", and "
+                       "arch.retention.state_bits %" PRIu64 "; legal: the same, or auto", q->state_bits,
+                       r->state_bits);
+    if (q->read_bits < r->read_bits)
+        return err_add(err, ERR_CONFIG, NULL, "values: work.quant.read_bits is %" PRIu64 ", and "
+                       "arch.retention.read_bits %" PRIu64 "; legal: the same", q->read_bits, r->read_bits);
+    return true;
+}
+
 static bool product(struct reading *pt, struct values_report *out, struct err *err)
 {
     struct expected *e = expected_gemm(pt->w, pt->seed);
@@ -233,18 +364,44 @@ static bool product(struct reading *pt, struct values_report *out, struct err *e
     return ok;
 }
 
+bool network_fits(const struct net *n, const struct work *w, struct err *err)
+{
+    const struct shape *s = &w->shape;
+    static const enum net_kind kinds[] = {[WORK_NETWORK] = NET_LM, [WORK_MSR] = NET_MSR,
+                                          [WORK_BLOCK] = NET_BLOCK};
+    bool same_kind = w->kind <= WORK_BLOCK && n->kind == kinds[w->kind];
+    if (same_kind && n->d == s->d_model && n->H == s->heads && n->V == s->value_dim &&
+        n->L == s->layers && n->vocab == s->vocab && n->pre_norm == s->pre_norm &&
+        (n->kind == NET_MSR || n->F == s->ffn_dim))
+        return true;
+    return err_add(err, ERR_CONFIG, NULL,
+                   "values: the network in %s has not the shape that work.shape says", n->dir);
+}
+
+/* The network in `dir`, when it has the workload's shape. */
+static struct net *matching(const char *dir, const struct work *w, struct err *err)
+{
+    struct net *n = net_load(dir, err);
+    if (n && network_fits(n, w, err))
+        return n;
+    net_destroy(n);
+    return NULL;
+}
+
 bool values_point(const struct arch *a, const struct work *w, const struct program *p, const char *dir,
                   uint64_t seed, unsigned n_seeds, struct values_report *out, struct err *err)
 {
     struct golden_job job = golden_job_of(w);
-    struct quant quant = quant_of(a, w);
+    struct quant quant = values_quant(a, w);
     struct reading pt = {.arch = a, .w = w, .p = p, .seed = seed, .n_seeds = n_seeds};
     *out = (struct values_report){.sqnr_db = NAN, .bits = NAN, .float_bits = NAN, .synthetic = !dir};
+    if (!computable(a, w, err))
+        return false;
     if (w->kind == WORK_GEMM)
         return product(&pt, out, err);
     pt.S = job.prefill + job.decode;
     pt.seqs = xrealloc(NULL, w->batch, sizeof *pt.seqs);
-    pt.net = dir ? net_load(dir, err) : net_synthetic(w, seed, pt.S, pt.seqs, err);
+    pt.net = dir ? matching(dir, w, err) : net_synthetic(w, seed, pt.S, pt.seqs, err);
     bool ok = pt.net && with_network(&pt, &quant, out, err);
     net_destroy(pt.net);
     free(pt.seqs);

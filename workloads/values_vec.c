@@ -153,7 +153,10 @@ static bool narrow(const struct vec *x)
 static bool gather(const struct vec *x)
 {
     struct values *v = x->v;
-    struct rq rq = v->q->rq_embed[expected_token(v->job->want, x->pos)];
+    uint64_t token = expected_token(v->job->want, x->pos);
+    if (token >= v->n->vocab)
+        return values_fail(v, x->is, "there is no token at position %" PRIu64, position(x->pos));
+    struct rq rq = v->q->rq_embed[token];
     if (!take(x, false, 1, v->a))
         return false;
     for (uint32_t i = 0; i < x->c->cols; i++)
@@ -186,11 +189,11 @@ static bool (*const kinds[N_VEC_KINDS])(const struct vec *x) = {
 bool run_vec(struct values *v, const struct vissued *is)
 {
     const struct cmd *c = is->c;
+    if (c->vec_kind >= N_VEC_KINDS || !kinds[c->vec_kind])
+        return values_fail(v, is, "a vector command that no program has");
     struct vec x = {.v = v, .is = is, .c = c, .src = &slot_of(v, &c->src, is->src)->b};
     x.src2 = c->src2.ring == RING_NONE ? x.src : &slot_of(v, &c->src2, is->src2)->b;
     x.dst = &slot_of(v, &c->dst, is->dst)->b;
-    if (!kinds[c->vec_kind])
-        return values_fail(v, is, "a vector command that no program has");
     for (x.row = 0; x.row < is->rows; x.row++) {
         x.pos = is->pos + (int64_t)(x.row * c->pos_step);
         if (!kinds[c->vec_kind](&x))

@@ -13,7 +13,8 @@ enum { MAX_SEQ = 1 << 20, MAX_TOKENS = 1 << 20, MAX_CHUNK = 4096, MAX_BATCH = 10
        MAX_LAYERS = 128, MAX_VOCAB = 1 << 20, MAX_GEMM = 1 << 20, MAX_BLOCK = 4096,
        MAX_TILED = 1 << 16 };
 
-static const char *const kind_names[] = {"network", "msr", "gemm", "linear", "attention", "feedforward",
+static const char *const kind_names[] = {"network", "msr", "block", "gemm", "linear", "attention",
+                                         "feedforward",
                                          "single_attention", NULL};
 static const char *const form_names[] = {"parallel", "recurrent", "chunkwise", NULL};
 static const char *const phase_names[] = {"prefill", "decode", "both", NULL};
@@ -145,8 +146,12 @@ static const struct section map_section = {.name = "map", .doc = "placement and 
 static const struct field work_fields[] = {
     {KEY(work, name), .type = FIELD_TEXT, .doc = "short name, stored"},
     {KEY(work, title), .type = FIELD_TEXT, .def = "", .doc = "one line for people"},
+    {KEY(work, network), .type = FIELD_TEXT, .def = "",
+     .doc = "directory of a network (case.json or network.yaml beside .npy tensors), relative to this file: "
+            "its numbers are what `run --values` computes with; without one weights are drawn from a seed"},
     {KEY(work, kind), .type = FIELD_ENUM, .def = "network", .names = kind_names,
-     .doc = "network: a whole model; msr: one retention layer; gemm: C[m,n] = A[m,k] B[k,n]; in whole tiles, "
+     .doc = "network: a whole model; msr: one retention layer; block: layers without embedding and head; "
+            "gemm: C[m,n] = A[m,k] B[k,n]; in whole tiles, "
             "for an engine fed by streams: linear [s,e][e,p], attention, feedforward [s,e][e,f][f,e], "
             "single_attention (scores and context alone)"},
     {KEY(work, form), .type = FIELD_ENUM, .def = "parallel", .names = form_names,
@@ -276,6 +281,8 @@ static bool check_shape(struct check *c)
     if (c->w->kind == WORK_NETWORK && !s->vocab)
         ok = bad(c, c->shape, "vocab", "shape.vocab is 0; legal: at least 1 for kind network, or kind msr "
                  "for one retention layer alone");
+    if (c->w->kind == WORK_BLOCK && s->vocab)
+        ok = bad(c, c->shape, "vocab", "shape.vocab has no meaning for kind block; legal: kind network");
     if (c->w->kind == WORK_MSR && s->layers != 1)
         ok = bad(c, c->shape, "layers", "shape.layers is %" PRIu64 "; legal: 1 for kind msr, or kind network",
                  s->layers);
@@ -371,7 +378,7 @@ static u128 dense_per_token(const struct work *w)
 {
     const struct shape *s = &w->shape;
     u128 d = s->d_model, v = s->value_dim;
-    return 2 * d * d + 3 * d * v + (w->kind == WORK_NETWORK ? 3 * d * s->ffn_dim : 0);
+    return 2 * d * d + 3 * d * v + (work_has_stream(w) ? 3 * d * s->ffn_dim : 0);
 }
 
 static u128 tiled_macs(const struct work *w)

@@ -6,7 +6,8 @@
 #include "base/schema.h"
 
 enum work_kind {
-    WORK_NETWORK, WORK_MSR, WORK_GEMM, WORK_LINEAR, WORK_ATTENTION, WORK_FEEDFORWARD, WORK_SINGLE_ATTENTION
+    WORK_NETWORK, WORK_MSR, WORK_BLOCK, WORK_GEMM, WORK_LINEAR,
+    WORK_ATTENTION, WORK_FEEDFORWARD, WORK_SINGLE_ATTENTION
 };
 enum work_form { FORM_PARALLEL, FORM_RECURRENT, FORM_CHUNKWISE };
 enum work_phase { PHASE_PREFILL, PHASE_DECODE, PHASE_BOTH };
@@ -44,6 +45,7 @@ struct map { /* FIELD_AUTO: chosen by lowering, reported in the notes */
 };
 struct work {
     const char *name, *title;
+    const char *network; /* directory of weights and inputs, as written; "": none */
     int kind, form, phase, decode, lm_head;
     uint64_t seq, tokens, chunk, batch;
     struct shape shape;
@@ -64,6 +66,11 @@ struct work *work_decode(struct arena *a, const struct ynode *root, struct err *
 static inline bool work_is_tiled(const struct work *w)
 {
     return w->kind >= WORK_LINEAR;
+}
+/* It has a residual stream, norms and feed-forward networks. */
+static inline bool work_has_stream(const struct work *w)
+{
+    return w->kind == WORK_NETWORK || w->kind == WORK_BLOCK;
 }
 static inline uint64_t work_dk(const struct work *w)
 {
