@@ -27,7 +27,7 @@ struct deed {
     uint8_t bias, vec_kind, out_bytes, dynamic;
     struct slot_use src, src2, set, dst;
     uint16_t token, token2;
-    uint32_t rows, row_bytes, planes, cols, k, count, cycles, layer_name, words, bank, none;
+    uint32_t rows, row_bytes, planes, cols, k, count, cycles, layer_name, words, bank, align;
     int64_t row_stride, plane_stride, rows_fixed, useful;
 };
 
@@ -45,6 +45,7 @@ static struct deed deed_of(const struct machine *m, const struct cmd *c, uint8_t
     d.rows = c->rows, d.row_bytes = c->row_bytes, d.planes = c->planes, d.cols = c->cols, d.k = c->k;
     d.count = c->count, d.cycles = c->cycles, d.layer_name = c->layer_name, d.words = c->words;
     d.bank = dynamic & DYNAMIC_BANK ? 0 : (uint32_t)((uint64_t)c->addr.c % line);
+    d.align = (uint32_t)(c->addr.c & 3); /* words of a transfer are counted by it */
     d.row_stride = c->row_stride, d.plane_stride = c->plane_stride;
     d.rows_fixed = dynamic & DYNAMIC_ROWS || !c->rows_is_affine ? -1 : c->rows_aff.c;
     d.useful = dynamic & DYNAMIC_USEFUL ? 0 : c->useful.c;

@@ -494,7 +494,7 @@ Test(laws, random_designs_obey_them)
     while (n[FINE] + n[BROKEN] < wanted && drawn++ < 10 * wanted) {
         struct random_design d;
         random_design_draw(&d, &rng);
-if (drawn % 4 == 0)
+        if (drawn % 4 == 0)
             random_design_thin(&d, &thin);
         if (drawn % 5 == 0)
             random_design_draw_beside(&d, &beside);
