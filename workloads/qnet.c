@@ -210,7 +210,8 @@ static void row_shifts(const struct quant *q, struct qhead *h, double unit)
 {
     int state_step = h->state.p + h->read_shift;
     double inner = q->score_scale == SCORE_STATIC ? unit * h->score_scale : unit;
-    h->o_shift[NET_PARALLEL] = h->o_shift[NET_CHUNKWISE] = bits_above(HEADROOM * h->row_max / inner, INT16_MAX);
+    h->o_shift[NET_PARALLEL] = bits_above(HEADROOM * h->row_max / inner, INT16_MAX);
+    h->o_shift[NET_CHUNKWISE] = h->o_shift[NET_PARALLEL];
     h->s_o[NET_PARALLEL] = h->s_o[NET_CHUNKWISE] = ldexp(inner, h->o_shift[NET_PARALLEL]);
     h->o_shift[NET_RECURRENT] = bits_above(HEADROOM * ldexp(h->row_max / unit, -state_step), INT16_MAX);
     h->s_o[NET_RECURRENT] = ldexp(unit, state_step + h->o_shift[NET_RECURRENT]);
