@@ -191,8 +191,10 @@ static void print_transfer(const struct cmd *c, struct text *out)
         text_printf(out, " rows of the tokens from %lld", (long long)c->table);
     if (c->from_state)
         text_add(out, " from state buffer");
-    if (c->buf_offset || c->buf_pitch)
-        text_printf(out, " at %u pitch %u", c->buf_offset, c->buf_pitch);
+    if (c->buf_offset)
+        text_printf(out, " at %u", c->buf_offset);
+    if (c->buf_pitch)
+        text_printf(out, " pitch %u", c->buf_pitch);
 }
 
 /* Where rows lie in their slots. */

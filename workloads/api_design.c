@@ -359,6 +359,8 @@ void rs_design_key(const rs_design *d, const rs_options *options, uint8_t key[16
     struct text t = {0};
     text_printf(&t, "%s\n%s\n%s\nvalues: %d\nmodel: %s\n", d->text[PART_ARCH], d->text[PART_WORK],
                 options->method == RS_BOUND ? "bound" : "exact", options->values, rs_model_version());
+    if (options->quality)
+        text_add(&t, "quality: 1\n");
     struct hash128 h = hash_bytes(t.s, t.len);
     memcpy(key, h.b, 16);
     text_finish(&t);
