@@ -215,7 +215,9 @@ static uint64_t repeats(struct machine *m, const struct edge *e)
     const struct token_rule *t = &g->tokens.v[e->tokens];
     const struct thread *a = &m->thread[THREAD_ACCEL];
     uint64_t k = left_repeats(m, e);
-    if (e->n_steps && g->steps.v[e->steps].kind == STEP_ITERATE)
+    if (e->n_steps && g->steps.v[e->steps].kind != STEP_ITERATE)
+        return 1; /* the thread is elsewhere afterwards, if only before an equal command */
+    if (e->n_steps)
         k = min64(k, a->frame[a->depth - 1].trips - 1 - a->idx[a->depth - 1]);
     for (unsigned n = e->n_tokens; n; n--, t++) {
         uint64_t v = m->token[t->token];

@@ -134,6 +134,7 @@ rs_result *rs_run(const rs_design *design, const rs_options *options, rs_err *er
     r->work_name = arena_strdup(&r->arena, design->work->name);
     r->tech_name = arena_strdup(&r->arena, tech_name(design->tech));
     bool ok = lower(&p, design->arch, design->work, e) && run_program(r, design, options, &p, e);
+    ok = ok && (!options->quality || result_quality(r, design, e));
     program_finish(&p);
     r->summary.host_seconds = (double)(cpu_ns() - started) / 1e9;
     if (ok)
