@@ -468,7 +468,8 @@ static struct extent extent_of(const struct values *v)
         const struct cmd *c = &v->p->cmds[THREAD_ACCEL][i];
         e.row = max64(e.row, max64(max64(c->cols, c->k), c->row_bytes) + 4);
         if (c->op == OP_MM)
-            e.accumulators = max64(e.accumulators, c->acc_offset + (uint64_t)c->rows * c->acc_pitch + c->cols);
+            e.accumulators = max64(e.accumulators,
+                                   c->acc_offset + (uint64_t)c->rows * c->acc_pitch + c->cols);
     }
     return e;
 }
