@@ -116,7 +116,7 @@ static rs_result *priced(const char *activity, const struct cost_activity *count
     cr_assert(tech && lower(&p, d->arch, d->work, rs_err_inner(err)), "%s", rs_err_text(err));
     struct machine *m = machine_create(d->arch, &p, &evq_wheel, false, rs_err_inner(err));
     m->activity = counted;
-    struct account acc = {.sink.total_cycles = machine_bound(m, NULL), .info = m->info, .counter = m->counter,
+    struct account acc = {.sink.total_cycles = machine_bound(m), .info = m->info, .counter = m->counter,
                           .n_counters = m->n_counters};
     machine_cost(m, &acc.sink);
     rs_result *r = rs_reprice(account_text(&a, &acc), acc.sink.total_cycles, m->clocks->soc_hz, tech, err);

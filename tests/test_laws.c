@@ -496,7 +496,7 @@ Test(laws, random_designs_obey_them)
         random_design_draw(&d, &rng);
         if (drawn % 4 == 0)
             random_design_thin(&d, &thin);
-        if (drawn % 16 == 0)
+        if (drawn % 5 == 0)
             random_design_draw_beside(&d, &beside);
         enum outcome outcome = try_design(&d, &t);
         n[outcome]++;

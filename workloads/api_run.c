@@ -90,7 +90,7 @@ static bool measure(struct rs_result *r, const struct rs_design *d, const rs_opt
 {
     rs_summary *s = &r->summary;
     bool bound = options->method == RS_BOUND;
-    s->cycles = bound ? machine_bound(m, NULL) : simulate(m, err);
+    s->cycles = bound ? machine_bound(m) : simulate(m, err);
     if (err_any(err))
         return false;
     s->method = options->method;

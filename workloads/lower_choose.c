@@ -48,7 +48,7 @@ static bool lower_one(struct program *p, const struct arch *a, const struct work
     l.R = query_rows(l.scope, rows, style.spill);
     l.context = context_of(w);
     if (!lower_build(&l) || !program_check(p, a, err)) {
-        program_finish(p);
+        program_clear(p);
         return false;
     }
     text_printf(&p->notes, "order %s: %llu tokens a layer, token block %llu\n", order_name(w, &l),
@@ -76,19 +76,6 @@ static bool lower_scope(struct program *p, const struct arch *a, const struct wo
             return ok;
     }
     return false;
-}
-
-/* Cycles when units overlap within a step and the off-chip memory with all. */
-static uint64_t estimate_of(const struct arch *a, const struct program *p)
-{
-    struct err e = {0};
-    struct machine *m = machine_create(a, p, &evq_wheel, false, &e);
-    uint64_t cycles = UINT64_MAX;
-    if (m)
-        machine_bound(m, &cycles);
-    machine_destroy(m);
-    err_finish(&e);
-    return cycles;
 }
 
 static bool check_modes(const struct arch *a, const struct work *w, struct err *err)
@@ -132,31 +119,41 @@ static bool lower_quiet(struct program *p, const struct arch *a, const struct wo
     return ok;
 }
 
-/* The best program so far. */
-struct best {
-    struct program *p;
+/* The best program so far, and what trials need: one machine gives all estimates. */
+struct search {
+    const struct arch *arch;
+    const struct work *work;
+    struct program *best, trial;
+    struct machine *machine;
     bool found;
-    uint64_t cycles; /* estimate */
+    uint64_t cycles; /* estimate of the best */
 };
 
-static void consider(struct best *best, const struct arch *a, const struct work *w, uint64_t scope,
-                     struct style style)
+/* Cycles when units overlap within a step and the off-chip memory with all. */
+static uint64_t estimate_of(struct search *s)
 {
-    struct program candidate;
+    struct err e = {0};
+    if (!s->machine)
+        s->machine = machine_create(s->arch, &s->trial, &evq_wheel, false, &e);
+    uint64_t cycles = s->machine ? machine_estimate(s->machine, &s->trial) : UINT64_MAX;
+    err_finish(&e);
+    return cycles;
+}
+
+static void consider(struct search *s, uint64_t scope, struct style style)
+{
     struct err quiet = {0};
     /* Staging that leaves only a few tokens a block wastes every weight set. */
-    if (lower_scope(&candidate, a, w, scope, style, style.spill ? 4 : 1, &quiet)) {
-        uint64_t cycles = estimate_of(a, &candidate);
+    if (lower_scope(&s->trial, s->arch, s->work, scope, style, style.spill ? 4 : 1, &quiet)) {
+        uint64_t cycles = estimate_of(s);
         /* The estimate knows nothing of the stalls of staging: it has to win clearly. */
-        bool better = !best->found || (style.spill ? cycles < best->cycles / 4 * 3 : cycles < best->cycles);
-        if (better && best->found)
-            program_finish(best->p);
-        if (better)
-            *best = (struct best){best->p, true, cycles};
-        if (better)
-            *best->p = candidate;
-        else
-            program_finish(&candidate);
+        if (!s->found || (style.spill ? cycles < s->cycles / 4 * 3 : cycles < s->cycles)) {
+            struct program better = s->trial;
+            s->trial = *s->best;
+            *s->best = better;
+            s->found = true;
+            s->cycles = cycles;
+        }
     }
     err_finish(&quiet);
 }
@@ -165,16 +162,19 @@ static void consider(struct best *best, const struct arch *a, const struct work 
  * estimate wins, the larger scope among equals. */
 static bool lower_best(struct program *p, const struct arch *a, const struct work *w, uint64_t rows)
 {
-    struct best best = {.p = p};
+    struct search s = {.arch = a, .work = w, .best = p};
     static const struct style styles[] = {
         {.spill = false}, {.pieces = true}, {.local = true}, {.spill = true}, {.spill = true, .pieces = true},
     };
     bool archives = w->form == FORM_PARALLEL && w->phase == PHASE_PREFILL;
+    program_init(&s.trial);
     for (unsigned i = 0; i < sizeof styles / sizeof styles[0]; i++)
         for (uint64_t scope = rows; scope; scope = next_scope(rows, scope))
             if (!styles[i].local || (archives && scope < rows))
-                consider(&best, a, w, scope <= 64 && scope < rows ? 0 : scope, styles[i]);
-    return best.found;
+                consider(&s, scope <= 64 && scope < rows ? 0 : scope, styles[i]);
+    program_finish(&s.trial);
+    machine_destroy(s.machine);
+    return s.found;
 }
 
 bool lower(struct program *p, const struct arch *a, const struct work *w, struct err *err)
