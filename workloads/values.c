@@ -463,7 +463,8 @@ struct extent { /* what commands use at most: buffers without a price may be of 
 static struct extent extent_of(const struct values *v)
 {
     const struct shape *s = &v->work->shape;
-    struct extent e = {1, max64((uint64_t)v->geom.k_tile * 16, max64(s->d_model, s->value_dim)) + 4};
+    uint64_t widest = max64(max64(s->d_model, s->value_dim), max64(s->vocab, v->work->n));
+    struct extent e = {1, max64((uint64_t)v->geom.k_tile * 16, widest) + 4};
     for (uint32_t i = 0; i < v->p->n[THREAD_ACCEL]; i++) {
         const struct cmd *c = &v->p->cmds[THREAD_ACCEL][i];
         e.row = max64(e.row, max64(max64(c->cols, c->k), c->row_bytes) + 4);
