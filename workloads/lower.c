@@ -100,7 +100,8 @@ static void define_tensors(struct lower *l)
     if (in_l2 && (step || chunk || build))
         l->state = tensor("state", T_STATE, UNIT_LOAD, l->dk * l->state_dv * l->ret->state_bits / 8,
                           states * div_up(l->dv, l->state_dv), 1);
-    l->state.in_place = pieces(l, l->state.stage_bytes) <= 1;
+    /* Stepped in L2, a state comes back from where the step before left it. */
+    l->state.in_place = l->ret->state == STATE_L2 || pieces(l, l->state.stage_bytes) <= 1;
     l->p->state_bytes = l->state_resident ? kept : slice;
     if (l->parked)
         parked_stages(l, block, direct);

@@ -183,7 +183,8 @@ static bool lower_best(struct program *p, const struct arch *a, const struct wor
 {
     struct best best = {.p = p};
     static const struct style styles[] = {
-        {.spill = false}, {.pieces = true}, {.local = true}, {.spill = true, .queries = 16}, {.spill = true, .pieces = true, .queries = 16},
+        {.spill = false}, {.pieces = true}, {.local = true}, {.spill = true, .queries = 16},
+        {.spill = true, .pieces = true, .queries = 16},
     };
     bool archives = w->form == FORM_PARALLEL && w->phase == PHASE_PREFILL;
     for (unsigned i = 0; i < sizeof styles / sizeof styles[0]; i++)
