@@ -10,6 +10,8 @@
 
 struct walk {
     struct machine *m;
+    bool counts;  /* collects counters, too */
+    bool *begins; /* by pc: a step begins that waits for the one before */
     enum thread_id th;
     uint64_t idx[PROG_MAX_DEPTH];
     uint64_t busy[N_UNITS + 1]; /* cycles; the last is the host's */
@@ -40,77 +42,84 @@ static void collect(struct walk *w, uint64_t n)
     m->macs = m->macs_issued = 0;
 }
 
-static void unit_command(struct walk *w, const struct cmd *c, unsigned depth, uint64_t n)
+static bool streams(const struct cmd *c)
+{
+    return c->op == OP_LOAD || c->op == OP_STORE || c->op == OP_LDW || c->op == OP_RET_LOAD ||
+           c->op == OP_RET_SAVE;
+}
+
+/* Busy cycles of a command's unit. */
+static uint64_t cycles_of(struct walk *w, const struct cmd *c, uint32_t rows)
 {
     struct machine *m = w->m;
+    switch (c->op) {
+    case OP_MM: return engine_cycles(m, c, rows);
+    case OP_RET_STEP: case OP_RET_DECAY: return retention_cycles(m, c, rows);
+    case OP_VEC: return vector_cycles(m, c, rows);
+    default: return m->tcdm_cfg->ideal || !streams(c) ? 0 : streamer_packets(m, c);
+    }
+}
+
+/* What a command counts, times `n`. */
+static void count(struct walk *w, const struct issued *is, uint64_t cycles, unsigned depth, uint64_t n)
+{
+    struct machine *m = w->m;
+    const struct cmd *c = is->c;
+    if (c->op == OP_MM)
+        engine_count(m, is, cycles);
+    if (c->op == OP_MM && m->streams)
+        streams_traffic(m, c, n, w->traffic);
+    if (c->op == OP_RET_STEP || c->op == OP_RET_DECAY)
+        retention_count(m, is, cycles);
+    if (c->op == OP_VEC)
+        vector_count(m, is, cycles);
+    if (streams(c))
+        streamer_count(m, c->unit, c);
+    if (streams(c) && !c->from_state) {
+        bool write = c->op == OP_STORE || c->op == OP_RET_SAVE;
+        w->traffic[c->tensor][write] += (uint64_t)c->rows * c->row_bytes * c->planes * n;
+    }
+    buffers_count(m, is);
+    machine_count_useful(m, c, (uint64_t)aff_eval(&c->useful, w->idx, depth));
+    collect(w, n);
+}
+
+static void unit_command(struct walk *w, const struct cmd *c, unsigned depth, uint64_t n)
+{
     struct issued is = {.c = c, .rows = c->rows};
+    if (!streams(c) && c->op != OP_MM && c->op != OP_RET_STEP && c->op != OP_RET_DECAY && c->op != OP_VEC &&
+        c->op != OP_CLEAR)
+        return;
     if (c->rows_is_affine)
         is.rows = (uint32_t)aff_eval(&c->rows_aff, w->idx, depth);
-    uint64_t cycles = 0;
-    switch (c->op) {
-    case OP_MM:
-        cycles = engine_cycles(m, c, is.rows);
-        engine_count(m, &is, cycles);
-        if (m->streams)
-            streams_traffic(m, c, n, w->traffic);
-        break;
-    case OP_RET_STEP: case OP_RET_DECAY:
-        cycles = retention_cycles(m, c, is.rows);
-        retention_count(m, &is, cycles);
-        break;
-    case OP_VEC:
-        cycles = vector_cycles(m, c, is.rows);
-        vector_count(m, &is, cycles);
-        break;
-    case OP_CLEAR:
-        break;
-    case OP_LOAD: case OP_STORE: case OP_LDW: case OP_RET_LOAD: case OP_RET_SAVE:
-        cycles = m->tcdm_cfg->ideal ? 0 : streamer_packets(m, c);
-        streamer_count(m, c->unit, c);
-        if (!c->from_state) {
-            bool write = c->op == OP_STORE || c->op == OP_RET_SAVE;
-            w->traffic[c->tensor][write] += (uint64_t)c->rows * c->row_bytes * c->planes * n;
-            w->words += streamer_words(m, c) * n;
-        }
-        break;
-    default:
-        return;
-    }
-    buffers_count(m, &is);
-    machine_count_useful(m, c, (uint64_t)aff_eval(&c->useful, w->idx, depth));
+    uint64_t cycles = cycles_of(w, c, is.rows);
     w->busy[c->unit] += cycles * n;
-    collect(w, n);
+    if (streams(c))
+        w->words += streamer_words(w->m, c) * n;
+    if (w->counts)
+        count(w, &is, cycles, depth, n);
 }
 
 static void host_command(struct walk *w, const struct cmd *c, uint64_t n)
 {
     struct machine *m = w->m;
-    host_count(m, c, host_cmd_cycles(m, c), false);
-    collect(w, n);
-    w->busy[N_UNITS] += host_cmd_cycles(m, c) * n;
-    if (c->op != OP_UDMA_RX && c->op != OP_UDMA_TX)
-        return;
-    uint64_t page = m->hyperram_cfg->burst_bytes, bursts = div_up(c->row_bytes, page);
-    w->off_bytes += c->row_bytes * n;
-    w->off_bursts += bursts * n;
-    w->words += (c->row_bytes + 3) / 4 * n;
-    bool rx = c->op == OP_UDMA_RX;
-    w->traffic[c->tensor][rx ? 2 : 3] += c->row_bytes * n;
-    udma_count(m, c->row_bytes, rx, bursts);
-    collect(w, n);
-}
-
-static bool begins_step(const struct program *p, uint32_t pc)
-{
-    uint32_t lo = 0, hi = p->n_ops;
-    while (lo < hi) {
-        uint32_t mid = (lo + hi) / 2;
-        if (p->op_start[mid] < pc)
-            lo = mid + 1;
-        else
-            hi = mid;
+    uint64_t cycles = host_cmd_cycles(m, c), page = m->hyperram_cfg->burst_bytes;
+    uint64_t bursts = div_up(c->row_bytes, page);
+    bool rx = c->op == OP_UDMA_RX, transfer = rx || c->op == OP_UDMA_TX;
+    w->busy[N_UNITS] += cycles * n;
+    if (transfer) {
+        w->off_bytes += c->row_bytes * n;
+        w->off_bursts += bursts * n;
+        w->words += (c->row_bytes + 3) / 4 * n;
     }
-    return lo < p->n_ops && p->op_start[lo] == pc;
+    if (!w->counts)
+        return;
+    host_count(m, c, cycles, false);
+    if (transfer) {
+        w->traffic[c->tensor][rx ? 2 : 3] += c->row_bytes * n;
+        udma_count(m, c->row_bytes, rx, bursts);
+    }
+    collect(w, n);
 }
 
 /* A step takes as long as its busiest unit; the streams share the ports. */
@@ -132,7 +141,7 @@ static void walk(struct walk *w, uint32_t from, uint32_t to, unsigned depth, uin
     const struct cmd *cmds = w->m->prog->cmds[w->th];
     for (uint32_t pc = from; pc < to; pc++) {
         const struct cmd *c = &cmds[pc];
-        if (w->th == THREAD_ACCEL && begins_step(w->m->prog, pc))
+        if (w->th == THREAD_ACCEL && w->begins[pc])
             end_step(w);
         w->steps += w->th == THREAD_ACCEL ? n : 0;
         if (c->op != OP_REPEAT) {
@@ -165,29 +174,56 @@ static uint64_t offchip_cycles(const struct machine *m, const struct walk *w)
     return ticks / m->soc_ticks;
 }
 
-uint64_t machine_bound(struct machine *m, uint64_t *estimate)
+/* Walks both threads; the caller frees it. */
+static struct walk *walk_program(struct machine *m, bool counts)
 {
     struct walk *w = calloc(1, sizeof *w);
+    const struct program *p = m->prog;
     if (!w)
         abort();
     w->m = m;
+    w->counts = counts;
+    w->begins = calloc(p->n[THREAD_ACCEL] + 1, 1);
+    if (!w->begins)
+        abort();
+    for (uint32_t i = 0; i < p->n_ops; i++)
+        w->begins[p->op_start[i]] = true;
     for (w->th = THREAD_ACCEL; w->th < N_THREADS; w->th++)
-        walk(w, 0, m->prog->n[w->th], 0, 1);
+        walk(w, 0, p->n[w->th], 0, 1);
+    free(w->begins);
+    end_step(w);
+    return w;
+}
+
+static uint64_t bound_of(const struct machine *m, const struct walk *w)
+{
     uint64_t cycles = w->steps * m->sequencer->step_cycles;
     for (unsigned u = 0; u <= N_UNITS; u++)
         cycles = max64(cycles, w->busy[u]);
     if (!m->tcdm_cfg->ideal)
         cycles = max64(cycles, w->words / m->tcdm_cfg->banks);
-    cycles = max64(cycles, offchip_cycles(m, w));
-    end_step(w);
-    /* Steps hide most of what goes off-chip and the other way round; not the first rows
-     * and weights, nor what the rings are too short for. */
-    if (estimate)
-        *estimate = max64(w->serial, cycles) + min64(w->serial, offchip_cycles(m, w)) / 8;
+    return max64(cycles, offchip_cycles(m, w));
+}
+
+uint64_t machine_bound(struct machine *m)
+{
+    struct walk *w = walk_program(m, true);
+    uint64_t cycles = bound_of(m, w);
     memcpy(m->counter, w->counter, sizeof m->counter);
     memcpy(m->traffic, w->traffic, sizeof m->traffic);
     m->macs = w->macs;
     m->macs_issued = w->issued;
+    free(w);
+    return cycles;
+}
+
+uint64_t machine_estimate(struct machine *m, const struct program *p)
+{
+    m->prog = p;
+    struct walk *w = walk_program(m, false);
+    /* Steps hide most of what goes off-chip and the other way round; not the first rows
+     * and weights, nor what the rings are too short for. */
+    uint64_t cycles = max64(w->serial, bound_of(m, w)) + min64(w->serial, offchip_cycles(m, w)) / 8;
     free(w);
     return cycles;
 }

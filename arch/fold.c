@@ -19,6 +19,8 @@
 #include <stdlib.h>
 
 enum { RANDOM_TRAFFIC = 1 };
+/* Parts of transfers are boundaries only where loops have none. */
+enum { LEAST_CYCLES = 192 };
 
 uint32_t fold_command(const struct machine *m, uint32_t pc)
 {
@@ -51,7 +53,8 @@ bool fold_at_end(struct machine *m)
 /* Accounts are kept in whole cycles: the boundary is at an edge of the clock. */
 void fold_at_part(struct machine *m)
 {
-    boundary(m, soc_edge(m, m->now));
+    if (machine_time(m) - m->fold->rec.since >= LEAST_CYCLES * m->soc_ticks)
+        boundary(m, soc_edge(m, m->now));
 }
 
 uint64_t fold_ahead(const struct machine *m, unsigned unit)

@@ -40,6 +40,9 @@ uint32_t fold_at(const struct machine *m, enum thread_id th);
 
 /* ---- fold_record.c: reports ---- */
 void fold_note_token(struct machine *m, uint16_t token, uint32_t n, bool has);
+/* The host looks whether it can go on. */
+void fold_note_host(struct machine *m, const struct cmd *wait, bool has);
+void fold_note_post(struct machine *m, uint16_t token, uint32_t n);
 void fold_note_left(struct machine *m, enum left_id id, uint64_t left, uint64_t n, bool at_least);
 void fold_note_set(struct machine *m, enum left_id id);
 void fold_note_loop(struct machine *m, enum thread_id th, enum step_kind kind);
@@ -55,6 +58,13 @@ static inline bool token_has(struct machine *m, uint16_t token, uint32_t n)
     bool has = m->token[token] >= n;
     if (m->fold)
         fold_note_token(m, token, n, has);
+    return has;
+}
+static inline bool host_has(struct machine *m, const struct cmd *wait)
+{
+    bool has = m->token[wait->token] >= wait->count;
+    if (m->fold)
+        fold_note_host(m, wait, has);
     return has;
 }
 static inline bool left_at_least(struct machine *m, unsigned id, uint64_t left, uint64_t n)
@@ -84,6 +94,11 @@ static inline void fold_saw_mark(struct machine *m)
 {
     if (m->fold)
         fold_note_mark(m);
+}
+static inline void fold_saw_post(struct machine *m, uint16_t token, uint32_t n)
+{
+    if (m->fold)
+        fold_note_post(m, token, n);
 }
 static inline void fold_saw_part(struct machine *m)
 {

@@ -19,13 +19,13 @@ struct token_rule {
     bool passed;          /* somebody found enough */
     uint32_t low, high;
     uint32_t short_of;    /* fewest that somebody found missing */
+    uint32_t posts;
     int32_t delta;
 };
 
 /* What is not the state but has to be as it was: place of a running transfer in its page, the tokens that
- * its end posts, the commands that follow in a thread that goes on. */
-enum { SAME_PAGE = N_LEFT, SAME_TOKENS = N_LEFT + 2, SAME_PLACE = N_LEFT + 4,
-       N_RULES = SAME_PLACE + N_THREADS };
+ * its end posts; or that the host, waiting for whatever token, does not get it. */
+enum { SAME_PAGE = N_LEFT, SAME_TOKENS = N_LEFT + 2, HOST_SLEEPS = N_LEFT + 4, N_RULES };
 
 struct left_rule {
     uint8_t id;
@@ -52,6 +52,7 @@ struct edge {
     uint32_t steps, tokens, sums, marks, left; /* first of each in their pools */
     uint16_t n_steps, n_tokens, n_sums, n_marks, n_left;
     uint32_t stream; /* index, or NO_GUARD */
+    uint32_t place[N_THREADS]; /* of a thread that goes on; NO_GUARD: it does not */
     bool plain;   /* steps are at most the next iteration of the loop */
     bool may_fail; /* a step may turn out not to fit after the first has moved a thread */
 };
@@ -97,6 +98,8 @@ struct recording {
     uint64_t total[N_TOTALS], useful, useful_issued;
     uint32_t pc[N_THREADS], first_pc[N_THREADS];
     bool went_on[N_THREADS];
+    bool slept;               /* the host looked in vain */
+    struct token_rule sleep;  /* what that says, should it have woken later */
     struct step steps[MAX_STEPS + 1]; /* the last takes what is too much */
     unsigned n_steps, n_transfers;
     uint64_t marks[MAX_EDGE_MARKS];

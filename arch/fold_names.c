@@ -19,29 +19,37 @@ static uint8_t dynamic_of(const struct machine *m, const struct cmd *c)
                      (useful ? DYNAMIC_USEFUL : 0));
 }
 
-/* The command without what the values alone read, what steps of a thread report, and where it is. Of an
- * address that steps report its place in a word stays: words are counted by it (streamer_words). */
-static void strip(const struct machine *m, struct cmd *c, uint8_t dynamic)
+/* Of a command, what the timing and the counts of the components read; what depends on
+ * loop indices is reported by steps (fold_record.c). What values alone read is not here.
+ * Small fields first, no padding: compared as bytes. */
+struct deed {
+    uint8_t op, unit, transpose, from_state, tensor, w_bits, a_bits, passes, k_scale, mm_dst, first, last;
+    uint8_t bias, vec_kind, out_bytes, dynamic;
+    struct slot_use src, src2, set, dst;
+    uint16_t token, token2;
+    uint32_t rows, row_bytes, planes, cols, k, count, cycles, layer_name, words, bank, align;
+    int64_t row_stride, plane_stride, rows_fixed, useful;
+};
+
+static struct deed deed_of(const struct machine *m, const struct cmd *c, uint8_t dynamic)
 {
     uint64_t line = 4 * m->tcdm_cfg->banks;
-    int64_t in_word = c->addr.c & 3;
-    int64_t bank = dynamic & DYNAMIC_BANK ? in_word - 4 : (int64_t)((uint64_t)c->addr.c % line);
-    int64_t rows = dynamic & DYNAMIC_ROWS ? -1 : c->rows_is_affine ? c->rows_aff.c : 0;
-    int64_t useful = dynamic & DYNAMIC_USEFUL ? -1 : c->useful.c;
-    c->addr = aff(bank);
-    c->rows_aff = aff(rows);
-    c->useful = aff(useful);
-    c->ext = c->trips = c->layer = aff(0);
-    c->l2ring = 0;
-    c->match = 0;
-    c->depth = 0;
-    c->buf_offset = c->buf_pitch = c->acc_offset = c->acc_pitch = 0;
-    c->src_at = c->src_pitch = c->src2_at = c->dst_at = c->dst_pitch = c->dst2_at = c->tokens = 0;
-    c->acc_tile = c->again = c->swapped = c->gather = false;
-    c->n_at = c->k_at = c->state_at = c->unit_at = c->col_at = c->pos_at = c->key_at = aff(0);
-    c->what = 0;
-    c->pos_step = 0;
-    c->table = 0;
+    struct deed d;
+    memset(&d, 0, sizeof d);
+    d.op = c->op, d.unit = c->unit, d.transpose = c->transpose, d.from_state = c->from_state;
+    d.tensor = c->tensor, d.w_bits = c->w_bits, d.a_bits = c->a_bits, d.passes = c->passes;
+    d.k_scale = c->k_scale, d.mm_dst = c->mm_dst, d.first = c->first, d.last = c->last, d.bias = c->bias;
+    d.vec_kind = c->vec_kind, d.out_bytes = c->out_bytes, d.dynamic = dynamic;
+    d.src = c->src, d.src2 = c->src2, d.set = c->set, d.dst = c->dst;
+    d.token = c->token, d.token2 = c->token2;
+    d.rows = c->rows, d.row_bytes = c->row_bytes, d.planes = c->planes, d.cols = c->cols, d.k = c->k;
+    d.count = c->count, d.cycles = c->cycles, d.layer_name = c->layer_name, d.words = c->words;
+    d.bank = dynamic & DYNAMIC_BANK ? 0 : (uint32_t)((uint64_t)c->addr.c % line);
+    d.align = (uint32_t)(c->addr.c & 3); /* words of a transfer are counted by it */
+    d.row_stride = c->row_stride, d.plane_stride = c->plane_stride;
+    d.rows_fixed = dynamic & DYNAMIC_ROWS || !c->rows_is_affine ? -1 : c->rows_aff.c;
+    d.useful = dynamic & DYNAMIC_USEFUL ? 0 : c->useful.c;
+    return d;
 }
 
 /* Finds equal things: the first index that was given one of them. */
@@ -73,16 +81,15 @@ static uint32_t name_of(struct names *s, uint32_t i)
 static void name_commands(struct machine *m, enum thread_id th, uint32_t *command)
 {
     uint32_t n = m->prog->n[th];
-    struct cmd *c = xrealloc(NULL, n + 1, sizeof *c);
+    struct deed *d = xrealloc(NULL, n + 1, sizeof *d);
     struct names names;
-    memcpy(c, m->prog->cmds[th], n * sizeof *c);
-    names_init(&names, c, sizeof *c, n);
+    names_init(&names, d, sizeof *d, n);
     for (uint32_t pc = 0; pc < n; pc++) {
-        strip(m, &c[pc], m->fold->dynamic[th][pc]);
+        d[pc] = deed_of(m, &m->prog->cmds[th][pc], m->fold->dynamic[th][pc]);
         command[pc] = name_of(&names, pc);
     }
     free(names.table);
-    free(c);
+    free(d);
 }
 
 struct here { /* a command and what follows it, up to the next END */

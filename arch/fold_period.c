@@ -102,12 +102,15 @@ static uint64_t token_periods(const struct machine *m, const struct snapshot *s)
 {
     const struct fold *f = m->fold;
     uint64_t fit = UINT64_MAX;
+    const struct cmd *host = &m->prog->cmds[THREAD_HOST][m->thread[THREAD_HOST].pc];
     for (unsigned t = 0; t < m->prog->n_tokens; t++) {
         uint64_t now = m->token[t], old = s->token[t];
         if (now == old)
             continue;
         if (now < old || f->passed_at[t] > s->clock)
             return 0;
+        if (host->op == OP_WAIT && host->token == t)
+            fit = min64(fit, host->count > now ? (host->count - 1 - now) / (now - old) : 0);
         if (f->short_at[t] > s->clock)
             fit = min64(fit, f->short_of[t] > now ? (f->short_of[t] - 1 - now) / (now - old) : 0);
     }

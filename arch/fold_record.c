@@ -31,6 +31,15 @@ static struct token_rule *rule_of(struct recording *r, uint16_t token)
     return t;
 }
 
+/* The host's looks in vain become looks like any other's. */
+static void close_sleep(struct recording *r)
+{
+    struct token_rule *t = rule_of(r, r->sleep.token);
+    t->high = r->sleep.high < t->high ? r->sleep.high : t->high;
+    t->short_of = r->sleep.short_of < t->short_of ? r->sleep.short_of : t->short_of;
+    r->slept = false;
+}
+
 void fold_note_token(struct machine *m, uint16_t token, uint32_t n, bool has)
 {
     struct recording *r = &m->fold->rec;
@@ -46,6 +55,28 @@ void fold_note_token(struct machine *m, uint16_t token, uint32_t n, bool has)
         t->high = (uint32_t)(limit - 1);
     if (n < t->short_of)
         t->short_of = n;
+}
+
+void fold_note_post(struct machine *m, uint16_t token, uint32_t n)
+{
+    rule_of(&m->fold->rec, token)->posts += n;
+}
+
+void fold_note_host(struct machine *m, const struct cmd *wait, bool has)
+{
+    struct recording *r = &m->fold->rec;
+    if (has) {
+        r->went_on[THREAD_HOST] = true;
+        fold_note_token(m, wait->token, wait->count, true);
+        return;
+    }
+    if (r->slept && r->sleep.token != wait->token)
+        close_sleep(r); /* it went on in between */
+    int64_t delta = (int64_t)m->token[wait->token] - (int64_t)r->token[wait->token];
+    uint32_t high = (uint32_t)((int64_t)wait->count - 1 - delta);
+    if (!r->slept || high < r->sleep.high)
+        r->sleep = (struct token_rule){.token = wait->token, .high = high, .short_of = wait->count};
+    r->slept = true;
 }
 
 void fold_note_left(struct machine *m, enum left_id id, uint64_t left, uint64_t n, bool at_least)
@@ -218,6 +249,7 @@ void record_open(struct machine *m)
     for (unsigned th = 0; th < N_THREADS; th++)
         r->pc[th] = r->first_pc[th] = m->thread[th].pc;
     memset(r->went_on, 0, sizeof r->went_on);
+    r->slept = false;
     memset(r->seen, 0, sizeof r->seen);
     memcpy(r->token, m->token, m->prog->n_tokens * sizeof r->token[0]);
     memset(r->left, 0, sizeof r->left);
@@ -349,8 +381,6 @@ static void close_threads(struct machine *m)
     for (unsigned th = 0; th < N_THREADS; th++) {
         if (r->pc[th] != m->thread[th].pc)
             add_step(m, th, STEP_ADVANCE, m->thread[th].pc);
-        if (r->went_on[th])
-            same(r, SAME_PLACE + th, m->fold->place[th][r->first_pc[th]]);
     }
 }
 
@@ -363,6 +393,9 @@ uint32_t record_close(struct machine *m, uint32_t to)
     struct left_rule left[N_RULES];
     struct stream_rule stream = {0};
     close_threads(m);
+    if (r->slept && r->went_on[THREAD_HOST])
+        close_sleep(r);
+    r->left[HOST_SLEEPS].set = r->slept;
     unsigned n_tokens = close_tokens(m, tokens), n_left = close_left(m, left);
     fold_book(m, tokens, n_tokens, left, n_left);
     if (m->streams && !r->lost)
@@ -372,6 +405,8 @@ uint32_t record_close(struct machine *m, uint32_t to)
     struct edge e = {.ticks = machine_time(m) - r->since, .to = to, .next = NO_EDGE, .stream = NO_GUARD,
                      .n_tokens = (uint16_t)n_tokens, .n_marks = (uint16_t)r->n_marks,
                      .n_left = (uint16_t)n_left};
+    for (unsigned th = 0; th < N_THREADS; th++)
+        e.place[th] = r->went_on[th] ? f->place[th][r->first_pc[th]] : NO_GUARD;
     e.tokens = (uint32_t)g->tokens.n;
     if (n_tokens)
         memcpy(POOL_ADD(&g->tokens, n_tokens), tokens, n_tokens * sizeof tokens[0]);

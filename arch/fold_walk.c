@@ -19,6 +19,14 @@ struct effects {
     struct transfer_ahead transfer[MAX_EDGE_TRANSFERS];
 };
 
+static bool places_fit(const struct machine *m, const struct edge *e)
+{
+    for (unsigned th = 0; th < N_THREADS; th++)
+        if (e->place[th] != NO_GUARD && e->place[th] != m->fold->place[th][m->thread[th].pc])
+            return false;
+    return true;
+}
+
 static bool tokens_fit(const struct machine *m, const struct edge *e)
 {
     const struct token_rule *t = &m->fold->graph.tokens.v[e->tokens];
@@ -32,15 +40,37 @@ static uint64_t value_of(const struct machine *m, unsigned id)
 {
     if (id < N_LEFT)
         return *m->fold->left[id];
-    if (id >= SAME_PLACE)
-        return m->fold->place[id - SAME_PLACE][m->thread[id - SAME_PLACE].pc];
+    if (id == HOST_SLEEPS)
+        return 0;
     return id < SAME_TOKENS ? fold_page_at(m, id - SAME_PAGE) : fold_head_tokens(m, id - SAME_TOKENS);
+}
+
+static struct token_rule rule_of(const struct machine *m, const struct edge *e, uint16_t token)
+{
+    const struct token_rule *t = &m->fold->graph.tokens.v[e->tokens];
+    for (unsigned n = e->n_tokens; n; n--, t++)
+        if (t->token == token)
+            return *t;
+    return (struct token_rule){.token = token};
+}
+
+/* Times in a row, up to `k`, that an edge may be taken before the host wakes. */
+static uint64_t host_sleeps(const struct machine *m, const struct edge *e, uint64_t k)
+{
+    const struct cmd *c = &m->prog->cmds[THREAD_HOST][m->thread[THREAD_HOST].pc];
+    struct token_rule t = rule_of(m, e, c->token);
+    uint64_t most = (uint64_t)m->token[c->token] + t.posts;
+    if (most >= c->count)
+        return 0;
+    return t.delta > 0 ? min64(k, (c->count - 1 - most) / (uint64_t)t.delta + 1) : k;
 }
 
 static bool left_fits(const struct machine *m, const struct edge *e)
 {
     const struct left_rule *l = &m->fold->graph.lefts.v[e->left];
     for (unsigned n = e->n_left; n; n--, l++) {
+        if (l->id == HOST_SLEEPS && !host_sleeps(m, e, 1))
+            return false;
         uint64_t v = value_of(m, l->id);
         if (l->exact ? v != l->low : v < l->low)
             return false;
@@ -199,6 +229,8 @@ static uint64_t left_repeats(const struct machine *m, const struct edge *e)
     const struct left_rule *l = &m->fold->graph.lefts.v[e->left];
     for (unsigned n = e->n_left; n; n--, l++) {
         uint64_t v = value_of(m, l->id);
+        if (l->id == HOST_SLEEPS)
+            k = host_sleeps(m, e, k);
         if (l->id >= N_LEFT || (l->set ? l->take == v : l->take == 0))
             continue;
         if (l->set || l->exact || (l->paged && l->take % page))
@@ -215,7 +247,9 @@ static uint64_t repeats(struct machine *m, const struct edge *e)
     const struct token_rule *t = &g->tokens.v[e->tokens];
     const struct thread *a = &m->thread[THREAD_ACCEL];
     uint64_t k = left_repeats(m, e);
-    if (e->n_steps && g->steps.v[e->steps].kind == STEP_ITERATE)
+    if (e->n_steps && g->steps.v[e->steps].kind != STEP_ITERATE)
+        return 1; /* the thread is elsewhere afterwards, if only before an equal command */
+    if (e->n_steps)
         k = min64(k, a->frame[a->depth - 1].trips - 1 - a->idx[a->depth - 1]);
     for (unsigned n = e->n_tokens; n; n--, t++) {
         uint64_t v = m->token[t->token];
@@ -233,15 +267,23 @@ static uint32_t find(struct machine *m, struct effects *out, uint64_t *k)
     struct graph *g = &f->graph;
     if (f->node == NO_NODE || (m->streams && !streams_steady(m)))
         return NO_EDGE;
-    for (uint32_t i = g->nodes.v[f->node].edges; i != NO_EDGE; i = g->edges.v[i].next) {
-        const struct edge *e = &g->edges.v[i];
-        if (!tokens_fit(m, e) || !left_fits(m, e))
+    for (uint32_t i = g->nodes.v[f->node].edges, before = NO_EDGE; i != NO_EDGE; i = g->edges.v[i].next) {
+        struct edge *e = &g->edges.v[i];
+        uint32_t last = before;
+        before = i;
+        if (!places_fit(m, e) || !tokens_fit(m, e) || !left_fits(m, e))
             continue;
         *k = e->plain && e->to == f->node ? repeats(m, e) : 1;
         out->useful = out->useful_issued = 0;
         out->n_marks = out->n_transfers = 0;
-        if (*k && steps_fit(m, e, out))
-            return i;
+        if (!*k || !steps_fit(m, e, out))
+            continue;
+        if (last != NO_EDGE) { /* the likeliest next time */
+            g->edges.v[last].next = e->next;
+            e->next = g->nodes.v[f->node].edges;
+            g->nodes.v[f->node].edges = i;
+        }
+        return i;
     }
     return NO_EDGE;
 }

@@ -96,7 +96,7 @@ uint64_t host_cmd_cycles(const struct machine *m, const struct cmd *c)
 static bool ready(struct machine *m, const struct cmd *c)
 {
     switch (c->op) {
-    case OP_WAIT: return token_has(m, c->token, c->count);
+    case OP_WAIT: return host_has(m, c);
     case OP_UDMA_RX: return udma_room(m, false);
     case OP_UDMA_TX: return udma_room(m, true);
     default: return true;
@@ -249,7 +249,9 @@ static void state(struct machine *m, struct state_io *io)
     struct thread *t = &m->thread[THREAD_HOST];
     struct host *h = m->host;
     struct job_queue *q = &h->jobs;
-    state_u32(io, fold_at(m, THREAD_HOST)); /* where that is goes by the thread's loops */
+    /* Where that is goes by the thread's loops. Asleep it does not matter: it is seen whether it wakes. */
+    bool asleep = !h->busy && h->waited && m->prog->cmds[THREAD_HOST][t->pc].op == OP_WAIT;
+    state_u32(io, io->load || asleep ? UINT32_MAX : fold_at(m, THREAD_HOST));
     uint8_t v = state_u8(io, t->halted | (unsigned)h->busy << 1 | (unsigned)h->waited << 2 |
                                  (unsigned)q->programming << 3 | (unsigned)q->running << 4);
     t->halted = v & 1;

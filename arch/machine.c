@@ -40,6 +40,7 @@ void machine_kick(struct machine *m)
 
 void token_post(struct machine *m, uint16_t token, uint32_t n)
 {
+    fold_saw_post(m, token, n);
     m->token[token] += n;
     for (uint32_t i = 0; token == m->prog->context_token && i < n; i++)
         host_job_done(m);

@@ -16,6 +16,22 @@ void program_init(struct program *p)
     p->context_token = TOKEN_NONE;
 }
 
+void program_clear(struct program *p)
+{
+    struct program old = *p;
+    program_init(p);
+    for (int t = 0; t < N_THREADS; t++) {
+        p->cmds[t] = old.cmds[t];
+        p->cap[t] = old.cap[t];
+    }
+    p->op_start = old.op_start;
+    p->cap_ops = old.cap_ops;
+    p->notes = old.notes;
+    p->notes.len = 0;
+    if (p->notes.s)
+        p->notes.s[0] = '\0';
+}
+
 void program_finish(struct program *p)
 {
     for (int t = 0; t < N_THREADS; t++)
@@ -112,20 +128,22 @@ void prog_prune(struct program *p)
         struct cmd *cmds = p->cmds[th];
         uint32_t n = 0, op = 0, open[PROG_MAX_DEPTH];
         for (uint32_t i = 0; i < p->n[th]; i++) {
-            struct cmd c = cmds[i];
+            struct cmd *c = &cmds[i];
             while (th == THREAD_ACCEL && op < p->n_ops && p->op_start[op] <= i)
                 p->op_start[op++] = n;
-            if (c.op == OP_REPEAT)
-                open[c.depth] = n;
-            if (c.op == OP_END && open[c.depth] == n - 1) {
+            if (c->op == OP_REPEAT)
+                open[c->depth] = n;
+            if (c->op == OP_END && open[c->depth] == n - 1) {
                 n--; /* nothing in between */
                 continue;
             }
-            if (c.op == OP_END) {
-                c.match = open[c.depth];
-                cmds[c.match].match = n;
+            if (c->op == OP_END) {
+                c->match = open[c->depth];
+                cmds[c->match].match = n;
             }
-            cmds[n++] = c;
+            if (n != i)
+                cmds[n] = *c;
+            n++;
         }
         p->n[th] = n;
     }
@@ -191,8 +209,10 @@ static void print_transfer(const struct cmd *c, struct text *out)
         text_printf(out, " rows of the tokens from %lld", (long long)c->table);
     if (c->from_state)
         text_add(out, " from state buffer");
-    if (c->buf_offset || c->buf_pitch)
-        text_printf(out, " at %u pitch %u", c->buf_offset, c->buf_pitch);
+    if (c->buf_offset)
+        text_printf(out, " at %u", c->buf_offset);
+    if (c->buf_pitch)
+        text_printf(out, " pitch %u", c->buf_pitch);
 }
 
 /* Where rows lie in their slots. */

@@ -263,6 +263,8 @@ struct program {
 
 void program_init(struct program *p);
 void program_finish(struct program *p);
+/* Empties it for another program; keeps its memory. */
+void program_clear(struct program *p);
 
 /* Builder: returns the new command, zeroed, with op and unit set. */
 struct cmd *prog_add(struct program *p, enum thread_id th, enum op op, enum unit_id unit);

@@ -28,9 +28,11 @@ void cost_sink_finish(struct cost_sink *s);
 void machine_cost(const struct machine *m, struct cost_sink *s);
 /* Closed-form lower bound of the run in SoC cycles: every unit perfectly
  * overlapped, no conflicts. Also fills the machine's additive counters (macs,
- * traffic, actions) without simulating. `estimate`, when
- * not NULL, gets the same with steps of the program one after the other and a part
- * of the off-chip time beside them: no bound, but a fair guide for choosing a mapping. */
-uint64_t machine_bound(struct machine *m, uint64_t *estimate);
+ * traffic, actions) without simulating. */
+uint64_t machine_bound(struct machine *m);
+/* The same with steps of the program one after the other and a part of the
+ * off-chip time beside them, of any program on the machine: no bound, but a fair
+ * guide for choosing a mapping. Counts nothing. */
+uint64_t machine_estimate(struct machine *m, const struct program *p);
 
 #endif

@@ -168,6 +168,7 @@ static void run_point(struct sweep_job *job, uint64_t n, const rs_point *p)
     rs_options options;
     rs_options_default(&options);
     options.method = rs_sweep_method(job->sweep);
+    options.quality = rs_sweep_quality(job->sweep);
     const struct sweep_base *base = find_base(job, p);
     rs_design *design = rs_design_with(base->design, p->sets, p->n_sets, err);
     if (!design)

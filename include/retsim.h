@@ -67,10 +67,12 @@ typedef enum rs_method { RS_FULL, RS_FOLDED, RS_BOUND } rs_method;
 typedef struct rs_options {
     rs_method method; /* default RS_FOLDED */
     bool values;      /* also execute the program on bytes (default false) */
+    bool quality;     /* also evaluate the workload's network in integers and in floating point, once for
+                         all designs that ask for the same numbers (default false) */
 } rs_options;
 void rs_options_default(rs_options *options);
 
-/* 128-bit identity of (architecture, workload, method class, values, model
+/* 128-bit identity of (architecture, workload, method class, values, quality, model
  * version) as 16 bytes. full and folded are one class. The technology is not
  * part of it: it prices, it does not time. */
 void rs_design_key(const rs_design *design, const rs_options *options, uint8_t key[16]);
@@ -123,9 +125,9 @@ typedef struct rs_summary {
     double time_ns, power_uw, utilization, tokens_per_s;
     uint64_t estimated_cycles; /* of `cycles`, at most so many rest on keys marked `estimate` */
     double host_seconds;     /* CPU time of the simulation itself */
-    bool has_values;
-    double sqnr_db;          /* when has_values: integers against floating point; NAN for a product */
-    double bits_per_byte, float_bits_per_byte; /* when has_values and there is text to score; else NAN */
+    bool has_values, has_quality;
+    double sqnr_db;          /* when either: integers against floating point; NAN for a product */
+    double bits_per_byte, float_bits_per_byte; /* when either and there is text to score; else NAN */
     uint64_t values_compared; /* numbers that were found equal to the golden model's */
 } rs_summary;
 
@@ -262,6 +264,7 @@ const char *rs_sweep_name(const rs_sweep *s);
 /* Points before constraints; point numbers are 0..count-1. */
 uint64_t rs_sweep_count(const rs_sweep *s);
 rs_method rs_sweep_method(const rs_sweep *s);
+bool rs_sweep_quality(const rs_sweep *s);
 
 typedef struct rs_point { /* views into arrays owned by the caller's buffer */
     const char *arch_path, *work_path, *tech_path; /* tech NULL = the architecture's */

@@ -31,6 +31,13 @@ const struct canned canned_queries[] = {
     {"best", "the fastest point for each network, phase and sequence length",
      "SELECT work, phase, seq, batch, arch, array, form, chunk, cycles, time_ms, us_per_token, energy_uj,"
      " area_mm2, utilization FROM v_best_per_seq ORDER BY work, phase, seq, batch, tech_hash"},
+    {"quality", "bits per byte and SQNR beside cycles, energy and area, best first (points with quality)",
+     "SELECT " JOB ", max(CASE setting WHEN 'work.quant.weights' THEN value END) AS weights,"
+     " max(CASE setting WHEN 'work.quant.activations' THEN value END) AS activations,"
+     " max(CASE setting WHEN 'arch.retention.state_bits' THEN value END) AS state_bits, sqnr_db,"
+     " bits_per_byte, bits_per_byte - float_bits_per_byte AS over_float, cycles, nj_per_token, area_mm2"
+     " FROM v_points JOIN v_setting USING (key) WHERE sqnr_db IS NOT NULL GROUP BY key, tech_hash"
+     " ORDER BY work, phase, seq, bits_per_byte, nj_per_token, key"},
     {"pareto", "points that no other beats in every objective (--objectives time,energy,area)", NULL},
     {"ranking", "points of each job by energy; a tie is a difference inside the error bars",
      "SELECT work, phase, seq, batch, arch, array, form, chunk, voltage,"

@@ -27,6 +27,7 @@ static const struct objective known[] = {
     {"utilization", "utilization", NULL, true, NULL},
     {"fmax", "fmax_hz", NULL, true, "fmax_rel_err"},
     {"sqnr", "sqnr_db", NULL, true, NULL},
+    {"bits_per_byte", "bits_per_byte", NULL, false, NULL},
 };
 enum { N_KNOWN = sizeof known / sizeof known[0] };
 

@@ -20,6 +20,8 @@ static const struct plot_def {
     {"energy-breakdown", "on-chip energy of each component, off-chip and idle energy, by form and length",
      plot_energy_breakdown},
     {"power", "power of each point: on-chip, off-chip and idle", plot_power},
+    {"quality-vs-energy", "bits per byte above floating point over energy, by form, state and widths",
+     plot_quality},
     {"pareto", "energy over latency of all points, with the front and its ties", plot_pareto},
 };
 enum { N_PLOTS = sizeof plots / sizeof plots[0] };

@@ -90,7 +90,7 @@ extern const char *const plot_colours[12];
 bool gnuplot_draw(struct figure *fig, const char *path, char **text_out, rs_err *err);
 
 typedef bool plot_draw_f(struct rs_db *db, struct figure *fig, rs_err *err);
-plot_draw_f plot_latency, plot_energy, plot_array, plot_pareto;
+plot_draw_f plot_latency, plot_energy, plot_array, plot_pareto, plot_quality;
 plot_draw_f plot_breakdown, plot_area_breakdown, plot_energy_breakdown, plot_power;
 
 /* SQL: points with the number of sequence lengths that their network ran on their architecture.

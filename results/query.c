@@ -45,13 +45,47 @@ static bool begins_with_word(const char *s, const char *word)
     return !strncasecmp(s, word, n) && !isalnum((unsigned char)s[n]) && s[n] != '_';
 }
 
+/* Adds SQLite's message, with the name that may have been meant. */
+static bool wrong_sql(struct rs_db *db, rs_err *err)
+{
+    static const struct {
+        const char *message, *names;
+    } kinds[] = {
+        {"no such table: ", "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY name"},
+        {"no such column: ", "SELECT DISTINCT p.name FROM sqlite_schema s, pragma_table_info(s.name) p"
+                             " WHERE s.type IN ('table', 'view') ORDER BY p.name"},
+    };
+    enum { MAX_NAMES = 400 };
+    struct text message = {0};
+    struct arena a = {0};
+    const char *names[MAX_NAMES], *near = NULL;
+    size_t n = 0;
+    text_add(&message, sqlite3_errmsg(db->sql));
+    for (size_t i = 0; i < 2 && !near; i++) {
+        size_t len = strlen(kinds[i].message);
+        sqlite3_stmt *st = NULL;
+        if (strncmp(message.s, kinds[i].message, len) ||
+            sqlite3_prepare_v2(db->sql, kinds[i].names, -1, &st, NULL) != SQLITE_OK)
+            continue;
+        while (n < MAX_NAMES && sqlite3_step(st) == SQLITE_ROW)
+            names[n++] = arena_strdup(&a, (const char *)sqlite3_column_text(st, 0));
+        sqlite3_finalize(st);
+        near = text_nearest(message.s + len, names, n);
+    }
+    rs_err_add(err, 65, "SQL: %s%s%s%s", message.s, near ? " (did you mean `" : "", near ? near : "",
+               near ? "`?)" : "");
+    text_finish(&message);
+    arena_finish(&a);
+    return false;
+}
+
 static bool run_sql(struct rs_db *db, const char *sql, enum output_format format, struct text *out,
                     rs_err *err)
 {
     sqlite3_stmt *st = NULL;
     const char *tail = "";
     if (sqlite3_prepare_v2(db->sql, sql, -1, &st, &tail) != SQLITE_OK)
-        return rs_err_add(err, 65, "SQL: %s", sqlite3_errmsg(db->sql));
+        return wrong_sql(db, err);
     while (isspace((unsigned char)*tail) || *tail == ';')
         tail++;
     bool ok = *tail ? rs_err_add(err, 65, "SQL: one statement at a time; the rest is `%s`", tail)

@@ -50,6 +50,8 @@ CREATE TABLE point(
   time_ns REAL,
   tokens_per_s REAL,
   sqnr_db REAL,
+  bits_per_byte REAL,
+  float_bits_per_byte REAL,
   is_hypothetical INTEGER NOT NULL,
   hypothetical TEXT NOT NULL,
   PRIMARY KEY(key)) STRICT, WITHOUT ROWID;

@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "results/sweep.h"
+#include <math.h>
 #include <string.h>
 
 /* Identity of what is being stored, computed once a point. */
@@ -165,10 +166,9 @@ static bool put_point(struct rs_db *db, const struct ident *id, const rs_options
     row_real(&row, s->utilization);
     row_real(&row, s->time_ns);
     row_real(&row, s->tokens_per_s);
-    if (s->has_values)
-        row_real(&row, s->sqnr_db);
-    else
-        row_text(&row, NULL);
+    const double quality[] = {s->sqnr_db, s->bits_per_byte, s->float_bits_per_byte};
+    for (size_t i = 0; i < sizeof quality / sizeof quality[0]; i++)
+        row_real(&row, s->has_values || s->has_quality ? quality[i] : NAN);
     row_u64(&row, n_hypo > 0);
     row_text(&row, hypo.s ? hypo.s : "");
     bool ok = db_put_row(db, DB_POINT, &row, is_new, err);

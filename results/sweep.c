@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const top_keys[] = {"sweep", "doc",   "method", "base", "set",
+static const char *const top_keys[] = {"sweep", "doc",   "method", "quality", "base", "set",
                                        "axes",  "where", "groups", NULL};
 static const char *const group_keys[] = {"doc", "base", "set", "axes", "where", NULL};
 
@@ -266,6 +266,16 @@ static bool decode_method(struct rs_sweep *s, const struct ynode *root, struct e
                    near ? " (did you mean `" : "", near ? near : "", near ? "`?)" : "");
 }
 
+static bool decode_quality(struct rs_sweep *s, const struct ynode *root, struct err *err)
+{
+    const struct ynode *node = yaml_get(root, "quality");
+    if (!node)
+        return true;
+    s->quality = node->kind == YNODE_SCALAR && !strcmp(node->text, "true");
+    return s->quality || (node->kind == YNODE_SCALAR && !strcmp(node->text, "false")) ||
+           err_add(err, ERR_CONFIG, &node->at, "`quality` must be true or false");
+}
+
 static bool decode_sweep(struct rs_sweep *s, struct err *err)
 {
     const struct ynode *root = yaml_load(&s->arena, s->path, err);
@@ -276,6 +286,7 @@ static bool decode_sweep(struct rs_sweep *s, struct err *err)
         return false;
     ok &= decode_name(s, root, err);
     ok &= decode_method(s, root, err);
+    ok &= decode_quality(s, root, err);
     return decode_groups(s, root, err) && ok;
 }
 
@@ -366,6 +377,11 @@ const char *sweep_spec(const rs_sweep *s)
 uint64_t rs_sweep_count(const rs_sweep *s)
 {
     return s->count;
+}
+
+bool rs_sweep_quality(const rs_sweep *s)
+{
+    return s->quality;
 }
 
 rs_method rs_sweep_method(const rs_sweep *s)

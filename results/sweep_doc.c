@@ -31,6 +31,8 @@ static const struct sweep_key keys[] = {
     {"doc", "text", "what the sweep is for", "{\"type\":\"string\"}"},
     {"method", "full|folded|bound", "how points are timed (default folded)",
      "{\"enum\":[\"full\",\"folded\",\"bound\"]}"},
+    {"quality", "true|false", "also evaluates each point's work.network in integers (default false)",
+     "{\"type\":\"boolean\"}"},
     {"base", "{arch: FILE, work: FILE, tech: FILE}",
      "the files that points start from, relative to the sweep file; tech is optional", FILES},
     {"set", "{PATH: VALUE, ...}", "keys that have the same value in all points", SET},

@@ -359,6 +359,10 @@ rs_result *rs_run(const rs_design *d, const rs_options *o, rs_err *err)
     fake_time(r, d, &l);
     fake_price(r, d, &l);
     r->s.host_seconds = 0.001;
+    r->s.has_quality = true;
+    r->s.sqnr_db = 25 + (double)(r->s.macs % 7);
+    r->s.float_bits_per_byte = 1.25;
+    r->s.bits_per_byte = 1.25 + (double)(r->s.macs % 11) / 100;
     r->traffic[0] = (rs_amount){"tcdm", r->s.macs / 4};
     r->traffic[1] = (rs_amount){"hyperram", l.tokens * l.offchip_bytes};
     r->layers[0] = (rs_layer){.name = "embed", .index = 0, .cycles = r->s.cycles / 10};

@@ -212,6 +212,15 @@ void random_design_draw(struct random_design *d, struct rng *rng)
         draw_shape(d, rng);
 }
 
+void random_design_thin(struct random_design *d, struct rng *rng)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < d->n; i++)
+        if (rng_below(rng, 6) == 0)
+            memmove(d->set[n++], d->set[i], sizeof d->set[0]);
+    d->n = n;
+}
+
 rs_design *random_design_create(const struct random_design *d, const struct random_bases *b, rs_err *err)
 {
     const char *sets[RANDOM_MAX_SETS];

@@ -27,6 +27,8 @@ void random_bases_finish(struct random_bases *b);
 void random_design_draw(struct random_design *d, struct rng *rng);
 /* Adds a cluster interconnect or the traffic of other masters to it. */
 void random_design_draw_beside(struct random_design *d, struct rng *rng);
+/* Leaves about a sixth of the settings: a design near the shipped ones, with their long loops. */
+void random_design_thin(struct random_design *d, struct rng *rng);
 /* Adds a setting, or changes it. */
 __attribute__((format(printf, 3, 4))) void random_design_set(struct random_design *d, const char *path,
                                                              const char *fmt, ...);

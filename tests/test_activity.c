@@ -116,7 +116,7 @@ static rs_result *priced(const char *activity, const struct cost_activity *count
     cr_assert(tech && lower(&p, d->arch, d->work, rs_err_inner(err)), "%s", rs_err_text(err));
     struct machine *m = machine_create(d->arch, &p, &evq_wheel, false, rs_err_inner(err));
     m->activity = counted;
-    struct account acc = {.sink.total_cycles = machine_bound(m, NULL), .info = m->info, .counter = m->counter,
+    struct account acc = {.sink.total_cycles = machine_bound(m), .info = m->info, .counter = m->counter,
                           .n_counters = m->n_counters};
     machine_cost(m, &acc.sink);
     rs_result *r = rs_reprice(account_text(&a, &acc), acc.sink.total_cycles, m->clocks->soc_hz, tech, err);
@@ -170,4 +170,46 @@ Test(activity, reaches_the_prices)
     rs_result_destroy(kept);
     rs_result_destroy(wanted);
     rs_result_destroy(none);
+}
+
+/* Counts that a run with values stored give the prices of a run that wants them. */
+Test(activity, is_priced_again_as_it_was_run)
+{
+    struct random_bases b;
+    struct rng rng = {.s = 4};
+    unsigned done = 0;
+    random_bases_load(&b);
+    for (unsigned i = 0; i < 200 && done < 8; i++) {
+        struct random_design d, wants;
+        const char *measured = "tech.activity=measured";
+        rs_err *err = rs_err_create();
+        random_design_draw(&d, &rng);
+        wants = d;
+        random_design_set(&wants, "tech.activity", "measured");
+        rs_design *plain = random_design_create(&d, &b, err), *other = random_design_create(&wants, &b, err);
+        rs_design *tech = rs_tech_load(TEST_ROOT "/configs/tech/gf22fdx.yaml", &measured, 1, err);
+        rs_result *bound = plain ? rs_run(plain, &(rs_options){.method = RS_BOUND}, err) : NULL;
+        if (bound && rs_result_summary(bound)->cycles < 200000) {
+            rs_options with = {.values = true};
+            rs_result *one = rs_run(plain, &with, err), *two = rs_run(other, &with, err);
+            cr_assert(one && two && tech, "%s", rs_err_text(err));
+            const rs_summary *s = rs_result_summary(two);
+            rs_result *again = rs_reprice(rs_result_counts(one), s->cycles, s->soc_hz, tech, err);
+            cr_assert_not_null(again, "%s", rs_err_text(err));
+            cr_expect_eq(rs_result_summary(again)->energy_fj, s->energy_fj);
+            cr_expect_neq(rs_result_summary(one)->energy_fj, s->energy_fj);
+            cr_expect_str_eq(rs_result_counts(one), rs_result_counts(two));
+            rs_result_destroy(one);
+            rs_result_destroy(two);
+            rs_result_destroy(again);
+            done++;
+        }
+        rs_result_destroy(bound);
+        rs_design_destroy(plain);
+        rs_design_destroy(other);
+        rs_design_destroy(tech);
+        rs_err_destroy(err);
+    }
+    cr_expect_eq(done, 8);
+    random_bases_finish(&b);
 }

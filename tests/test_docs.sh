@@ -58,6 +58,7 @@ sandbox() {
     mkdir -p "$tmp/work/build" "$tmp/work/workloads"
     cp -R configs "$tmp/work/"
     cp -R workloads/models workloads/kernels "$tmp/work/workloads/"
+    ln -s "$PWD/workloads/networks" "$tmp/work/workloads/networks"
     ln -s "$bin" "$tmp/work/build/retsim"
     echo 'set -e' >"$tmp/script"
 }

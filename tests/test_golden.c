@@ -72,35 +72,71 @@ Test(golden, integers_reach_the_measured_quality)
     eval_destroy(e);
     net_destroy(n);
     e = run(BLOCK, NULL, 0, 7, &n);
-    for (unsigned f = 0; f < 3; f++)
-        cr_expect(e->form[f].sqnr_db >= 28.3 - 0.5, "form %u: %.2f dB", f, e->form[f].sqnr_db);
+    static const double block[3] = {28.3 - 0.5, 28.5 - 0.5, 28.3 - 0.5};
+    for (unsigned f = 0; f < 3; f++) {
+        double msr = tensor(&e->form[f], "mid_msr", true);
+        cr_expect(msr >= block[f], "form %u: %.2f dB", f, msr);
+        cr_expect(e->form[f].sqnr_db >= 45.5 - 0.5, "form %u: %.2f dB", f, e->form[f].sqnr_db); /* 7.5 */
+    }
     eval_destroy(e);
     net_destroy(n);
 }
 
-/* workloads/networks/README.md: what W8A8 and W6A8 cost, in bits per byte. */
-Test(golden, trained_network_keeps_its_quality)
+/* More bits per byte than floating point at the default point, calibrated on the last quarter of the
+ * evaluation sequences and scored on the first three. */
+Test(golden, trained_networks_keep_their_quality)
 {
-    static const char *const wide[] = {"work.quant.calibration_row=12", "work.quant.score_rows=2"};
-    static const char *const narrow[] = {"work.quant.calibration_row=12", "work.quant.score_rows=2",
-                                         "work.quant.weights=6"};
-    struct net *n;
-    struct eval *e = run("workloads/networks/kjv_d64_l2", wide, 2, 3, &n);
-    static const double more[2] = {1.4921 - 1.4635, 1.4909 - 1.4635};
-    for (unsigned f = 0; f < 2; f++) {
-        cr_expect_float_eq(e->form[f].float_bits, 1.4635, 1e-4);
-        cr_expect(e->form[f].max_abs_error < 1e-5);
-        cr_expect(e->form[f].integer_bits - e->form[f].float_bits <= more[f] + 0.02, "%.4f",
-                  e->form[f].integer_bits);
-        cr_expect_eq(overflow_count(&e->form[f].over), 0);
+    static const struct {
+        const char *dir;
+        double most;
+    } cases[] = {{"workloads/networks/kjv_d64_l2", 0.03}, {"workloads/networks/kjv_d128_l4", 0.02}};
+    for (unsigned i = 0; i < 2; i++) {
+        struct net *n;
+        struct eval *e = run(cases[i].dir, NULL, 0, 7, &n);
+        cr_expect(e->calibrated_from == 12 && e->calibrated_rows == 4 && e->scored_rows == 12);
+        for (unsigned f = 0; f < 3; f++) {
+            double more = e->form[f].integer_bits - e->form[f].float_bits;
+            cr_expect(more <= cases[i].most, "%s, form %u: %.4f", cases[i].dir, f, more);
+            cr_expect_eq(overflow_count(&e->form[f].over), 0);
+            cr_expect(f == 2 || e->form[f].max_abs_error < 1e-5);
+        }
+        eval_destroy(e);
+        net_destroy(n);
     }
-    eval_destroy(e);
-    net_destroy(n);
-    e = run("workloads/networks/kjv_d64_l2", narrow, 3, 2, &n);
-    cr_expect(e->form[0].integer_bits - e->form[0].float_bits <= 1.5353 - 1.4635 + 0.02, "%.4f",
-              e->form[0].integer_bits);
-    eval_destroy(e);
-    net_destroy(n);
+}
+
+/* workloads/networks/README.md: the increase over floating point on two sequences, calibrated on one,
+ * exceeds the table's by at most 0.02 or a tenth. */
+Test(golden, fewer_bits_cost_what_the_table_says)
+{
+    static const struct {
+        const char *dir, *weights, *activations;
+        double real, table[2]; /* parallel, recurrent; the chunkwise form has the larger */
+    } cases[] = {
+        {"workloads/networks/kjv_d64_l2", "8", "8", 1.4635, {1.4921, 1.4909}},
+        {"workloads/networks/kjv_d64_l2", "6", "8", 1.4635, {1.5356, 1.5353}},
+        {"workloads/networks/kjv_d64_l2", "6", "6", 1.4635, {2.1131, 2.0608}},
+        {"workloads/networks/kjv_d128_l4", "8", "8", 1.2121, {1.2266, 1.2292}},
+        {"workloads/networks/kjv_d128_l4", "6", "8", 1.2121, {1.2353, 1.2333}},
+        {"workloads/networks/kjv_d128_l4", "6", "6", 1.2121, {1.3344, 1.2988}}};
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char w[40], a[40];
+        const char *sets[] = {"work.quant.calibration_row=12", "work.quant.score_rows=2", w, a};
+        struct net *n;
+        snprintf(w, sizeof w, "work.quant.weights=%s", cases[i].weights);
+        snprintf(a, sizeof a, "work.quant.activations=%s", cases[i].activations);
+        struct eval *e = run(cases[i].dir, sets, 4, 7, &n);
+        for (unsigned f = 0; f < 3; f++) {
+            double want = cases[i].table[f == 1] - cases[i].real;
+            double more = e->form[f].integer_bits - e->form[f].float_bits;
+            cr_expect(more <= want + fmax(0.02, 0.1 * want), "%s W%sA%s, form %u: %.4f", cases[i].dir,
+                      cases[i].weights, cases[i].activations, f, more);
+            if (f < 2)
+                cr_expect_float_eq(e->form[f].float_bits, cases[i].real, 1e-4);
+        }
+        eval_destroy(e);
+        net_destroy(n);
+    }
 }
 
 Test(golden, requantiser_rounds_half_up_to_a_15_bit_factor)

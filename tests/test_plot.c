@@ -2,7 +2,7 @@
 #include <sys/stat.h>
 
 static const char *const names[] = {"latency-vs-seq", "energy-vs-seq", "pe-array", "breakdown",
-                                    "area-breakdown", "energy-breakdown", "pareto"};
+                                    "area-breakdown", "energy-breakdown", "pareto", "quality-vs-energy"};
 enum { N_NAMES = sizeof names / sizeof names[0] };
 
 /* Two networks, both phases, three forms, four lengths, four arrays. */

@@ -130,8 +130,8 @@ static const struct {
 } wrong[] = {
     {"base: {}", "1:1: error: a sweep file needs `sweep: NAME`"},
     {"sweep: a b", "1:8: error: the name must be"},
-    {BASE "axs: {}", "3:1: error: unknown key `axs` in a sweep file; legal are sweep, doc, method, base, "
-                     "set, axes, where, groups (did you mean `axes`?)"},
+    {BASE "axs: {}", "3:1: error: unknown key `axs` in a sweep file; legal are sweep, doc, method, quality, "
+                     "base, set, axes, where, groups (did you mean `axes`?)"},
     {BASE "method: foldd", "3:9: error: `method` must be full, folded or bound (did you mean `folded`?)"},
     {"sweep: s\nbase: {arch: a1.yaml, wrk: w1.yaml}", "2:23: error: unknown key `wrk` in `base`; legal are "
                                                       "arch, work, tech (did you mean `work`?)"},
@@ -267,7 +267,7 @@ Test(sweep, documents_itself)
         cr_expect(yaml_get(yaml_get(root, "properties"), keys[i]), "%s", keys[i]);
         cr_expect(strstr(text, keys[i]));
     }
-    cr_expect_eq(yaml_get(root, "properties")->n, 8);
+    cr_expect_eq(yaml_get(root, "properties")->n, 9);
     free(json);
     free(text);
     arena_finish(&a);

@@ -162,7 +162,7 @@ static bool same_times(const struct rs_design *d, const struct program *p, struc
 {
     struct err e = {0};
     struct machine *m = machine_create(d->arch, p, &evq_wheel, false, &e);
-    uint64_t folded = cycles_of(d, p, true), full = cycles_of(d, p, false), bound = machine_bound(m, NULL);
+    uint64_t folded = cycles_of(d, p, true), full = cycles_of(d, p, false), bound = machine_bound(m);
     machine_destroy(m);
     err_finish(&e);
     bool ok = folded && folded == full && bound <= full;

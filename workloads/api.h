@@ -40,6 +40,12 @@ struct rs_design {
     const struct tech *tech;
 };
 
+/* api_kind.c: the kind of file that has most keys in common with a map. */
+enum file_kind { KIND_ARCH, KIND_WORK, KIND_TECH, KIND_SWEEP, N_KINDS };
+enum file_kind file_kind_of(const struct ynode *root);
+/* False, with an error, when a file is clearly one of another kind; false when it could not be read. */
+bool part_fits(const struct ynode *root, enum part part, struct err *err);
+
 /* Time, rates and shares that follow from counts (api_run.c). */
 void result_derive(rs_summary *s);
 
@@ -55,6 +61,7 @@ struct rs_result {
     struct hash128 key;
     bool as_scalesim; /* ideal memory and serial tiles: comparable with SCALE-Sim */
     const char *arch_name, *work_name, *tech_name;
+    struct cost_activity activity[N_ACTIVITIES]; /* when values were computed */
     const char *counts; /* what prices follow from, as text */
     rs_amount *causes, *traffic;
     rs_component *components;
@@ -94,8 +101,11 @@ void result_timing(struct rs_result *r, const struct machine *m, uint64_t cycles
 bool result_price(struct rs_result *r, const struct machine *m, const struct tech *tech, struct err *err);
 /* Of `cycles`, how many at most rest on keys marked `estimate`. */
 uint64_t result_estimated_cycles(const struct machine *m, uint64_t cycles);
-/* Executes the program and compares it with the golden model (api_values.c). */
+/* Executes the program and compares it with the golden model; notes what the operands were
+ * (api_values.c). */
 bool result_values(struct rs_result *r, const struct rs_design *d, const struct program *p, struct err *err);
+/* Evaluates the network of the workload, without its program (api_values.c). */
+bool result_quality(struct rs_result *r, const struct rs_design *d, struct err *err);
 /* A workload out of a network directory, as a tree. NULL on error. */
 struct ynode *network_work(struct arena *a, const char *dir, struct err *err);
 __attribute__((format(printf, 2, 3))) void result_note(struct rs_result *r, const char *fmt, ...);

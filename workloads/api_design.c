@@ -221,7 +221,9 @@ rs_design *rs_design_load(const char *arch_path, const char *work_path, const ch
     d->tech_path = tech_path ? arena_strdup(&d->arena, tech_path) : NULL;
     d->tree[PART_ARCH] = yaml_load(&d->arena, d->arch_path, e);
     d->tree[PART_WORK] = load_work(d, work_path, e);
-    bool ok = d->tree[PART_ARCH] && d->tree[PART_WORK] && apply_sets(d, sets, n_sets, wanted, e);
+    bool ok = part_fits(d->tree[PART_ARCH], PART_ARCH, e);
+    ok = part_fits(d->tree[PART_WORK], PART_WORK, e) && ok;
+    ok = ok && apply_sets(d, sets, n_sets, wanted, e);
     if (ok) { /* both are decoded, so that all errors show at once */
         ok = decode_arch(d, e);
         ok = decode_work(d, e) && ok;
@@ -357,6 +359,8 @@ void rs_design_key(const rs_design *d, const rs_options *options, uint8_t key[16
     struct text t = {0};
     text_printf(&t, "%s\n%s\n%s\nvalues: %d\nmodel: %s\n", d->text[PART_ARCH], d->text[PART_WORK],
                 options->method == RS_BOUND ? "bound" : "exact", options->values, rs_model_version());
+    if (options->quality)
+        text_add(&t, "quality: 1\n");
     struct hash128 h = hash_bytes(t.s, t.len);
     memcpy(key, h.b, 16);
     text_finish(&t);

@@ -32,12 +32,13 @@ static void add_summary(struct json *j, const rs_summary *s)
     json_real(j, "area_rel_err", s->area_rel_err);
     json_real(j, "energy_level_err", s->energy_level_err);
     json_real(j, "area_level_err", s->area_level_err);
-    if (s->has_values) {
+    if (s->has_values || s->has_quality) {
         json_real(j, "sqnr_db", s->sqnr_db);
         json_real(j, "bits_per_byte", s->bits_per_byte);
         json_real(j, "float_bits_per_byte", s->float_bits_per_byte);
-        json_u64(j, "values_compared", s->values_compared);
     }
+    if (s->has_values)
+        json_u64(j, "values_compared", s->values_compared);
     json_u64(j, "energy_upper_bound_fj", s->energy_upper_fj);
     json_open(j, "energy_parts", '{');
     json_u64(j, "onchip_fj", s->energy_onchip_fj);

@@ -90,7 +90,7 @@ static bool measure(struct rs_result *r, const struct rs_design *d, const rs_opt
 {
     rs_summary *s = &r->summary;
     bool bound = options->method == RS_BOUND;
-    s->cycles = bound ? machine_bound(m, NULL) : simulate(m, err);
+    s->cycles = bound ? machine_bound(m) : simulate(m, err);
     if (err_any(err))
         return false;
     s->method = options->method;
@@ -104,6 +104,9 @@ static bool measure(struct rs_result *r, const struct rs_design *d, const rs_opt
     s->estimated_cycles = result_estimated_cycles(m, s->cycles);
     result_timing(r, m, bound ? 0 : s->cycles);
     add_decisions(r, d, m->prog);
+    if (options->values && !result_values(r, d, m->prog, err))
+        return false;
+    m->activity = options->values ? r->activity : NULL;
     if (!result_price(r, m, d->tech, err))
         return false;
     result_derive(s);
@@ -131,7 +134,7 @@ rs_result *rs_run(const rs_design *design, const rs_options *options, rs_err *er
     r->work_name = arena_strdup(&r->arena, design->work->name);
     r->tech_name = arena_strdup(&r->arena, tech_name(design->tech));
     bool ok = lower(&p, design->arch, design->work, e) && run_program(r, design, options, &p, e);
-    ok = ok && (!options->values || result_values(r, design, &p, e));
+    ok = ok && (!options->quality || result_quality(r, design, e));
     program_finish(&p);
     r->summary.host_seconds = (double)(cpu_ns() - started) / 1e9;
     if (ok)

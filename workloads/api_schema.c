@@ -135,25 +135,6 @@ char *rs_explain(const char *key, rs_err *err)
     return t.s;
 }
 
-/* How many top-level keys of a file a kind of file has. */
-static size_t score(const struct ynode *root, const char *const *keys)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < root->n; i++)
-        for (size_t k = 0; keys[k]; k++)
-            n += strcmp(root->keys[i], keys[k]) == 0;
-    return n;
-}
-
-static size_t score_section(const struct ynode *root, const struct section *sec)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < root->n; i++)
-        for (const struct field *f = sec->fields; f->key; f++)
-            n += strcmp(root->keys[i], f->key) == 0;
-    return n;
-}
-
 /* Decodes one value of a key as if the key were alone in its section. */
 static bool value_ok(const struct field *f, const char *path, const char *value, const struct place *at,
                      struct err *err)
@@ -209,8 +190,6 @@ static bool check_sweep(const char *path, rs_err *err)
     return ok;
 }
 
-enum file_kind { KIND_ARCH, KIND_WORK, KIND_TECH, KIND_SWEEP, N_KINDS };
-
 static bool check_arch(struct arena *a, const char *path, const struct ynode *root, struct err *err)
 {
     const struct arch *arch = arch_decode(a, root, err);
@@ -218,22 +197,6 @@ static bool check_arch(struct arena *a, const char *path, const struct ynode *ro
         return false;
     const struct ynode *node = yaml_load(a, path_beside(a, path, arch->tech_path), err);
     return node && tech_decode(a, node, err);
-}
-
-/* The kind with the most known keys; the first in case of doubt. */
-static enum file_kind kind_of(const struct ynode *root)
-{
-    static const char *const sweep_keys[] = {"sweep", "base", "set", "axes", "where", "groups", "method",
-                                             NULL};
-    static const char *const tech_keys[] = {"name", "base", "voltage", "temp_k", "coefficients", "sram_table",
-                                            "idle", "leak", "area_err", "accelergy", "classes", NULL};
-    size_t scores[N_KINDS] = {score_section(root, arch_section()), score_section(root, work_section()),
-                              score(root, tech_keys), score(root, sweep_keys)};
-    enum file_kind best = KIND_ARCH;
-    for (int k = 1; k < N_KINDS; k++)
-        if (scores[k] > scores[best])
-            best = (enum file_kind)k;
-    return scores[best] ? best : N_KINDS;
 }
 
 static bool check_file(struct arena *a, const char *path, rs_err *err)
@@ -245,7 +208,7 @@ static bool check_file(struct arena *a, const char *path, rs_err *err)
     if (root->kind != YNODE_MAP)
         return err_add(e, ERR_CONFIG, &root->at, "not a map of keys; legal: an architecture, workload, "
                        "technology or sweep file");
-    switch (kind_of(root)) {
+    switch (file_kind_of(root)) {
     case KIND_ARCH:
         return check_arch(a, path, root, e);
     case KIND_WORK:

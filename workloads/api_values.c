@@ -1,12 +1,13 @@
 /* The values reading of a point, and workloads out of network directories. */
 #include "workloads/api.h"
+#include "workloads/quality.h"
 #include "workloads/values.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
-enum { SEED = 1, SCHEDULES = 2 };
+enum { SEED = 1, SCHEDULES = 1 };
 
 bool result_values(struct rs_result *r, const struct rs_design *d, const struct program *p, struct err *err)
 {
@@ -26,6 +27,7 @@ bool result_values(struct rs_result *r, const struct rs_design *d, const struct 
     s->bits_per_byte = v.bits;
     s->float_bits_per_byte = v.float_bits;
     s->values_compared = v.counts.compared;
+    memcpy(r->activity, v.counts.activity, sizeof r->activity);
     const struct quant *q = &d->work->quant;
     bool retains = d->work->kind != WORK_GEMM;
     if (retains && q->score_scale == SCORE_ROW_SHIFT)
@@ -35,6 +37,38 @@ bool result_values(struct rs_result *r, const struct rs_design *d, const struct 
         result_note(r, "values: chunks update the state at once (work.quant.state_update)");
     if (v.synthetic)
         result_note(r, "values: weights and inputs are drawn from seed %d (work.network names none)", SEED);
+    return true;
+}
+
+/* What a token passes through: decode steps with the state, or reads all keys. */
+static enum net_form form_of(const struct work *w)
+{
+    if (w->phase == PHASE_DECODE)
+        return w->decode == DECODE_STATE ? NET_RECURRENT : NET_PARALLEL;
+    return (enum net_form)w->form;
+}
+
+bool result_quality(struct rs_result *r, const struct rs_design *d, struct err *err)
+{
+    rs_summary *s = &r->summary;
+    struct quality v;
+    struct quant q = values_quant(d->arch, d->work);
+    const char *dir = d->work->network;
+    if (!*dir)
+        return err_add(err, ERR_CONFIG, NULL,
+                       "quality: work.network names no network; legal: a directory with case.json or "
+                       "network.yaml and .npy tensors");
+    if (d->work_path)
+        dir = path_beside(&r->arena, d->work_path, dir);
+    struct net *head = net_header(dir, err);
+    bool ok = head && network_fits(head, d->work, err);
+    net_destroy(head);
+    if (!ok || !quality_of(dir, &q, form_of(d->work), d->work->chunk, &v, err))
+        return false;
+    s->has_quality = true;
+    s->sqnr_db = v.sqnr_db;
+    s->bits_per_byte = v.bits;
+    s->float_bits_per_byte = v.float_bits;
     return true;
 }
 

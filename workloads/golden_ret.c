@@ -206,7 +206,8 @@ static void chunk_row(struct ihead *h, uint64_t at, uint64_t i)
     read_out(h, at + i, h->cross);
     for (uint64_t c = 0; c < n->dv; c++) {
         int64_t x = decayed(&h->h->decay, i + 1, h->cross[c]);
-        h->acc[c] += is_static(h) ? rq_apply(h->h->to_inner, x) : shift_round(x, up - state_step);
+        int64_t cross = is_static(h) ? rq_apply(h->h->to_inner, x) : shift_round(x, up - state_step);
+        h->acc[c] = (int64_t)((uint64_t)h->acc[c] + (uint64_t)cross);
     }
     finish_row(h, NET_CHUNKWISE, at + i, i, up);
 }

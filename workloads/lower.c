@@ -362,7 +362,7 @@ static bool prepare(struct lower *l)
 bool lower_build(struct lower *l)
 {
     const struct work *w = l->w;
-    program_init(l->p);
+    program_clear(l->p);
     if (!prepare(l))
         return false;
     start(l);

@@ -49,7 +49,7 @@ static bool lower_one(struct program *p, const struct arch *a, const struct work
     l.R = query_rows(l.scope, rows, style.queries ? style.queries : 64);
     l.context = context_of(w);
     if (!lower_build(&l) || !program_check(p, a, err)) {
-        program_finish(p);
+        program_clear(p);
         return false;
     }
     text_printf(&p->notes, "order %s: %llu tokens a layer, token block %llu\n", order_name(w, &l),
@@ -77,19 +77,6 @@ static bool lower_scope(struct program *p, const struct arch *a, const struct wo
             return ok;
     }
     return false;
-}
-
-/* Cycles when units overlap within a step and the off-chip memory with all. */
-static uint64_t estimate_of(const struct arch *a, const struct program *p)
-{
-    struct err e = {0};
-    struct machine *m = machine_create(a, p, &evq_wheel, false, &e);
-    uint64_t cycles = UINT64_MAX;
-    if (m)
-        machine_bound(m, &cycles);
-    machine_destroy(m);
-    err_finish(&e);
-    return cycles;
 }
 
 static bool check_modes(const struct arch *a, const struct work *w, struct err *err)
@@ -133,34 +120,45 @@ static bool lower_quiet(struct program *p, const struct arch *a, const struct wo
     return ok;
 }
 
-/* The best program so far. */
-struct best {
-    struct program *p;
+/* The best program so far, and what trials need: one machine gives all estimates. */
+struct search {
+    const struct arch *arch;
+    const struct work *work;
+    struct program *best, trial;
+    struct machine *machine;
     bool found, parked;
-    uint64_t cycles; /* estimate */
+    uint64_t cycles; /* estimate of the best */
 };
 
-static bool consider(struct best *best, const struct arch *a, const struct work *w, uint64_t scope,
-                     struct style style)
+/* Cycles when units overlap within a step and the off-chip memory with all. */
+static uint64_t estimate_of(struct search *s)
 {
-    struct program candidate;
+    struct err e = {0};
+    if (!s->machine)
+        s->machine = machine_create(s->arch, &s->trial, &evq_wheel, false, &e);
+    uint64_t cycles = s->machine ? machine_estimate(s->machine, &s->trial) : UINT64_MAX;
+    err_finish(&e);
+    return cycles;
+}
+
+static bool consider(struct search *s, uint64_t scope, struct style style)
+{
     struct err quiet = {0};
     bool staged = style.spill || style.parked;
     /* Staging that leaves only a few tokens a block wastes every weight set. */
-    bool fits = lower_scope(&candidate, a, w, scope, style, staged ? 4 : 1, &quiet);
+    bool fits = lower_scope(&s->trial, s->arch, s->work, scope, style, staged ? 4 : 1, &quiet);
     if (fits) {
-        uint64_t cycles = estimate_of(a, &candidate);
+        uint64_t cycles = estimate_of(s);
         /* The estimate knows nothing of the stalls of staging: it has to win clearly. */
-        bool clearly = staged && !(style.parked && best->parked);
-        bool better = !best->found || cycles < (clearly ? best->cycles / 4 * 3 : best->cycles);
-        if (better && best->found)
-            program_finish(best->p);
-        if (better)
-            *best = (struct best){best->p, true, style.parked, cycles};
-        if (better)
-            *best->p = candidate;
-        else
-            program_finish(&candidate);
+        bool clearly = staged && !(style.parked && s->parked);
+        if (!s->found || cycles < (clearly ? s->cycles / 4 * 3 : s->cycles)) {
+            struct program better = s->trial;
+            s->trial = *s->best;
+            *s->best = better;
+            s->found = true;
+            s->parked = style.parked;
+            s->cycles = cycles;
+        }
     }
     err_finish(&quiet);
     return fits;
@@ -168,12 +166,11 @@ static bool consider(struct best *best, const struct arch *a, const struct work 
 
 /* The longest scope that fits when all but the rows of one product waits off-chip: weights pass once
  * a scope. Blocks of `queries` share keys and values that come from off-chip, and fill a scope. */
-static void consider_parked(struct best *best, const struct arch *a, const struct work *w, uint64_t rows,
-                            uint64_t queries)
+static void consider_parked(struct search *s, uint64_t rows, uint64_t queries)
 {
     const struct style parked = {.parked = true, .queries = queries};
-    uint64_t step = w->form == FORM_PARALLEL ? queries : 8, scope = rows;
-    while (scope && !consider(best, a, w, scope, parked))
+    uint64_t step = s->work->form == FORM_PARALLEL ? queries : 8, scope = rows;
+    while (scope && !consider(s, scope, parked))
         scope = scope > 64 ? next_scope(rows, scope) : scope > step ? (scope - 1) / step * step : 0;
 }
 
@@ -181,23 +178,26 @@ static void consider_parked(struct best *best, const struct arch *a, const struc
  * estimate wins, the larger scope among equals. */
 static bool lower_best(struct program *p, const struct arch *a, const struct work *w, uint64_t rows)
 {
-    struct best best = {.p = p};
+    struct search s = {.arch = a, .work = w, .best = p};
     static const struct style styles[] = {
         {.spill = false}, {.pieces = true}, {.local = true}, {.spill = true, .queries = 16},
         {.spill = true, .pieces = true, .queries = 16},
     };
     bool archives = w->form == FORM_PARALLEL && w->phase == PHASE_PREFILL;
+    program_init(&s.trial);
     for (unsigned i = 0; i < sizeof styles / sizeof styles[0]; i++)
         for (uint64_t scope = rows; scope; scope = next_scope(rows, scope))
             if (!styles[i].local || (archives && scope < rows))
-                consider(&best, a, w, scope <= 64 && scope < rows ? 0 : scope, styles[i]);
-    bool off_chip = !best.found || best.p->ext_bytes;
-    if (w->kind != WORK_NETWORK || w->phase != PHASE_PREFILL || !w->map.spill || !off_chip)
-        return best.found;
-    consider_parked(&best, a, w, rows, 16);
-    if (w->form == FORM_PARALLEL) /* half of the staging, and of the slices of value columns */
-        consider_parked(&best, a, w, rows, 8);
-    return best.found;
+                consider(&s, scope <= 64 && scope < rows ? 0 : scope, styles[i]);
+    bool parks = w->kind == WORK_NETWORK && w->phase == PHASE_PREFILL && w->map.spill;
+    if (parks && (!s.found || s.best->ext_bytes)) {
+        consider_parked(&s, rows, 16);
+        if (w->form == FORM_PARALLEL) /* half of the staging, and of the slices of value columns */
+            consider_parked(&s, rows, 8);
+    }
+    program_finish(&s.trial);
+    machine_destroy(s.machine);
+    return s.found;
 }
 
 bool lower(struct program *p, const struct arch *a, const struct work *w, struct err *err)

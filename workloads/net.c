@@ -255,7 +255,7 @@ static struct net *load(const char *dir, bool tensors, struct err *err)
         r.ok = err_add(err, ERR_CONFIG, &r.root->at, "a network is described by keys and values");
     if (r.root && r.ok)
         load_shape(&r);
-    if (r.root && r.ok && tensors)
+    if (r.root && r.ok)
         load_quantized(&r);
     if (r.root && r.ok && tensors)
         load_tensors(&r);

@@ -93,6 +93,17 @@ static const char *file_of(struct qio *io, const char *name)
     return arena_printf(&io->q->arena, "%s/%.*s%s%s.npy", io->dir, first, name, io->prefix, name + first);
 }
 
+/* Tables are U0.16 or narrower. */
+static bool in_range(struct qio *io, const char *path, const struct npy *t, pass_fn pass)
+{
+    struct place place = {.file = path};
+    for (uint64_t i = 0; i < t->n && (pass == pass_u16 || pass == pass_u32); i++)
+        if (t->v[i] < 0 || t->v[i] > UINT16_MAX)
+            return io->ok = err_add(io->err, ERR_DATA, &place,
+                                    "element %" PRIu64 " is not from 0 to 65535", i);
+    return true;
+}
+
 /* A tensor of rows x cols elements (rows 0: a vector). */
 static void tensor(struct qio *io, const char *name, enum npy_type type, uint64_t rows, uint64_t cols,
                    pass_fn pass, void *at)
@@ -117,22 +128,29 @@ static void tensor(struct qio *io, const char *name, enum npy_type type, uint64_
         io->ok = err_add(io->err, ERR_DATA, &place,
                          "it is not of the type and shape that the network asks for: %" PRIu64 " x %" PRIu64,
                          dim[0], rows ? cols : 1);
-    else
+    else if (in_range(io, path, &t, pass))
         pass(at, (double *)(uintptr_t)t.v, n, false);
 }
 
-static void requant(struct qio *io, const char *name, struct rq *rq, uint64_t n)
+static void requant_up_to(struct qio *io, const char *name, struct rq *rq, uint64_t n, int32_t most)
 {
     tensor(io, name, NPY_I32, n, 2, pass_rq, rq);
     for (uint64_t i = 0; i < n && !io->writing && io->ok; i++) {
-        if (rq[i].sh < -31 || rq[i].sh > 62) {
+        if (rq[i].sh < -31 || rq[i].sh > 62 || rq[i].m < 0 || rq[i].m > most) {
             struct place at = {.file = file_of(io, name)};
-            io->ok = err_add(io->err, ERR_DATA, &at, "shift %d is not from -31 to 62", rq[i].sh);
+            io->ok = err_add(io->err, ERR_DATA, &at,
+                             "row %" PRIu64 " is no multiplier from 0 to %d and shift from -31 to 62", i,
+                             most);
             return;
         }
         bool half = rq[i].sh > 0 && io->q->q.requant == REQUANT_HALF_UP && rq[i].m;
         rq[i].add = half ? INT64_C(1) << (rq[i].sh - 1) : 0;
     }
+}
+
+static void requant(struct qio *io, const char *name, struct rq *rq, uint64_t n)
+{
+    requant_up_to(io, name, rq, n, INT16_MAX);
 }
 
 static void *storage(struct qio *io, void *at, uint64_t n, uint64_t size)
@@ -194,11 +212,15 @@ static void head_rows(struct qio *io, struct qlayer *l)
                                   &h->s_o[NET_PARALLEL], &h->s_o[NET_RECURRENT], &h->state_max};
         for (unsigned j = 0; j < HEAD_STEPS; j++)
             *to[j] = s[j];
+        static const double least[HEAD_NUMBERS] = {-1, -8, 0, 0, -31, -31, -31};
+        static const double most[HEAD_NUMBERS] = {31, 31, UINT16_MAX, 31, 62, 62, 62};
         for (unsigned j = 0; j < HEAD_NUMBERS; j++)
-            if (j != 2 && (k[j] < -62 || k[j] > 62))
+            if (!(k[j] >= least[j] && k[j] <= most[j])) {
                 io->ok = err_add(io->err, ERR_DATA, NULL,
-                                 "%s: a shift of head %" PRIu64 " is not from -62 to 62",
-                                 file_of(io, "head_numbers"), i);
+                                 "%s: number %u of head %" PRIu64 " is not from %g to %g",
+                                 file_of(io, "head_numbers"), j, i, least[j], most[j]);
+                return;
+            }
         h->s_o[NET_CHUNKWISE] = h->s_o[NET_PARALLEL];
         h->state = (struct state_rule){io->q->q.rounding, (int)k[0], (int)k[1], (uint32_t)k[2],
                                        io->q->q.state_bits == 32 ? INT32_MAX : INT16_MAX};
@@ -240,8 +262,9 @@ static void head(struct qio *io, struct qhead *h, uint64_t i)
 /* Of an activation that is x gain / std: not normalised where Deeploy divides. */
 static void norm_requant(struct qio *io, const char *name, struct rq *rq)
 {
-    requant(io, name, rq, 1);
-    if (io->q->q.norm == NORM_DEEPLOY)
+    bool deeploy = io->q->q.norm == NORM_DEEPLOY;
+    requant_up_to(io, name, rq, 1, deeploy ? INT32_MAX : INT16_MAX);
+    if (deeploy)
         rq->add = 0;
 }
 

@@ -9,7 +9,7 @@
 
 static unsigned ones(uint32_t x)
 {
-    return (unsigned)__builtin_popcount(x);
+    return count_bits(x);
 }
 
 /* What a set does not fill is zero. */
@@ -28,12 +28,17 @@ void activity_row(struct values *v, const struct cmd *c, uint32_t lanes)
 {
     struct cost_activity *a = &v->counts->activity[ACTIVITY_ENGINE];
     uint64_t all = (uint64_t)v->geom.k_tile * c->k_scale;
-    uint32_t mask = (1u << c->a_bits) - 1;
-    for (uint64_t i = 0; i < all; i++) {
-        int16_t now = i < lanes ? v->a[i] : 0;
-        a->toggles += ones((uint32_t)(now ^ v->watch.lane[i]) & mask);
-        v->watch.lane[i] = now;
+    uint64_t mask = ((1u << c->a_bits) - 1) * UINT64_C(0x0001000100010001), toggles = 0;
+    int16_t *lane = v->watch.lane;
+    memset(v->a + lanes, 0, (round_up(all, 4) - lanes) * sizeof *v->a);
+    for (uint64_t i = 0; i < all; i += 4) { /* four lanes at a time */
+        uint64_t now, then;
+        memcpy(&now, v->a + i, sizeof now);
+        memcpy(&then, lane + i, sizeof then);
+        toggles += ones((uint32_t)((now ^ then) & mask)) + ones((uint32_t)(((now ^ then) & mask) >> 32));
+        memcpy(lane + i, &now, sizeof now);
     }
+    a->toggles += toggles;
     a->bits += all * c->a_bits;
 }
 
@@ -59,13 +64,21 @@ void activity_line(struct values *v, unsigned unit, const uint8_t *b, uint64_t n
 {
     struct cost_activity *a = &v->counts->activity[ACTIVITY_TCDM];
     uint64_t ports = ARCH_CFG(v->job->arch, tcdm)->hwpe_ports;
-    for (uint64_t at = 0, i = 0; at < n; at += 4, i++) {
-        uint32_t word = 0, *last = &v->watch.word[unit][i % ports];
-        memcpy(&word, b + at, min64(n - at, 4));
-        a->toggles += ones(word ^ *last);
-        a->zeros += !word;
-        *last = word;
+    uint32_t *last = v->watch.word[unit];
+    uint64_t toggles = 0, zeros = 0;
+    for (uint64_t at = 0, port = 0; at < n; at += 4) {
+        uint32_t word = 0;
+        if (n - at >= 4)
+            memcpy(&word, b + at, 4);
+        else
+            memcpy(&word, b + at, n - at);
+        toggles += ones(word ^ last[port]);
+        zeros += !word;
+        last[port] = word;
+        port = port + 1 == ports ? 0 : port + 1;
     }
+    a->toggles += toggles;
+    a->zeros += zeros;
     a->bits += 32 * div_up(n, 4);
     a->pairs += div_up(n, 4);
 }

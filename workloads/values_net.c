@@ -364,20 +364,26 @@ static bool product(struct reading *pt, struct values_report *out, struct err *e
     return ok;
 }
 
+bool network_fits(const struct net *n, const struct work *w, struct err *err)
+{
+    const struct shape *s = &w->shape;
+    static const enum net_kind kinds[] = {[WORK_NETWORK] = NET_LM, [WORK_MSR] = NET_MSR,
+                                          [WORK_BLOCK] = NET_BLOCK};
+    bool same_kind = w->kind <= WORK_BLOCK && n->kind == kinds[w->kind];
+    if (same_kind && n->d == s->d_model && n->H == s->heads && n->V == s->value_dim &&
+        n->L == s->layers && n->vocab == s->vocab && n->pre_norm == s->pre_norm &&
+        (n->kind == NET_MSR || n->F == s->ffn_dim))
+        return true;
+    return err_add(err, ERR_CONFIG, NULL,
+                   "values: the network in %s has not the shape that work.shape says", n->dir);
+}
+
 /* The network in `dir`, when it has the workload's shape. */
 static struct net *matching(const char *dir, const struct work *w, struct err *err)
 {
-    const struct shape *s = &w->shape;
     struct net *n = net_load(dir, err);
-    static const enum net_kind kinds[] = {[WORK_NETWORK] = NET_LM, [WORK_MSR] = NET_MSR,
-                                          [WORK_BLOCK] = NET_BLOCK};
-    if (!n)
-        return NULL;
-    if (n->kind == kinds[w->kind] && n->d == s->d_model && n->H == s->heads && n->V == s->value_dim &&
-        n->L == s->layers && n->vocab == s->vocab && n->pre_norm == s->pre_norm &&
-        (n->kind == NET_MSR || n->F == s->ffn_dim))
+    if (n && network_fits(n, w, err))
         return n;
-    err_add(err, ERR_CONFIG, NULL, "values: the network in %s has not the shape that work.shape says", dir);
     net_destroy(n);
     return NULL;
 }
