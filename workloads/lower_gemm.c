@@ -165,15 +165,20 @@ static void post_process(struct lower *l, const struct group *gr)
         c->src2 = (struct slot_use){.ring = RING_AUX, .stage = 2, .release = true};
 }
 
+/* Where the group's columns begin in a row of t: a staged block may have one slice alone. */
+static struct affine columns_at(const struct group *gr, const struct tensor *t, uint64_t bytes)
+{
+    struct affine col = aff_scale(gr->col, (int64_t)bytes), view = aff_scale(t->view_off, -1);
+    return t->ext && t->view ? aff_add(col, &view) : col;
+}
+
 /* Columns [col, col + n) of one segment for one block. */
 static void emit_group(struct lower *l, const struct group *gr)
 {
     const struct gemm_seg *seg = gr->seg;
     struct tensor *dst = seg->dst;
     struct rows_of r = {gr->blk->rows, gr->n, post_bytes(seg->post), 0};
-    struct affine col = aff_scale(gr->col, (int64_t)r.bytes), view = aff_scale(dst->view_off, -1);
-    if (dst->ext && dst->view) /* the block at hand has this slice alone */
-        col = aff_add(col, &view);
+    struct affine col = columns_at(gr, dst, r.bytes);
     if (seg->post == POST_RESIDUAL)
         emit_load(l, RING_AUX, where_add(gr->res, &col), r.rows, r.cols * r.bytes, staged_pitch(dst),
                   dst->kind, true, true);
@@ -187,6 +192,7 @@ static void emit_group(struct lower *l, const struct group *gr)
     if (!seg->dst2)
         return;
     r.at = 2 * r.rows * r.cols;
+    col = columns_at(gr, seg->dst2, r.bytes);
     c = emit_store(l, where_add(gr->out2, &col), &r, seg->dst2, true);
     emit_what(l, c, WHAT_KHAT, &gr->col, &gr->blk->tok);
 }

@@ -90,8 +90,8 @@ static bool owns(struct values *v, const struct vissued *is)
     if (slot->lifetimes != is->dst / v->ring[s->ring].n_slots)
         return values_fail(v, is, "writes a slot that is not its own");
     if (s->acquire) {
-        memset(slot->b.set, 0, slot->b.n);
-        memset(slot->b.v, 0x5a, slot->b.n);
+        memset(slot->b.set, 0, slot->b.held);
+        memset(slot->b.v, 0x5a, slot->b.held);
     }
     return true;
 }
@@ -416,7 +416,7 @@ static bool take_turns(struct values *v)
 
 static struct bytes bytes_new(const char *name, uint64_t n)
 {
-    struct bytes b = {.name = name, .n = n, .v = calloc(n + 1, 1), .set = calloc(n + 1, 1)};
+    struct bytes b = {.name = name, .n = n, .held = n, .v = calloc(n + 1, 1), .set = calloc(n + 1, 1)};
     if (!b.v || !b.set)
         abort();
     return b;
@@ -439,7 +439,8 @@ static void rings_new(struct values *v)
     for (unsigned r = 0; r < N_RINGS; r++) {
         v->ring[r].n_slots = slots[r];
         for (uint64_t i = 0; i < slots[r]; i++)
-            v->ring[r].slot[i].b = bytes_new(names[r], r == RING_SET ? 0 : v->p->slot_bytes[r]);
+            v->ring[r].slot[i].b = (struct bytes){.name = names[r],
+                                                  .n = r == RING_SET ? 0 : v->p->slot_bytes[r]};
     }
 }
 
@@ -455,6 +456,25 @@ static bool fits(struct values *v)
                    "to %d bytes, a smaller network or values false", bytes, MAX_IMAGE);
 }
 
+struct extent { /* what commands use at most: buffers without a price may be of any size */
+    uint64_t accumulators, row;
+};
+
+static struct extent extent_of(const struct values *v)
+{
+    const struct shape *s = &v->work->shape;
+    uint64_t widest = max64(max64(s->d_model, s->value_dim), max64(s->vocab, v->work->n));
+    struct extent e = {1, max64((uint64_t)v->geom.k_tile * 16, widest) + 4};
+    for (uint32_t i = 0; i < v->p->n[THREAD_ACCEL]; i++) {
+        const struct cmd *c = &v->p->cmds[THREAD_ACCEL][i];
+        e.row = max64(e.row, max64(max64(c->cols, c->k), c->row_bytes) + 4);
+        if (c->op == OP_MM)
+            e.accumulators = max64(e.accumulators,
+                                   c->acc_offset + (uint64_t)c->rows * c->acc_pitch + c->cols);
+    }
+    return e;
+}
+
 static void setup(struct values *v)
 {
     const struct arch *a = v->job->arch;
@@ -466,15 +486,14 @@ static void setup(struct values *v)
     v->pending = ARCH_CFG(a, udma)->pending;
     v->state_bytes = ARCH_CFG(a, retention)->state_bits / 8;
     v->heads = max64(v->work->shape.heads, 1);
-    v->l2 = bytes_new("L2", ARCH_CFG(a, tcdm)->bytes);
+    v->l2 = bytes_new("L2", v->p->l2_bytes);
     v->ext = bytes_new("off-chip memory", v->p->ext_bytes);
     v->state = bytes_new("the state buffer", v->p->state_bytes);
-    v->n_acc = b->accumulator.bytes * 8 / e->acc_bits;
+    struct extent most = extent_of(v);
+    v->n_acc = min64(b->accumulator.bytes * 8 / e->acc_bits, most.accumulators);
     v->acc = xrealloc(NULL, v->n_acc + 1, sizeof *v->acc);
     memset(v->acc, 0x5a, v->n_acc * sizeof *v->acc);
-    uint64_t row = 1 << 16;
-    for (unsigned r = 0; r < N_RINGS; r++)
-        row = max64(row, v->p->slot_bytes[r]);
+    uint64_t row = most.row;
     v->a = xrealloc(NULL, row, sizeof *v->a);
     v->watch.lane = calloc((uint64_t)v->geom.k_tile * 16 + 1, sizeof *v->watch.lane);
     if (!v->watch.lane)

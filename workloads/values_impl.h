@@ -9,6 +9,7 @@ struct bytes { /* a memory; `set`: somebody wrote the byte */
     const char *name;
     uint8_t *v, *set;
     uint64_t n;
+    uint64_t held; /* bytes from the first that there is room for: all, or as many as were written */
 };
 
 struct vslot {
@@ -83,6 +84,8 @@ __attribute__((format(printf, 3, 4))) bool values_fail(struct values *v, const s
 /* Bytes to read: NULL with an error when they are not there or nobody wrote them. */
 const uint8_t *bytes_at(struct values *v, const struct vissued *is, const struct bytes *m, int64_t at,
                         uint64_t n);
+/* Room for the first n bytes. */
+void bytes_hold(struct bytes *m, uint64_t n);
 /* Bytes to write, taken as written. */
 uint8_t *bytes_put(struct values *v, const struct vissued *is, struct bytes *m, int64_t at, uint64_t n);
 struct vslot *slot_of(struct values *v, const struct slot_use *s, uint64_t alloc);

@@ -15,11 +15,27 @@ static bool inside(struct values *v, const struct vissued *is, const struct byte
                        at + (int64_t)n - 1, m->name, m->n);
 }
 
+void bytes_hold(struct bytes *m, uint64_t n)
+{
+    uint64_t most = min64(max64(n, 2 * m->held), m->n);
+    if (n <= m->held)
+        return;
+    m->v = xrealloc(m->v, most, 1);
+    m->set = xrealloc(m->set, most, 1);
+    memset(m->set + m->held, 0, most - m->held);
+    m->held = most;
+}
+
 const uint8_t *bytes_at(struct values *v, const struct vissued *is, const struct bytes *m, int64_t at,
                         uint64_t n)
 {
     if (!inside(v, is, m, at, n))
         return NULL;
+    if ((uint64_t)at + n > m->held) {
+        values_fail(v, is, "reads bytes up to %" PRId64 " of %s, which nobody wrote", at + (int64_t)n - 1,
+                    m->name);
+        return NULL;
+    }
     const uint8_t *gap = memchr(m->set + at, 0, n);
     if (!gap)
         return m->v + at;
@@ -31,6 +47,7 @@ uint8_t *bytes_put(struct values *v, const struct vissued *is, struct bytes *m, 
 {
     if (!inside(v, is, m, at, n))
         return NULL;
+    bytes_hold(m, (uint64_t)at + n);
     memset(m->set + at, 1, n);
     return m->v + at;
 }
@@ -83,6 +100,7 @@ bool run_load(struct values *v, const struct vissued *is)
             int64_t to = (int64_t)c->buf_offset + (int64_t)r * pitch;
             if (!inside(v, is, slot, to, c->row_bytes))
                 return false;
+            bytes_hold(slot, (uint64_t)to + c->row_bytes);
             memcpy(slot->v + to, from, c->row_bytes);
             memcpy(slot->set + to, known, c->row_bytes);
             continue;
@@ -91,6 +109,7 @@ bool run_load(struct values *v, const struct vissued *is)
             int64_t to = (int64_t)c->buf_offset + (int64_t)i * pitch + r;
             if (!inside(v, is, slot, to, 1))
                 return false;
+            bytes_hold(slot, (uint64_t)to + 1);
             slot->v[to] = from[i];
             slot->set[to] = known[i];
         }
