@@ -67,16 +67,48 @@ static void bench_full(rs_err *err)
 
 static void bench_large(rs_err *err)
 {
-    static const char *const sets[][MAX_SETS] = {{"work.seq=2048", "work.form=chunkwise", NULL},
+    static const char *const models[] = {MODEL("retnet_1p3b"), MODEL("retnet_6p7b")};
+    static const char *const names[] = {"1.3 B", "6.7 B"};
+    static const char *const sets[][MAX_SETS] = {{"work.seq=2048", "work.form=parallel", NULL},
+                                                 {"work.seq=2048", "work.form=chunkwise", NULL},
                                                  {"work.seq=2048", "work.form=recurrent", NULL},
                                                  {"work.phase=decode", "work.tokens=64", NULL}};
-    static const char *const names[] = {"prefill 2048, chunks",
-                                        "prefill 2048, recurrent", "decode 64 tokens"};
-    for (int i = 0; i < 3; i++) {
+    static const char *const what[] = {"prefill 2048, parallel", "prefill 2048, chunks",
+                                       "prefill 2048, recurrent", "decode 64 tokens"};
+    for (int i = 0; i < 8; i++) {
         uint64_t cycles;
-        rs_design *d = load(ARCH("pulpissimo_retention_big"), MODEL("retnet_1p3b"), sets[i], err);
+        rs_design *d = load(ARCH("pulpissimo_retention_big"), models[i / 4], sets[i % 4], err);
         double seconds = run(d, RS_FOLDED, &cycles, err);
-        printf("1.3 B %-24s %16" PRIu64 " cycles in %7.3f s\n", names[i], cycles, seconds);
+        printf("%s %-24s %16" PRIu64 " cycles: folded %7.3f s\n", names[i / 4], what[i % 4], cycles, seconds);
+        rs_design_destroy(d);
+    }
+}
+
+/* How the cost grows: one setting after the other, the rest as in the first benchmark. */
+static void bench_growth(rs_err *err)
+{
+    static const struct {
+        const char *model, *set;
+        bool full; /* within seconds */
+    } t[] = {
+        {MODEL("edge_kjv_d128"), "work.seq=1024", true},  {MODEL("edge_kjv_d128"), "work.seq=8192", true},
+        {MODEL("edge_kjv_d128"), "work.seq=65536", false}, {MODEL("edge_kjv_d64"), "work.seq=512", true},
+        {MODEL("edge_kjv_d128"), "work.seq=512", true},   {MODEL("edge_d192"), "work.seq=512", true},
+        {MODEL("edge_d256"), "work.seq=512", true},
+        {MODEL("edge_kjv_d128"), "arch.engine.units=4", true},
+        {MODEL("edge_kjv_d128"), "arch.engine.units=16", true},
+        {MODEL("edge_kjv_d128"), "arch.engine.units=32", true},
+    };
+    for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+        uint64_t cycles;
+        rs_design *d = load(ARCH("pulpissimo_retention"), t[i].model,
+                            (const char *const[]){"work.form=recurrent", t[i].set, NULL}, err);
+        double full = t[i].full ? run(d, RS_FULL, &cycles, err) : 0, folded = run(d, RS_FOLDED, &cycles, err);
+        printf("%-18s %-22s %12" PRIu64 " cycles: folded %6.3f s", strrchr(t[i].model, '/') + 1, t[i].set,
+               cycles, folded);
+        if (t[i].full)
+            printf(", full %6.3f s", full);
+        puts("");
         rs_design_destroy(d);
     }
 }
@@ -120,6 +152,8 @@ int main(int argc, char **argv)
         bench_full(err);
     if (wanted(argc, argv, "large"))
         bench_large(err);
+    if (wanted(argc, argv, "growth"))
+        bench_growth(err);
     if (wanted(argc, argv, "sweep"))
         bench_sweep(RS_FOLDED, "folded", err);
     if (wanted(argc, argv, "bound"))

@@ -278,6 +278,33 @@ Test(knobs, decode_continues)
     net_destroy(n);
 }
 
+static void same_in_every_form(const struct qnet *a, const struct qnet *b, unsigned which)
+{
+    for (unsigned f = 0; f < 3; f++) {
+        struct caught x = run(a, (enum net_form)f, P_OUT), y = run(b, (enum net_form)f, P_OUT);
+        cr_expect_eq(x.hash, y.hash, "case %u, form %u", which, f);
+        free(x.v);
+        free(y.v);
+    }
+}
+
+/* On a machine with other states and scores it is as if it had been calibrated for that one. */
+static void moves_to_another_machine(struct net *n, const struct net *stored, const struct quant *was,
+                                     unsigned which)
+{
+    struct err err = {0};
+    struct quant other = *was;
+    other.state_bits = was->state_bits == 16 ? 32 : 16;
+    other.read_bits = 12;
+    other.score_scale = was->score_scale == SCORE_STATIC ? SCORE_ROW_SHIFT : SCORE_STATIC;
+    struct qnet *made = eval_quantize(n, &other, 0, &err);
+    struct qnet *moved = qnet_create(stored, &other, 0, 0, NULL, 0, &err);
+    cr_assert(made && moved, "%u: %s", which, err.n_diags ? err.diags[0].text : "");
+    same_in_every_form(made, moved, which);
+    qnet_destroy(made);
+    qnet_destroy(moved);
+}
+
 /* What quantize writes is read back to the same integers in every form, without calibration. */
 Test(knobs, quantized_networks_come_back)
 {
@@ -305,14 +332,10 @@ Test(knobs, quantized_networks_come_back)
         cr_assert(back && back->quantized, "%u: %s", i, err.n_diags ? err.diags[0].text : "");
         struct qnet *again = qnet_create(back, &back->quantized->quant, 0, 0, NULL, 0, &err);
         cr_assert(again, "%u: %s", i, err.n_diags ? err.diags[0].text : "");
-        for (unsigned f = 0; f < 3; f++) {
-            struct caught x = run(q, (enum net_form)f, P_OUT), y = run(again, (enum net_form)f, P_OUT);
-            cr_expect_eq(x.hash, y.hash, "case %u, form %u", i, f);
-            free(x.v);
-            free(y.v);
-        }
+        same_in_every_form(q, again, i);
+        moves_to_another_machine(n, back, &q->q, i);
         struct quant other = back->quantized->quant;
-        other.read_bits = 9;
+        other.norm_bits = 9;
         cr_expect_null(qnet_create(back, &other, 0, 0, NULL, 0, &err));
         cr_expect_eq(err.code, ERR_CONFIG);
         snprintf(command, sizeof command, "rm -r %s", dir);

@@ -28,13 +28,6 @@ bool result_values(struct rs_result *r, const struct rs_design *d, const struct 
     s->float_bits_per_byte = v.float_bits;
     s->values_compared = v.counts.compared;
     memcpy(r->activity, v.counts.activity, sizeof r->activity);
-    const struct quant *q = &d->work->quant;
-    bool retains = d->work->kind != WORK_GEMM;
-    if (retains && q->score_scale == SCORE_ROW_SHIFT)
-        result_note(r, "values: scores have one scale a head; no program has the second pass that row shifts "
-                    "take (work.quant.score_scale)");
-    if (retains && d->work->form == FORM_CHUNKWISE && q->state_update == UPDATE_TOKEN)
-        result_note(r, "values: chunks update the state at once (work.quant.state_update)");
     if (v.synthetic)
         result_note(r, "values: weights and inputs are drawn from seed %d (work.network names none)", SEED);
     return true;
@@ -101,6 +94,8 @@ struct ynode *network_work(struct arena *a, const char *dir, struct err *err)
     if (n->kind == NET_LM)
         text_printf(&t, ", vocab: %" PRIu64, n->vocab);
     text_add(&t, "}\n");
+    if (n->quantized)
+        net_knobs(&n->quantized->quant, false, "", &t);
     struct ynode *root = yaml_parse(a, arena_strdup(a, dir), arena_strdup(a, t.s), strlen(t.s), err);
     text_finish(&t);
     net_destroy(n);

@@ -56,6 +56,9 @@ void net_destroy(struct net *n);
  * there is none. */
 bool net_reference(struct net *n, const char *name, struct npy *out, struct err *err);
 
+/* `quant:` with its keys as YAML, `indent` before each line; without `machine`, those are
+ * left out that follow from the machine it runs on. */
+void net_knobs(const struct quant *q, bool machine, const char *indent, struct text *t);
 /* Writes network.yaml of a quantized network and what a run takes in: decays, input or tokens
  * (net_write.c). */
 bool net_describe(const struct net *n, const struct net_quantized *q, const char *dir, struct err *err);

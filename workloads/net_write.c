@@ -25,14 +25,26 @@ static void shape(const struct net *n, struct text *t)
         text_printf(t, "layers: %" PRIu64 "\nvocab: %" PRIu64 "\nembed_scale: %s\n", n->L, n->vocab, scale);
 }
 
-static void knobs(const struct net_quantized *q, struct text *t)
+/* Widths that are the machine's, as far as `auto` leaves them to it. */
+static bool is_machines(const char *line)
+{
+    static const char *const keys[] = {"state_bits:", "read_bits:", "score_scale:", "state_update:"};
+    for (unsigned i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        if (strncmp(line, keys[i], strlen(keys[i])) == 0)
+            return true;
+    return false;
+}
+
+void net_knobs(const struct quant *q, bool machine, const char *indent, struct text *t)
 {
     struct text lines = {0};
-    schema_emit(quant_section_of(), &q->quant, "", &lines);
-    text_printf(t, "quantized:\n  positions: %" PRIu64 "\n  quant:\n", q->positions);
+    schema_emit(quant_section_of(), q, "", &lines);
+    text_printf(t, "%squant:\n", indent);
     for (const char *at = lines.s; *at;) {
+        at += *at == '.';
         size_t len = strcspn(at, "\n");
-        text_printf(t, "    %.*s\n", (int)(len - (*at == '.')), at + (*at == '.'));
+        if (machine || !is_machines(at))
+            text_printf(t, "%s  %.*s\n", indent, (int)len, at);
         at += len + (at[len] == '\n');
     }
     text_finish(&lines);
@@ -57,7 +69,8 @@ bool net_describe(const struct net *n, const struct net_quantized *q, const char
     snprintf(path, sizeof path, "%s/network.yaml", dir);
     text_add(&t, "# A network in integers, as `retsim quantize` made it.\n");
     shape(n, &t);
-    knobs(q, &t);
+    text_printf(&t, "quantized:\n  positions: %" PRIu64 "\n", q->positions);
+    net_knobs(&q->quant, true, "  ", &t);
     FILE *f = fopen(path, "w");
     bool ok = f && fwrite(t.s, 1, t.len, f) == t.len;
     ok = (!f || fclose(f) == 0) && ok;

@@ -182,7 +182,6 @@ static bool decay_of(const struct maker *m, struct qhead *h, double gamma, uint6
                        "legal: auto, multiply, per_token", index, gamma);
     h->gamma = gamma;
     h->state.rounding = q->rounding;
-    h->state.most = q->state_bits == 32 ? INT32_MAX : INT16_MAX;
     bool by_shift = power && (q->decay == DECAY_AUTO || q->decay == DECAY_SHIFT);
     h->state.decay_shift = by_shift ? (int)round(shift) : -1;
     h->state.gamma_u16 = (uint32_t)fmin(round(gamma * 65536), 65535);
@@ -207,28 +206,45 @@ static int bits_above(double most, double top)
 }
 
 /* Where the 16-bit row takes its bits from the accumulators of each form. */
-static void row_shifts(const struct maker *m, struct qhead *h, double row, double unit)
+static void row_shifts(const struct quant *q, struct qhead *h, double unit)
 {
-    bool fixed = m->q->q.score_scale == SCORE_STATIC;
     int state_step = h->state.p + h->read_shift;
-    double inner = fixed ? unit * h->score_scale : unit;
-    h->o_shift[NET_PARALLEL] = h->o_shift[NET_CHUNKWISE] = bits_above(HEADROOM * row / inner, INT16_MAX);
+    double inner = q->score_scale == SCORE_STATIC ? unit * h->score_scale : unit;
+    h->o_shift[NET_PARALLEL] = bits_above(HEADROOM * h->row_max / inner, INT16_MAX);
+    h->o_shift[NET_CHUNKWISE] = h->o_shift[NET_PARALLEL];
     h->s_o[NET_PARALLEL] = h->s_o[NET_CHUNKWISE] = ldexp(inner, h->o_shift[NET_PARALLEL]);
-    h->o_shift[NET_RECURRENT] = bits_above(HEADROOM * ldexp(row / unit, -state_step), INT16_MAX);
+    h->o_shift[NET_RECURRENT] = bits_above(HEADROOM * ldexp(h->row_max / unit, -state_step), INT16_MAX);
     h->s_o[NET_RECURRENT] = ldexp(unit, state_step + h->o_shift[NET_RECURRENT]);
-    h->to_inner = rq_of(ldexp(1 / h->score_scale, state_step - (int)m->q->q.decay_bits), REQUANT_HALF_UP);
+    h->to_inner = rq_of(ldexp(1 / h->score_scale, state_step - (int)q->decay_bits), REQUANT_HALF_UP);
 }
 
 /* eps z_n, z_n = sum gamma^i of position n: the row normalisers that the integers leave out. */
-static uint64_t *eps_table(const struct maker *m, double gamma, double s_o)
+static uint64_t *eps_table(struct qnet *q, double gamma, double s_o)
 {
-    uint64_t *eps = ARENA_NEW(&m->q->arena, uint64_t, m->q->S_max);
+    uint64_t *eps = ARENA_NEW(&q->arena, uint64_t, q->S_max);
     double z = 0;
-    for (uint64_t t = 0; t < m->q->S_max; t++) {
+    for (uint64_t t = 0; t < q->S_max; t++) {
         z = z * gamma + 1;
-        eps[t] = fixed(m->n->eps * z / (s_o * s_o) * 4096);
+        eps[t] = fixed(q->n->eps * z / (s_o * s_o) * 4096);
     }
     return eps;
+}
+
+/* What follows from calibrated ranges and the widths of the machine's states and scores. */
+static void head_on_machine(struct qnet *q, struct qhead *h)
+{
+    const struct quant *w = &q->q;
+    h->state.most = w->state_bits == 32 ? INT32_MAX : INT16_MAX;
+    if (w->state_bits == 32) {
+        h->state.p = -4;
+        h->read_shift = bits_above(h->state_max * 16, ldexp(1, (int)w->read_bits - 1));
+    } else {
+        h->state.p = bits_above(h->state_max, INT16_MAX);
+        h->read_shift = 16 - (int)w->read_bits;
+    }
+    row_shifts(w, h, h->s_qr * h->s_kr * h->s_v);
+    h->eps[NET_PARALLEL] = h->eps[NET_CHUNKWISE] = eps_table(q, h->gamma, h->s_o[NET_PARALLEL]);
+    h->eps[NET_RECURRENT] = eps_table(q, h->gamma, h->s_o[NET_RECURRENT]);
 }
 
 static bool head(const struct maker *m, const struct qlayer *l, uint64_t layer, uint64_t i, struct err *err)
@@ -237,22 +253,14 @@ static bool head(const struct maker *m, const struct qlayer *l, uint64_t layer, 
     const struct quant *q = &m->q->q;
     struct qhead *h = &l->head[i];
     const struct head_range *range = &m->c->head[layer * n->H + i];
-    double unit = h->s_qr * h->s_kr * h->s_v, top = (double)((1u << (q->score_bits - 1)) - 1);
+    double top = (double)((1u << (q->score_bits - 1)) - 1);
     if (!decay_of(m, h, n->decay[i], i, err))
         return false;
     h->state_max = range->state / (h->s_kr * h->s_v);
-    if (q->state_bits == 32) {
-        h->state.p = -4;
-        h->read_shift = bits_above(h->state_max * 16, ldexp(1, (int)q->read_bits - 1));
-    } else {
-        h->state.p = bits_above(h->state_max, INT16_MAX);
-        h->read_shift = 16 - (int)q->read_bits;
-    }
+    h->row_max = range->row;
     h->score_scale = fmax(range->score / (h->s_qr * h->s_kr) / top, 1e-9);
     h->score = rq_for(m, ldexp(1 / h->score_scale, -(int)q->decay_bits));
-    row_shifts(m, h, range->row, unit);
-    h->eps[NET_PARALLEL] = h->eps[NET_CHUNKWISE] = eps_table(m, n->decay[i], h->s_o[NET_PARALLEL]);
-    h->eps[NET_RECURRENT] = eps_table(m, n->decay[i], h->s_o[NET_RECURRENT]);
+    head_on_machine(m->q, h);
     return true;
 }
 
@@ -405,14 +413,31 @@ static void resolve(struct quant *q, bool scored)
         q->activation_scale = scored ? ACTIVATION_HEAD : ACTIVATION_TENSOR;
     if (q->equalize == EQUALIZE_AUTO)
         q->equalize = scored ? EQUALIZE_CHANNEL : EQUALIZE_NONE;
+    if (q->score_scale == SCORE_AUTO)
+        q->score_scale = SCORE_ROW_SHIFT;
+    if (q->state_update == UPDATE_AUTO)
+        q->state_update = UPDATE_CHUNK;
 }
 
-/* The first key that a quantized network has otherwise, calibration apart. */
+/* The widths that are the machine's: what `auto` stands for is as it was quantized. */
+static void machine_widths(struct quant *q, const struct quant *asked)
+{
+    if (asked->state_bits != FIELD_AUTO)
+        q->state_bits = asked->state_bits;
+    if (asked->score_scale != SCORE_AUTO)
+        q->score_scale = asked->score_scale;
+    if (asked->state_update != UPDATE_AUTO)
+        q->state_update = asked->state_update;
+    q->read_bits = asked->read_bits;
+}
+
+/* The first key that a quantized network has otherwise, calibration and the machine's widths apart. */
 static bool same_knobs(const struct net *n, const struct quant *want, struct err *err)
 {
     struct quant a = n->quantized->quant, b = *want;
     struct text have = {0}, asked = {0};
-    resolve(&b, n->eval_rows > 1);
+    machine_widths(&a, want);
+    machine_widths(&b, &a);
     b.calibration = a.calibration;
     b.equalize = a.equalize;
     b.activation_scale = a.activation_scale;
@@ -436,11 +461,28 @@ static bool same_knobs(const struct net *n, const struct quant *want, struct err
     return ok;
 }
 
+/* The integers of a quantized network, for the machine at hand. */
+static struct qnet *loaded(const struct net *n, const struct quant *quant, uint64_t S_max, struct err *err)
+{
+    struct qnet *q = qnet_load(n, S_max, err);
+    if (!q)
+        return NULL;
+    struct quant was = q->q;
+    machine_widths(&q->q, quant);
+    if (was.state_bits == q->q.state_bits && was.read_bits == q->q.read_bits &&
+        was.score_scale == q->q.score_scale)
+        return q;
+    qnet_widths(q);
+    for (uint64_t i = 0; i < n->L * n->H; i++)
+        head_on_machine(q, &q->layer[i / n->H].head[i % n->H]);
+    return q;
+}
+
 struct qnet *qnet_create(const struct net *n, const struct quant *quant, uint64_t n_seqs, uint64_t S,
                          const double *const *seqs, uint64_t S_max, struct err *err)
 {
     if (n->quantized)
-        return same_knobs(n, quant, err) ? qnet_load(n, max64(S, S_max), err) : NULL;
+        return same_knobs(n, quant, err) ? loaded(n, quant, max64(S, S_max), err) : NULL;
     struct qnet *q = xrealloc(NULL, 1, sizeof *q);
     struct calibration c;
     memset(q, 0, sizeof *q);

@@ -22,6 +22,7 @@ struct qhead {
     uint32_t *gamma_pow; /* B+1: gamma^i, U0.16 */
     int read_shift;      /* state to what is read */
     double state_max;    /* calibrated, in steps of k v */
+    double row_max;      /* calibrated: largest accumulated value of a row, real */
     struct rq score;     /* static scores */
     double score_scale;
     /* Accumulators of a form to the int16 row: static scores shift by this; under
@@ -82,8 +83,10 @@ struct overflow { /* how often, by layer */
 uint64_t overflow_count(const struct overflow *o);
 
 /* Calibrates on sequences of S tokens each (as golden_f64 takes them), with tables
- * for S_max positions and chunks of n->B; of a quantized network loads what is there, which
- * must be of the same knobs. NULL with an error (78) when a knob cannot be met. */
+ * for S_max positions and chunks of n->B. A quantized network is loaded; it must be of the
+ * same knobs but state_bits, read_bits, score_scale and state_update: what follows from
+ * those is computed for the machine at hand. NULL with an error (78) when a knob cannot be
+ * met. */
 struct qnet *qnet_create(const struct net *n, const struct quant *q, uint64_t n_seqs, uint64_t S,
                          const double *const *seqs, uint64_t S_max, struct err *err);
 void qnet_destroy(struct qnet *q);

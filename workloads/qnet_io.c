@@ -185,7 +185,7 @@ static void norm(struct qio *io, const char *name, struct rms_norm *n, double *s
     tensor(io, arena_printf(&io->q->arena, "eps_%s", name), NPY_F64, 0, 1, pass_u64, &n->eps);
 }
 
-enum { HEAD_STEPS = 9, HEAD_NUMBERS = 7 };
+enum { HEAD_STEPS = 10, HEAD_NUMBERS = 7 };
 
 /* Steps and small numbers of the heads, one row each. */
 static void head_rows(struct qio *io, struct qlayer *l)
@@ -196,7 +196,7 @@ static void head_rows(struct qio *io, struct qlayer *l)
     for (uint64_t i = 0; i < H && io->writing; i++) {
         const struct qhead *h = &l->head[i];
         double s[HEAD_STEPS] = {h->s_q, h->s_k, h->s_qr, h->s_kr, h->s_v, h->score_scale,
-                                h->s_o[NET_PARALLEL], h->s_o[NET_RECURRENT], h->state_max};
+                                h->s_o[NET_PARALLEL], h->s_o[NET_RECURRENT], h->state_max, h->row_max};
         double k[HEAD_NUMBERS] = {h->state.decay_shift, h->state.p, h->state.gamma_u16, h->read_shift,
                                   h->o_shift[NET_PARALLEL], h->o_shift[NET_RECURRENT],
                                   h->o_shift[NET_CHUNKWISE]};
@@ -209,7 +209,7 @@ static void head_rows(struct qio *io, struct qlayer *l)
         const double *s = steps + i * HEAD_STEPS, *k = numbers + i * HEAD_NUMBERS;
         struct qhead *h = &l->head[i];
         double *to[HEAD_STEPS] = {&h->s_q, &h->s_k, &h->s_qr, &h->s_kr, &h->s_v, &h->score_scale,
-                                  &h->s_o[NET_PARALLEL], &h->s_o[NET_RECURRENT], &h->state_max};
+                                  &h->s_o[NET_PARALLEL], &h->s_o[NET_RECURRENT], &h->state_max, &h->row_max};
         for (unsigned j = 0; j < HEAD_STEPS; j++)
             *to[j] = s[j];
         static const double least[HEAD_NUMBERS] = {-1, -8, 0, 0, -31, -31, -31};

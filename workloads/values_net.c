@@ -279,22 +279,6 @@ static struct qnet *calibrated(struct reading *pt, const struct quant *quant, st
     return qnet_create(n, quant, count, len, seqs, max64(pt->S, len), err);
 }
 
-/* A quantized network brings its own widths and tables: they have to be the hardware's. */
-static bool agrees(const struct reading *pt, const struct quant *quant, struct err *err)
-{
-    const struct qnet *q = pt->q;
-    if (q->q.state_bits == quant->state_bits && q->q.read_bits == quant->read_bits &&
-        q->q.score_scale == quant->score_scale && q->q.state_update == quant->state_update &&
-        q->q.weights <= quant->weights && q->q.score_bits <= 8 && q->S_max >= pt->S)
-        return true;
-    return err_add(err, ERR_CONFIG, NULL, "values: %s was quantized for another machine (state %" PRIu64
-                   " bits, read as %" PRIu64 ", %s scores, %" PRIu64 " positions); legal: "
-                   "arch.retention's state_bits %" PRIu64 " and read_bits %" PRIu64 ", static scores, chunk "
-                   "updates, at least %" PRIu64 " positions", pt->net->dir, q->q.state_bits, q->q.read_bits,
-                   q->q.score_scale == SCORE_STATIC ? "static" : "row_shift", q->S_max, quant->state_bits,
-                   quant->read_bits, pt->S);
-}
-
 static bool with_network(struct reading *pt, const struct quant *quant, struct values_report *out,
                          struct err *err)
 {
@@ -309,7 +293,7 @@ static bool with_network(struct reading *pt, const struct quant *quant, struct v
         return false;
     pt->q = calibrated(pt, quant, err);
     struct expected *e = NULL;
-    if (pt->q && agrees(pt, quant, err))
+    if (pt->q)
         e = expected_create(pt->w, pt->q, pt->seqs, err);
     bool ok = e && read_program(pt, e, out, err);
     if (ok)
@@ -326,8 +310,10 @@ struct quant values_quant(const struct arch *a, const struct work *w)
     struct quant q = w->quant;
     q.state_bits = r->state_bits;
     q.read_bits = r->read_bits;
-    q.score_scale = SCORE_STATIC;
-    q.state_update = UPDATE_CHUNK;
+    if (q.score_scale == SCORE_AUTO)
+        q.score_scale = SCORE_STATIC;
+    if (q.state_update == UPDATE_AUTO)
+        q.state_update = UPDATE_CHUNK;
     return q;
 }
 

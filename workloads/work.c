@@ -59,10 +59,10 @@ static const struct section shape_section = {.name = "shape", .doc = "widths of 
                                              .size = sizeof(struct shape), .fields = shape_fields};
 
 static const char *const weight_scale_names[] = {"tensor", "channel", NULL};
-static const char *const state_update_names[] = {"token", "chunk", NULL};
+static const char *const state_update_names[] = {"token", "chunk", "auto", NULL};
 static const char *const rounding_names[] = {"half_up", "truncate", "stochastic", NULL};
 static const char *const quant_decay_names[] = {"auto", "shift", "multiply", "per_token", NULL};
-static const char *const score_scale_names[] = {"static", "row_shift", NULL};
+static const char *const score_scale_names[] = {"static", "row_shift", "auto", NULL};
 static const char *const activation_scale_names[] = {"tensor", "head", "auto", NULL};
 static const char *const equalize_names[] = {"none", "channel", "auto", NULL};
 static const char *const requant_names[] = {"half_up", "floor", NULL};
@@ -90,8 +90,8 @@ static const struct field quant_fields[] = {
     {KEY(quant, state_bits), .type = FIELD_U64, .def = "auto", .allow_auto = true, .min = 16, .max = 32,
      .unit = "bits",
          .doc = "width of the retention state, 16 or 32; auto: 16, for scored language models 32"},
-    {KEY(quant, state_update), .type = FIELD_ENUM, .def = "chunk", .names = state_update_names,
-     .doc = "chunkwise form: the state is updated once a chunk or token by token"},
+    {KEY(quant, state_update), .type = FIELD_ENUM, .def = "auto", .names = state_update_names,
+     .doc = "chunkwise form: the state is updated once a chunk (auto) or, in `eval` alone, token by token"},
     {KEY(quant, read_bits), .type = FIELD_U64, .def = "16", .min = 8, .max = 16, .unit = "bits",
      .doc = "bits of the state that the read-out takes"},
     {KEY(quant, rounding), .type = FIELD_ENUM, .def = "half_up", .names = rounding_names,
@@ -105,8 +105,9 @@ static const struct field quant_fields[] = {
      .doc = "entries of the decay table; longer distances take a factor for each block beside it"},
     {KEY(quant, score_bits), .type = FIELD_U64, .def = "8", .min = 4, .max = 16, .unit = "bits",
      .doc = "width of a score"},
-    {KEY(quant, score_scale), .type = FIELD_ENUM, .def = "row_shift", .names = score_scale_names,
-     .doc = "scores by one scale a head, or by a power of two for each row from its maximum"},
+    {KEY(quant, score_scale), .type = FIELD_ENUM, .def = "auto", .names = score_scale_names,
+     .doc = "scores by one scale a head, or by a power of two for each row from its maximum; auto: row_shift "
+            "in `eval`, static in programs, which have no second pass for the maximum"},
     {KEY(quant, score_block), .type = FIELD_U64, .def = "0", .max = 65536, .unit = "keys",
      .doc = "keys that share a row's shift; 0: the whole row"},
     {KEY(quant, rotary_bits), .type = FIELD_U64, .def = "16", .min = 8, .max = 16, .unit = "bits",
