@@ -319,7 +319,10 @@ void head_on(struct lower *l, uint64_t tokens, uint64_t first)
     g.first_tok = at;
     add_seg(&g, s->vocab, POST_WIDE, WHAT_LOGITS, &l->logits, NULL);
     l->logits.outer = aff(-(int64_t)(first * l->logits.pitch));
+    if (post_norm(l) && l->xn.ext) /* the host counts from the first row that is wanted */
+        l->xn.outer = aff((int64_t)(first * l->xn.pitch));
     run_gemm(l, &g);
+    l->xn.outer = aff(0);
     mark(l, l->mark_head, &index);
     prog_wait(l->p, THREAD_HOST, N_UNITS, l->logits.ready, l->logits.posts);
     l->logits.pending = false;
