@@ -5,6 +5,8 @@
 #include "arch/result.h"
 #include "base/num.h"
 
+enum { SCOPE_UNIT = 64 }; /* scopes are whole numbers of so many tokens */
+
 static uint64_t context_of(const struct work *w)
 {
     uint64_t tokens = decodes(w) ? w->tokens : 0;
@@ -59,9 +61,9 @@ static bool lower_one(struct program *p, const struct arch *a, const struct work
     return true;
 }
 
-/* The largest token block that fits, not below `least`, when it is free. */
-static bool lower_scope(struct program *p, const struct arch *a, const struct work *w, uint64_t scope,
-                        struct style style, uint64_t least, struct err *err)
+/* The largest token block that fits, not below `least` when it is free; 0: none does. */
+static uint64_t lower_scope(struct program *p, const struct arch *a, const struct work *w, uint64_t scope,
+                            struct style style, uint64_t least, struct err *err)
 {
     bool fixed = w->map.token_block != FIELD_AUTO || w->phase == PHASE_DECODE;
     uint64_t most = w->phase == PHASE_DECODE ? w->batch : fixed ? w->map.token_block : 64;
@@ -74,9 +76,9 @@ static bool lower_scope(struct program *p, const struct arch *a, const struct wo
             err_add(err, local.code, NULL, "%s", local.diags[i].text);
         err_finish(&local);
         if (ok || last)
-            return ok;
+            return ok ? T : 0;
     }
-    return false;
+    return 0;
 }
 
 static bool check_modes(const struct arch *a, const struct work *w, struct err *err)
@@ -123,9 +125,9 @@ static uint64_t next_scope(uint64_t rows, uint64_t scope)
 static bool lower_quiet(struct program *p, const struct arch *a, const struct work *w, uint64_t scope)
 {
     struct err quiet = {0};
-    bool ok = lower_scope(p, a, w, scope, (struct style){0}, 1, &quiet);
+    uint64_t block = lower_scope(p, a, w, scope, (struct style){0}, 1, &quiet);
     err_finish(&quiet);
-    return ok;
+    return block > 0;
 }
 
 /* The best program so far, and what trials need: one machine gives all estimates. */
@@ -135,6 +137,7 @@ struct search {
     struct program *best, trial;
     struct machine *machine;
     bool found, parked;
+    bool whole;      /* the last trial has the largest blocks, and nothing off-chip */
     uint64_t cycles; /* estimate of the best */
 };
 
@@ -154,8 +157,9 @@ static bool consider(struct search *s, uint64_t scope, struct style style)
     struct err quiet = {0};
     bool staged = style.spill || style.parked;
     /* Staging that leaves only a few tokens a block wastes every weight set. */
-    bool fits = lower_scope(&s->trial, s->arch, s->work, scope, style, staged ? 4 : 1, &quiet);
-    if (fits) {
+    uint64_t block = lower_scope(&s->trial, s->arch, s->work, scope, style, staged ? 4 : 1, &quiet);
+    s->whole = block >= SCOPE_UNIT && !s->trial.ext_bytes;
+    if (block) {
         uint64_t cycles = estimate_of(s);
         /* The estimate knows nothing of the stalls of staging: it has to win clearly. */
         bool clearly = staged && !(style.parked && s->parked);
@@ -169,7 +173,7 @@ static bool consider(struct search *s, uint64_t scope, struct style style)
         }
     }
     err_finish(&quiet);
-    return fits;
+    return block > 0;
 }
 
 /* The longest scope that fits when all but the rows of one product waits off-chip: weights pass once
@@ -182,8 +186,16 @@ static void consider_parked(struct search *s, uint64_t rows, uint64_t queries)
         scope = scope > 64 ? next_scope(rows, scope) : scope > step ? (scope - 1) / step * step : 0;
 }
 
-/* Every scope from the whole sequence to one token block; the smallest
- * estimate wins, the larger scope among equals. */
+/* Shorter scopes split the same blocks into more steps. */
+static bool same_blocks(const struct work *w)
+{
+    return SCOPE_UNIT % w->chunk == 0 || w->chunk % SCOPE_UNIT == 0;
+}
+
+/* Every scope from the whole sequence to one token block; the smallest estimate wins, the larger scope
+ * among equals. Once the whole sequence passes within L2 in the largest blocks, shorter scopes of that
+ * style only add steps, an archive adds transfers, and spilling finds nothing to spill: what it changes
+ * then are the query rows of the parallel form. */
 static bool lower_best(struct program *p, const struct arch *a, const struct work *w, uint64_t rows)
 {
     struct search s = {.arch = a, .work = w, .best = p};
@@ -192,11 +204,20 @@ static bool lower_best(struct program *p, const struct arch *a, const struct wor
         {.spill = true, .pieces = true, .queries = 16},
     };
     bool archives = w->form == FORM_PARALLEL && w->phase == PHASE_PREFILL;
+    bool whole[2] = {false, false}; /* heads at once, in pieces */
     program_init(&s.trial);
-    for (unsigned i = 0; i < sizeof styles / sizeof styles[0]; i++)
-        for (uint64_t scope = rows; scope; scope = next_scope(rows, scope))
-            if (!styles[i].local || (archives && scope < rows))
-                consider(&s, scope <= 64 && scope < rows ? 0 : scope, styles[i]);
+    for (unsigned i = 0; i < sizeof styles / sizeof styles[0]; i++) {
+        struct style style = styles[i];
+        if (style.local ? !archives || whole[0] : style.spill && whole[style.pieces] && w->form != FORM_PARALLEL)
+            continue;
+        for (uint64_t scope = style.local ? next_scope(rows, rows) : rows; scope; scope = next_scope(rows, scope)) {
+            consider(&s, scope <= SCOPE_UNIT && scope < rows ? 0 : scope, style);
+            if (scope < rows || !s.whole || !same_blocks(w))
+                continue;
+            whole[style.pieces] = true;
+            break;
+        }
+    }
     bool parks = w->kind == WORK_NETWORK && w->phase == PHASE_PREFILL && w->map.spill;
     if (parks && (!s.found || s.best->ext_bytes)) {
         consider_parked(&s, rows, 16);
