@@ -54,7 +54,8 @@ struct edge {
     uint32_t stream; /* index, or NO_GUARD */
     uint32_t place[N_THREADS]; /* of a thread that goes on; NO_GUARD: it does not */
     bool plain;   /* steps are at most the next iteration of the loop */
-    bool may_fail; /* a step may turn out not to fit after the first has moved a thread */
+    /* Bytes of a thread to go back to, should a step turn out not to fit after others moved it. */
+    uint16_t undo[N_THREADS];
 };
 
 struct node {

@@ -352,18 +352,28 @@ static void keep_sums(struct machine *m, struct edge *e)
     e->n_sums = (uint16_t)(f->graph.sums.n - e->sums);
 }
 
+static bool always_fits(enum step_kind kind)
+{
+    return kind == STEP_ADVANCE || kind == STEP_RING || kind == STEP_USEFUL || kind == STEP_TRANSFER_END;
+}
+
 static void keep_steps(struct graph *g, const struct recording *r, struct edge *e)
 {
     e->steps = (uint32_t)g->steps.n;
     e->n_steps = (uint16_t)r->n_steps;
     e->plain = r->n_marks == 0;
+    bool may_fail = false;
     for (unsigned i = 0; i < r->n_steps; i++) {
         const struct step *s = &r->steps[i];
         bool at_end = i == 0 && s->thread == THREAD_ACCEL && !s->skip;
         e->plain &= s->kind == STEP_ADVANCE || (at_end && s->kind == STEP_ITERATE);
-        e->may_fail |= s->kind != STEP_ADVANCE &&
-                       !(at_end && (s->kind == STEP_ITERATE || s->kind == STEP_LEAVE));
+        may_fail |= !always_fits((enum step_kind)s->kind) &&
+                    !(at_end && (s->kind == STEP_ITERATE || s->kind == STEP_LEAVE));
+        size_t moved = s->kind == STEP_RING ? sizeof(struct thread) : offsetof(struct thread, part);
+        e->undo[s->thread] = (uint16_t)max64(e->undo[s->thread], moved);
     }
+    if (!may_fail)
+        memset(e->undo, 0, sizeof e->undo);
     if (r->n_steps)
         memcpy(POOL_ADD(&g->steps, r->n_steps), r->steps, r->n_steps * sizeof r->steps[0]);
 }

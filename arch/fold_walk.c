@@ -136,11 +136,13 @@ static bool steps_fit(struct machine *m, const struct edge *e, struct effects *o
         if (on != (s->kind == STEP_ITERATE) || m->fold->place[THREAD_ACCEL][pc] != s->value)
             return false;
     }
-    if (e->may_fail)
-        memcpy(before, m->thread, sizeof before);
+    for (unsigned th = 0; th < N_THREADS; th++)
+        if (e->undo[th])
+            memcpy(&before[th], &m->thread[th], e->undo[th]);
     for (unsigned n = e->n_steps; n; n--, s++)
         if (!step_fits(m, s, out)) {
-            memcpy(m->thread, before, sizeof before);
+            for (unsigned th = 0; th < N_THREADS; th++)
+                memcpy(&m->thread[th], &before[th], e->undo[th]);
             return false;
         }
     return true;
