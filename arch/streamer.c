@@ -365,22 +365,25 @@ static void store_step(struct machine *m, unsigned grants)
 unsigned streamer_grants(struct machine *m, uint32_t granted, uint32_t requested)
 {
     struct streamer *st = m->streamer;
-    unsigned grants[N_STREAMS] = {0}, words = 0;
+    uint64_t ports = 0; /* of each stream, side by side: sums in memory would wait for each other */
+    unsigned words = 0;
     for (uint32_t left = granted; left; left &= left - 1) {
         unsigned p = (unsigned)__builtin_ctz(left), i = st->asking[p];
-        grants[i] |= 1u << p;
+        ports |= 1ull << (i * MAX_PORTS + p);
         st->rr[p] = (uint8_t)(i + 1 == N_STREAMS ? 0 : i + 1);
     }
     st->held = (uint16_t)(requested & ~granted);
     for (unsigned i = 0; i < N_STREAMS; i++) {
-        unsigned n = st->lanes < st->ports ? wide_words(&st->s[i], i, grants[i])
-                                           : count_bits(grants[i]);
-        m->counter[m->cb.streamer + i] += n;
-        words += n;
+        unsigned grants = ports >> (i * MAX_PORTS) & ((1u << MAX_PORTS) - 1);
+        if (grants) {
+            unsigned n = st->lanes < st->ports ? wide_words(&st->s[i], i, grants) : count_bits(grants);
+            m->counter[m->cb.streamer + i] += n;
+            words += n;
+        }
         if (i == STORE && st->s[i].c)
-            store_step(m, grants[i]);
+            store_step(m, grants);
         else if (i != STORE && stream_active(&st->s[i]))
-            load_step(m, i, grants[i]);
+            load_step(m, i, grants);
     }
     if (granted != requested)
         acct_conflict(m);

@@ -81,8 +81,43 @@ struct where_to {
     uint8_t hwpe[MAX_PORTS], udma[N_UDMA], traffic[32];
 };
 
+/* No two requests of streams and uDMA to one bank. */
+static bool apart(const struct demand *d, const struct where_to *bank)
+{
+    uint64_t asked = 0, twice = 0;
+    for (uint32_t left = d->hwpe; left; left &= left - 1) {
+        uint64_t bit = 1ull << bank->hwpe[__builtin_ctz(left)];
+        twice |= asked & bit;
+        asked |= bit;
+    }
+    for (unsigned i = 0; i < N_UDMA; i++) {
+        uint64_t bit = (uint64_t)(d->udma >> i & 1) << (bank->udma[i] % XBAR_MAX_BANKS);
+        twice |= asked & bit;
+        asked |= bit;
+    }
+    return !twice;
+}
+
+/* Lone requests: each is granted, and its bank prefers its master (xbar_next). */
+static struct demand grant_all(struct machine *m, const struct demand *d, const struct where_to *bank)
+{
+    uint8_t *rr = m->tcdm->xbar.rr;
+    unsigned first = FIRST_HWPE + (unsigned)m->tcdm_cfg->hwpe_ports - 1; /* port 0 */
+    for (uint32_t left = d->hwpe; left; left &= left - 1) {
+        unsigned p = (unsigned)__builtin_ctz(left);
+        rr[bank->hwpe[p]] = (uint8_t)(first - p);
+    }
+    if (d->udma & 1)
+        rr[bank->udma[0]] = MASTER_UDMA_TX;
+    if (d->udma & 2)
+        rr[bank->udma[1]] = MASTER_UDMA_RX;
+    return *d;
+}
+
 static struct demand crossbar(struct machine *m, const struct demand *d, const struct where_to *bank)
 {
+    if (!d->traffic && apart(d, bank))
+        return grant_all(m, d, bank);
     uint64_t ask[XBAR_MAX_BANKS];
     unsigned ports = (unsigned)m->tcdm_cfg->hwpe_ports, banks = (unsigned)m->tcdm_cfg->banks;
     struct demand won = {0};
@@ -132,16 +167,11 @@ static struct demand cluster(struct machine *m, const struct demand *d, const st
                            .traffic = (uint32_t)(g.log & ((1ull << cores) - 1))};
 }
 
-static unsigned count(const struct demand *d)
-{
-    return count_bits(d->hwpe) + count_bits(d->udma);
-}
-
 static void tick(void *self, uint64_t now)
 {
     struct machine *m = self;
     struct tcdm *t = m->tcdm;
-    struct where_to bank;
+    struct where_to bank = {.udma = {0}};
     m->now = now;
     t->ran_at = now;
     struct demand d = {.hwpe = streamer_requests(m, bank.hwpe), .udma = udma_requests(m, bank.udma)};
@@ -153,9 +183,12 @@ static void tick(void *self, uint64_t now)
     if (m->tcdm_cfg->ideal)
         won.udma = d.udma; /* streams do not even ask */
     uint64_t *n = &m->counter[m->cb.tcdm];
-    n[C_UDMA] += count_bits(won.udma);
-    n[C_CONFLICT] += count(&d) - count(&won);
-    n[C_BUSY] += count(&won) != 0;
+    uint32_t refused = (d.hwpe & ~won.hwpe) | (d.udma & ~won.udma) << MAX_PORTS;
+    if (won.udma)
+        n[C_UDMA] += count_bits(won.udma);
+    if (refused)
+        n[C_CONFLICT] += count_bits(refused);
+    n[C_BUSY] += (won.hwpe | won.udma) != 0;
     udma_grants(m, won.udma);
     n[C_HWPE] += streamer_grants(m, won.hwpe, d.hwpe);
     if (others)
