@@ -1,5 +1,6 @@
 /* Exact folding. The machine is cut at boundaries: ends of iterations of the
- * sequencer's loops and beginnings of off-chip bursts. What can be seen of it at
+ * sequencer's loops and, where there are none, beginnings of off-chip bursts and of
+ * parts of long transfers. What can be seen of it at
  * a boundary in relative terms is a node; what happens up to the next boundary is
  * an edge, with the values of everything that only counts (tokens, bytes left,
  * loop indices) for which the same would happen. Where the edge is known it is

@@ -2,9 +2,10 @@
  * units, host and uDMA; timing counts the same MACs and bytes; faults planted in programs are found.
  * RETSIM_VALUES_DESIGNS and RETSIM_VALUES_SEED choose how many random designs and which. */
 #include "arch/machine.h"
+#include "base/num.h"
 #include "tests/random_design.h"
 #include "workloads/api.h"
-#include "workloads/lower.h"
+#include "workloads/lower_ctx.h"
 #include "workloads/values.h"
 
 #include <criterion/criterion.h>
@@ -112,6 +113,112 @@ Test(values, random_programs_compute_the_golden_model)
         rs_err_destroy(err);
     }
     cr_expect_geq(runs * 3, n, "only %" PRIu64 " of %" PRIu64 " designs could be lowered", runs, n);
+    random_bases_finish(&bases);
+}
+
+/* ---- the stream off-chip: what large models need, forced on small ones ---- */
+
+/* A prefill with a memory off-chip. */
+static void draw_parked(struct random_design *d, struct rng *rng)
+{
+    do
+        random_design_draw(d, rng);
+    while (d->base != BASE_NETWORK);
+    random_design_set(d, "work.phase", "prefill");
+    random_design_set(d, "arch.hyperram.kind", "hyperram");
+}
+
+/* Lowered with rows of heads parked, in scopes and blocks of any length. */
+static bool lower_parked(struct program *p, const struct rs_design *d, struct rng *rng, struct err *err)
+{
+    static const uint64_t lengths[] = {8, 16, 24, 32, 48, 64};
+    struct lower l = {.arch = d->arch, .w = d->work, .p = p, .err = err, .parked = true};
+    uint64_t seq = d->work->seq;
+    l.scope = lengths[rng_below(rng, 6)];
+    l.scope = l.scope < seq && rng_below(rng, 4) ? l.scope : seq;
+    l.T = lengths[rng_below(rng, 6)];
+    for (l.R = 16; l.scope < seq && l.scope % l.R;)
+        l.R /= 2;
+    l.context = round_up(seq, 64);
+    bool ok = lower_build(&l) && program_check(p, d->arch, err);
+    p->tokens_done = d->work->batch * seq;
+    return ok;
+}
+
+/* SoC cycles; 0 after an error. */
+static uint64_t cycles_of(const struct rs_design *d, const struct program *p, bool folding)
+{
+    struct err e = {0};
+    struct machine *m = machine_create(d->arch, p, &evq_wheel, folding, &e);
+    uint64_t cycles = 0;
+    if (m && machine_run(m, &e))
+        cycles = div_up(m->now + m->skipped - m->origin, m->soc_ticks);
+    machine_destroy(m);
+    err_finish(&e);
+    return cycles;
+}
+
+static bool same_times(const struct rs_design *d, const struct program *p, struct text *why)
+{
+    struct err e = {0};
+    struct machine *m = machine_create(d->arch, p, &evq_wheel, false, &e);
+    uint64_t folded = cycles_of(d, p, true), full = cycles_of(d, p, false), bound = machine_bound(m);
+    machine_destroy(m);
+    err_finish(&e);
+    bool ok = folded && folded == full && bound <= full;
+    if (!ok)
+        text_printf(why, "bound %" PRIu64 ", folded %" PRIu64 ", full %" PRIu64, bound, folded, full);
+    return ok;
+}
+
+static bool parked_reads(const struct rs_design *d, uint64_t seed, bool *legal, struct text *why)
+{
+    struct rng rng = {seed};
+    struct err e = {0};
+    struct program p;
+    struct values_report r;
+    program_init(&p);
+    *legal = lower_parked(&p, d, &rng, &e);
+    bool ok = true;
+    if (*legal) {
+        ok = values_point(d->arch, d->work, &p, NULL, seed, SCHEDULES, &r, &e);
+        if (!ok)
+            text_add(why, e.n_diags ? e.diags[0].text : "failed");
+        ok = ok && same_counts(d, &p, &r.counts, why);
+        ok = ok && (seed % 4 || same_times(d, &p, why));
+    }
+    program_finish(&p);
+    err_finish(&e);
+    return ok;
+}
+
+Test(values, programs_with_a_stream_off_chip_compute_the_golden_model)
+{
+    struct random_bases bases;
+    uint64_t n = 2 * setting("RETSIM_VALUES_DESIGNS", N_DESIGNS), runs[3] = {0};
+    uint64_t seed = setting("RETSIM_VALUES_SEED", SEED);
+    random_bases_load(&bases);
+    for (uint64_t i = 0; i < n; i++) {
+        struct rng rng = {seed * 2000003 + i};
+        struct random_design d;
+        struct text why = {0}, command = {0};
+        rs_err *err = rs_err_create();
+        bool legal = false;
+        draw_parked(&d, &rng);
+        rs_design *design = random_design_create(&d, &bases, err);
+        if (design && !parked_reads(design, i, &legal, &why)) {
+            random_design_command(&d, &command);
+            cr_expect_fail("parked, design %" PRIu64 ", like %s: %s", i, command.s, why.s);
+        }
+        if (legal)
+            runs[design->work->form]++;
+        text_finish(&why);
+        text_finish(&command);
+        rs_design_destroy(design);
+        rs_err_destroy(err);
+    }
+    for (unsigned f = 0; f < 3; f++)
+        cr_expect_geq(runs[f] * 24, n, "form %u: only %" PRIu64 " of %" PRIu64 " ran", f, runs[f], n);
     random_bases_finish(&bases);
 }
 

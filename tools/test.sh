@@ -43,7 +43,7 @@ build() {
 suite() {
     meson test -C "$1" --no-rebuild --num-processes "$jobs" --print-errorlogs >"$logs/suite" 2>&1 </dev/null
     code=$?
-    sed -n 's/^ *[0-9]*\/[0-9]* \(.*\)$/\1/p' "$logs/suite" >"$logs/tests"
+    sed -n '/^Summary of Failures/q; s/^ *[0-9]*\/[0-9]* \(.*\)$/\1/p' "$logs/suite" >"$logs/tests"
     while read -r line; do
         name=$(printf '%s' "$line" | sed 's,^[^ ]* */ *,,; s,  *[A-Z][A-Z]*  *[0-9.]*s.*,,')
         case $line in
@@ -99,6 +99,8 @@ for arch in configs/arch/*.yaml; do
     for form in parallel recurrent chunkwise; do
         step "run $name, $form" $bin run -a "$arch" -w $edge -s work.form=$form -s work.phase=both \
             -s work.seq=128 -s work.tokens=8 --json
+        step "run $name, $form, values" $bin run -a "$arch" -w workloads/networks/kjv_d64_l2 \
+            -s work.form=$form -s work.phase=both -s work.seq=100 -s work.chunk=24 -s work.tokens=4 --values --json
     done
     step "run $name, sanitizers" build-asan/retsim run -a "$arch" -w $edge -s work.seq=64 --method full --json
     for kernel in workloads/kernels/*.yaml; do

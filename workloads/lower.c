@@ -69,7 +69,9 @@ static void define_tensors(struct lower *l)
     bool chunk = prefill && w->form == FORM_CHUNKWISE, par = prefill && w->form == FORM_PARALLEL;
     bool scopes = prefill && l->scope < w->seq; /* later tokens of a sequence come back to a layer */
     l->keep_kv = cache || (par && scopes);
-    uint64_t states = s->layers * s->heads * w->batch, head = state_head_bytes(l);
+    uint64_t states = s->layers * s->heads * w->batch, slice = l->dk * l->state_dv * l->ret->state_bits / 8;
+    /* Slices of one width each: the last may be narrower than its place. */
+    uint64_t kept = states * div_up(l->dv, l->state_dv) * slice;
     uint64_t kv_rows = l->keep_kv ? (l->kv_local ? 1 : states) * l->context : rows;
     enum tensor_kind kv = l->keep_kv ? T_KV : T_ACT;
     enum unit_id kv_reader = par || chunk || cache ? UNIT_WEIGHT : UNIT_LOAD;
@@ -84,7 +86,7 @@ static void define_tensors(struct lower *l)
     l->k = tensor("keys", kv, kv_reader, l->dk, kv_rows, kv_block);
     l->v = tensor("values", kv, kv_reader, l->dv, kv_rows, kv_block);
     bool direct = prefill && retention_fused(l, (enum work_form)w->form); /* retention itself writes y */
-    l->gates_in_y = direct && !decode && !l->piece && !l->may_spill;
+    l->gates_in_y = direct && !decode && !l->piece && !l->may_spill && !l->parked;
     l->g = tensor("gates", T_ACT, UNIT_LOAD, l->gates_in_y ? s->value_dim : l->dv, local, heads_block);
     l->y = tensor("heads", T_ACT, gemm, s->value_dim, rows, direct ? heads_block : block);
     l->h = tensor("hidden", T_ACT, gemm, w->kind == WORK_MSR ? s->d_model : s->ffn_dim, rows, block);
@@ -92,14 +94,17 @@ static void define_tensors(struct lower *l)
     bool build = par && decode && !cache;
     if (chunk || build)
         l->khat = tensor("decayed keys", T_ACT, UNIT_LOAD, l->dk + 4, local, heads_block);
-    l->state_resident = l->ret->state == STATE_BUFFER && states * head <= l->state_bytes;
+    l->state_resident = l->ret->state == STATE_BUFFER && kept <= l->state_bytes;
     l->state_saved = decode || scopes;
     bool in_l2 = l->ret->state == STATE_L2 || (l->state_saved && !l->state_resident);
     if (in_l2 && (step || chunk || build))
         l->state = tensor("state", T_STATE, UNIT_LOAD, l->dk * l->state_dv * l->ret->state_bits / 8,
                           states * div_up(l->dv, l->state_dv), 1);
-    l->state.in_place = pieces(l, l->state.stage_bytes) <= 1;
-    l->p->state_bytes = l->state_resident ? states * head : l->dk * l->state_dv * l->ret->state_bits / 8;
+    /* Stepped in L2, a state comes back from where the step before left it. */
+    l->state.in_place = l->ret->state == STATE_L2 || pieces(l, l->state.stage_bytes) <= 1;
+    l->p->state_bytes = l->state_resident ? kept : slice;
+    if (l->parked)
+        parked_stages(l, block, direct);
     uint64_t heads = w->lm_head == LM_ALL && prefill ? rows : w->batch;
     if (s->vocab && w->lm_head != LM_NONE && w->kind == WORK_NETWORK)
         l->logits = tensor("logits", T_LOGIT, UNIT_STORE, 2 * s->vocab, heads, heads);

@@ -20,11 +20,10 @@ static const char *order_name(const struct work *w, const struct lower *l)
     return l->scope == l->T ? "block" : "layer by layer over part of the sequence";
 }
 
-/* Query rows of a block in the parallel form: whole blocks fill a scope, staged
- * ones stay small. */
-static uint64_t query_rows(uint64_t scope, uint64_t rows, bool spill)
+/* Query rows of a block in the parallel form: whole blocks fill a scope. */
+static uint64_t query_rows(uint64_t scope, uint64_t rows, uint64_t most)
 {
-    uint64_t r = spill ? 16 : 64;
+    uint64_t r = most;
     while (scope < rows && scope % r)
         r /= 2;
     return r;
@@ -35,6 +34,8 @@ struct style {
     bool spill;  /* tensors of one layer may live off-chip */
     bool pieces; /* heads are projected and retained piece by piece, when they can */
     bool local;  /* L2 holds keys and values of one head, an archive those of earlier scopes */
+    bool parked; /* the stream and the rows of finished heads wait off-chip */
+    uint64_t queries; /* rows of a block in the parallel form, at most: staged ones stay small; 0: 64 */
 };
 
 /* One scope (0: the token block), one token block. */
@@ -43,9 +44,9 @@ static bool lower_one(struct program *p, const struct arch *a, const struct work
 {
     uint64_t rows = max64(w->kind == WORK_GEMM ? gemm_rows(w) : w->seq, 1);
     struct lower l = {.arch = a, .w = w, .p = p, .err = err, .T = T, .may_spill = style.spill,
-                      .may_pipe = style.pieces, .kv_local = style.local};
+                      .may_pipe = style.pieces, .kv_local = style.local, .parked = style.parked};
     l.scope = min64(scope ? scope : T, rows);
-    l.R = query_rows(l.scope, rows, style.spill);
+    l.R = query_rows(l.scope, rows, style.queries ? style.queries : 64);
     l.context = context_of(w);
     if (!lower_build(&l) || !program_check(p, a, err)) {
         program_clear(p);
@@ -133,7 +134,7 @@ struct search {
     const struct work *work;
     struct program *best, trial;
     struct machine *machine;
-    bool found;
+    bool found, parked;
     uint64_t cycles; /* estimate of the best */
 };
 
@@ -148,22 +149,37 @@ static uint64_t estimate_of(struct search *s)
     return cycles;
 }
 
-static void consider(struct search *s, uint64_t scope, struct style style)
+static bool consider(struct search *s, uint64_t scope, struct style style)
 {
     struct err quiet = {0};
+    bool staged = style.spill || style.parked;
     /* Staging that leaves only a few tokens a block wastes every weight set. */
-    if (lower_scope(&s->trial, s->arch, s->work, scope, style, style.spill ? 4 : 1, &quiet)) {
+    bool fits = lower_scope(&s->trial, s->arch, s->work, scope, style, staged ? 4 : 1, &quiet);
+    if (fits) {
         uint64_t cycles = estimate_of(s);
         /* The estimate knows nothing of the stalls of staging: it has to win clearly. */
-        if (!s->found || (style.spill ? cycles < s->cycles / 4 * 3 : cycles < s->cycles)) {
+        bool clearly = staged && !(style.parked && s->parked);
+        if (!s->found || cycles < (clearly ? s->cycles / 4 * 3 : s->cycles)) {
             struct program better = s->trial;
             s->trial = *s->best;
             *s->best = better;
             s->found = true;
+            s->parked = style.parked;
             s->cycles = cycles;
         }
     }
     err_finish(&quiet);
+    return fits;
+}
+
+/* The longest scope that fits when all but the rows of one product waits off-chip: weights pass once
+ * a scope. Blocks of `queries` share keys and values that come from off-chip, and fill a scope. */
+static void consider_parked(struct search *s, uint64_t rows, uint64_t queries)
+{
+    const struct style parked = {.parked = true, .queries = queries};
+    uint64_t step = s->work->form == FORM_PARALLEL ? queries : 8, scope = rows;
+    while (scope && !consider(s, scope, parked))
+        scope = scope > 64 ? next_scope(rows, scope) : scope > step ? (scope - 1) / step * step : 0;
 }
 
 /* Every scope from the whole sequence to one token block; the smallest
@@ -172,7 +188,8 @@ static bool lower_best(struct program *p, const struct arch *a, const struct wor
 {
     struct search s = {.arch = a, .work = w, .best = p};
     static const struct style styles[] = {
-        {.spill = false}, {.pieces = true}, {.local = true}, {.spill = true}, {.spill = true, .pieces = true},
+        {.spill = false}, {.pieces = true}, {.local = true}, {.spill = true, .queries = 16},
+        {.spill = true, .pieces = true, .queries = 16},
     };
     bool archives = w->form == FORM_PARALLEL && w->phase == PHASE_PREFILL;
     program_init(&s.trial);
@@ -180,6 +197,12 @@ static bool lower_best(struct program *p, const struct arch *a, const struct wor
         for (uint64_t scope = rows; scope; scope = next_scope(rows, scope))
             if (!styles[i].local || (archives && scope < rows))
                 consider(&s, scope <= 64 && scope < rows ? 0 : scope, styles[i]);
+    bool parks = w->kind == WORK_NETWORK && w->phase == PHASE_PREFILL && w->map.spill;
+    if (parks && (!s.found || s.best->ext_bytes)) {
+        consider_parked(&s, rows, 16);
+        if (w->form == FORM_PARALLEL) /* half of the staging, and of the slices of value columns */
+            consider_parked(&s, rows, 8);
+    }
     program_finish(&s.trial);
     machine_destroy(s.machine);
     return s.found;
@@ -198,7 +221,7 @@ bool lower(struct program *p, const struct arch *a, const struct work *w, struct
     uint64_t rows = max64(w->kind == WORK_GEMM ? gemm_rows(w) : w->seq, 1);
     bool prefill = w->phase != PHASE_DECODE && w->kind != WORK_GEMM;
     uint64_t fixed = w->map.order == ORDER_BLOCK ? 0 : rows;
-    const struct style spilled = {.spill = true};
+    const struct style spilled = {.spill = true, .queries = 16};
     if (w->map.order != ORDER_AUTO || !prefill)
         return lower_quiet(p, a, w, fixed) || lower_scope(p, a, w, fixed, spilled, 1, err);
     if (lower_best(p, a, w, rows))

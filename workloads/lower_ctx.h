@@ -69,6 +69,7 @@ struct lower {
     bool may_pipe;     /* heads may pass in pieces */
     bool kv_local;     /* L2 holds keys and values of one head; an archive those of earlier scopes */
     bool gates_in_y;   /* gates wait where the rows that they gate will be */
+    bool parked;       /* the stream and the rows of finished heads wait off-chip, staged in small parts */
     bool last_scope;   /* the scope at hand ends its sequence */
     struct archive archive;
     uint64_t context;  /* tokens of a sequence over the whole run */
@@ -85,6 +86,7 @@ struct lower {
     uint64_t w_ring_base;
     uint16_t w_full, w_free;
     struct tensor emb, x, xn, q, k, khat, v, g, o, y, h, logits, state, kc, vc;
+    struct tensor y_back; /* parked: all of y in L2 again, for the product that reads it */
     /* state buffer hand-over */
     uint16_t st_token[N_UNITS]; /* a credit: the state belongs to this unit */
     struct where st_in, st_out;
@@ -120,6 +122,8 @@ bool lower_build(struct lower *l);
 /* Plans L2 and off-chip; false with an error when it does not fit. */
 bool plan_memory(struct lower *l);
 uint64_t tensor_bytes(const struct tensor *t);
+/* Small stages for what is parked, enough for the columns and rows that any op takes at once. */
+void parked_stages(struct lower *l, uint64_t block, bool direct);
 void report_homes(struct lower *l);
 /* Tells the program what its memories hold before the run. */
 void describe_image(struct lower *l);
@@ -163,6 +167,10 @@ void tensor_written(struct tensor *t, uint64_t n, uint64_t rows, uint64_t slices
 struct where where_at(struct where w, int64_t bytes);
 /* Bytes between the rows of a block where commands find it. */
 uint64_t staged_pitch(const struct tensor *t);
+/* Rows of a block that has `rows`, fewer when staging of t is smaller. */
+uint64_t staged_rows(const struct tensor *t, uint64_t rows);
+/* Brings `tokens` of what is parked back, when all heads have written it. */
+void parked_back(struct lower *l, uint64_t tokens);
 /* uDMA transfers that `bytes` take. */
 uint64_t pieces(const struct lower *l, uint64_t bytes);
 
@@ -260,6 +268,8 @@ void gemm_piece(struct lower *l, const struct gemm *g, const struct where *weigh
 void gemm_end(struct lower *l);
 /* Contraction of a set when weights meet activations. */
 uint64_t weight_k_tile(const struct lower *l);
+/* Outputs that are not cut apart: whole tiles, and rotary turns pairs. */
+uint64_t column_unit(const struct lower *l, enum post post);
 /* Bytes of `parts` matrices of n outputs that take turns by output tile, packed in sets (or rows). */
 uint64_t packed_bytes(const struct lower *l, uint64_t n, uint64_t k, uint64_t parts);
 /* Bytes of one weight slice that any legal schedule needs. */
@@ -283,7 +293,6 @@ bool cached_fused(const struct lower *l);
 uint64_t retention_block(const struct lower *l);
 /* Value columns of a state slice that every op of this run can hold. */
 uint64_t state_slice(const struct lower *l);
-uint64_t state_head_bytes(const struct lower *l);
 
 /* ---- lower_pipe.c ---- */
 /* Tokens of a piece when heads can be projected and retained piece by piece; 0 otherwise. */

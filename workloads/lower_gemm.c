@@ -418,14 +418,26 @@ static void norm_done(struct lower *l, struct body *b)
         l->x.pending = l->xn.pending = b->norm = false;
 }
 
+/* Columns of results that staging has room for. */
+static uint64_t staged_cols(const struct lower *l, const struct gemm *g, const struct gemm_seg *s)
+{
+    uint64_t cols = s->n, column = min64(l->T, g->tokens) * post_bytes(s->post);
+    const struct tensor *const to[] = {s->dst, s->dst2};
+    for (unsigned i = 0; i < 2 && to[i]; i++)
+        cols = to[i]->ext ? min64(cols, to[i]->stage_bytes / column) : cols;
+    return cols;
+}
+
 /* One segment in slices of columns; every slice passes over all blocks. */
 static uint64_t slice_cols(const struct lower *l, const struct gemm *g, const struct gemm_seg *s)
 {
     uint64_t tile = column_unit(l, s->post), parts = parts_of(s);
     uint64_t cols = l->w_slot / packed_bytes(l, tile, g->k, parts) * tile;
     uint64_t unit = plan_of(l, min64(l->T, g->tokens), g->k, s->n, s->post).group;
-    if (packed_bytes(l, s->n, g->k, parts) <= l->w_slot)
+    uint64_t most = staged_cols(l, g, s);
+    if (packed_bytes(l, s->n, g->k, parts) <= l->w_slot && most == s->n)
         return s->n;
+    cols = min64(cols, most / tile * tile);
     return cols >= unit ? cols / unit * unit : cols;
 }
 
@@ -462,9 +474,12 @@ static void streamed_segment(struct lower *l, struct body *b, const struct affin
     }
 }
 
-static bool single_pass(const struct lower *l, uint64_t total)
+static bool single_pass(const struct lower *l, const struct gemm *g, uint64_t total)
 {
-    return !l->weights_ext || total <= l->w_slot;
+    bool staged = true;
+    for (unsigned i = 0; i < g->n_segs; i++)
+        staged = staged && staged_cols(l, g, &g->seg[i]) == g->seg[i].n;
+    return !l->weights_ext || (total <= l->w_slot && staged);
 }
 
 uint64_t gemm_weight_bytes(const struct lower *l, const struct gemm *g)
@@ -516,7 +531,7 @@ void gemm_end(struct lower *l)
 void emit_gemm(struct lower *l, const struct gemm *g)
 {
     uint64_t total = gemm_weight_bytes(l, g), rows = min64(l->T, g->tokens);
-    bool once = single_pass(l, total);
+    bool once = single_pass(l, g, total);
     if (g->norm)
         norm_begin(l, g, once && g->n_segs > 1 ? 0 : once ? g->seg[0].n : slice_cols(l, g, &g->seg[0]));
     else

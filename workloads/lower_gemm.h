@@ -11,7 +11,5 @@ struct gemm_plan { /* of one segment on blocks of `rows` tokens */
 };
 
 struct gemm_plan plan_of(const struct lower *l, uint64_t rows, uint64_t k, uint64_t n, enum post post);
-/* Outputs that are not cut apart: whole tiles, and rotary turns pairs. */
-uint64_t column_unit(const struct lower *l, enum post post);
 
 #endif

@@ -119,7 +119,10 @@ void output_and_ffn(struct lower *l, uint64_t tokens)
     const struct shape *s = &l->w->shape;
     bool network = work_has_stream(l->w);
     struct affine base = aff_scale(l->layer, (int64_t)l->w_layer_bytes);
-    struct gemm g = gemm_op(&l->y, s->value_dim, tokens, aff_plus(base, (int64_t)l->w_out));
+    if (l->parked)
+        parked_back(l, tokens);
+    struct gemm g = gemm_op(l->parked ? &l->y_back : &l->y, s->value_dim, tokens,
+                            aff_plus(base, (int64_t)l->w_out));
     add_seg(&g, s->d_model, network ? POST_RESIDUAL : POST_NONE, network ? WHAT_RES1 : WHAT_MSR,
             network ? &l->x : &l->h, NULL);
     run_gemm(l, &g);
@@ -316,7 +319,10 @@ void head_on(struct lower *l, uint64_t tokens, uint64_t first)
     g.first_tok = at;
     add_seg(&g, s->vocab, POST_WIDE, WHAT_LOGITS, &l->logits, NULL);
     l->logits.outer = aff(-(int64_t)(first * l->logits.pitch));
+    if (post_norm(l) && l->xn.ext) /* the host counts from the first row that is wanted */
+        l->xn.outer = aff((int64_t)(first * l->xn.pitch));
     run_gemm(l, &g);
+    l->xn.outer = aff(0);
     mark(l, l->mark_head, &index);
     prog_wait(l->p, THREAD_HOST, N_UNITS, l->logits.ready, l->logits.posts);
     l->logits.pending = false;

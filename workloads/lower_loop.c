@@ -66,6 +66,11 @@ uint64_t staged_pitch(const struct tensor *t)
     return t->ext ? row_bytes(t) : t->pitch;
 }
 
+uint64_t staged_rows(const struct tensor *t, uint64_t rows)
+{
+    return t->ext ? min64(rows, max64(t->stage_bytes / row_bytes(t), 1)) : rows;
+}
+
 /* A slice begins within the rows. */
 static struct affine ext_addr(const struct tensor *t, const struct block *b)
 {
@@ -164,6 +169,22 @@ static void host_move(struct lower *l, enum op op, const struct tensor *t, const
         host_lines(l, &m, b);
     else
         host_run(l, &m, aff(0), ext_addr(t, b), round_up(b->rows * row_bytes(t), 4), true);
+}
+
+void parked_back(struct lower *l, uint64_t tokens)
+{
+    const struct tensor *t = &l->y_back;
+    uint64_t bytes = round_up(tokens * t->pitch, 4), max = l->udma->max_transfer_bytes;
+    for (uint64_t at = 0; at < bytes; at += max) {
+        struct cmd *c = prog_add(l->p, THREAD_HOST, OP_UDMA_RX, N_UNITS);
+        c->addr = aff((int64_t)(t->base + at));
+        c->l2ring = L2RING_NONE;
+        c->ext = aff((int64_t)(l->y.base + at));
+        c->row_bytes = (uint32_t)min64(bytes - at, max);
+        c->tensor = t->kind;
+        c->token = t->in_full;
+    }
+    prog_wait(l->p, THREAD_ACCEL, t->reader, t->in_full, pieces(l, bytes));
 }
 
 static void host_next(struct lower *l, uint8_t ring)

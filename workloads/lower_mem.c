@@ -23,6 +23,29 @@ static void tensors(struct lower *l, struct tensor *out[], unsigned *n)
             out[(*n)++] = all[i];
 }
 
+static bool of_head(const struct lower *l, const struct tensor *t)
+{
+    const struct tensor *const head[] = {&l->q, &l->k, &l->khat, &l->v, &l->g, &l->o};
+    for (unsigned i = 0; i < sizeof head / sizeof head[0]; i++)
+        if (t == head[i])
+            return true;
+    return false;
+}
+
+/* While rows of heads are parked, a head's tensors, all rows of y, h and the logits take
+ * turns in one place: each is read before the stream, which passes off-chip between any
+ * two of them, lets the next begin. */
+static uint64_t pool_bytes(const struct lower *l)
+{
+    const struct tensor *const head[] = {&l->q, &l->k, &l->khat, &l->v, &l->g, &l->o};
+    uint64_t heads = 0;
+    if (!l->parked)
+        return 0;
+    for (unsigned i = 0; i < sizeof head / sizeof head[0]; i++)
+        heads += head[i]->used && !head[i]->ext ? tensor_bytes(head[i]) : 0;
+    return max64(heads, max64(tensor_bytes(&l->y), tensor_bytes(&l->h)));
+}
+
 /* The hidden rows of the FFN take the place of the heads' rows: the last of
  * these is read before the first of those is written, because units work in
  * program order. */
@@ -40,6 +63,8 @@ static uint64_t place_bytes(const struct lower *l, const struct tensor *t)
 {
     if (t == &l->g && l->gates_in_y)
         return 0;
+    if (l->parked && (of_head(l, t) || t == &l->y || t == &l->h))
+        return 0; /* in the pool */
     bool shared = (t == &l->y || t == &l->h) && shared_bytes(l);
     if (!shared)
         return tensor_bytes(t);
@@ -61,10 +86,8 @@ static bool spillable(const struct lower *l, const struct tensor *t)
  * of y and h: each pair shares its place. Class of t in lower.stage_at, -1 none. */
 static int stage_class(const struct lower *l, const struct tensor *t)
 {
-    const struct tensor *const head[] = {&l->q, &l->k, &l->khat, &l->v, &l->g, &l->o};
-    for (unsigned i = 0; i < 6; i++)
-        if (t == head[i])
-            return t->kind == T_KV ? -1 : 1;
+    if (of_head(l, t))
+        return t->kind == T_KV ? -1 : 1;
     if (l->w->kind != WORK_NETWORK)
         return -1; /* a layer alone writes its result while it reads y */
     return t == &l->x ? 0 : t == &l->y ? 2 : t == &l->h ? 3 : -1;
@@ -92,11 +115,7 @@ static uint64_t staging(struct lower *l, uint64_t by_class[4])
  * begins, after it has taken them. */
 static bool under_logits(const struct lower *l, const struct tensor *t)
 {
-    const struct tensor *const head[] = {&l->q, &l->k, &l->khat, &l->v, &l->g, &l->o};
-    for (unsigned i = 0; i < 6; i++)
-        if (t == head[i])
-            return l->emb.ext && t->used && !t->ext && t->kind == T_ACT && place_bytes(l, t);
-    return false;
+    return of_head(l, t) && l->emb.ext && t->used && !t->ext && t->kind == T_ACT && place_bytes(l, t);
 }
 
 /* Bytes of L2 in the current assignment, without weights. */
@@ -108,7 +127,7 @@ static uint64_t l2_need(struct lower *l)
     uint64_t bytes = l->emb.ext ? 2 * round_up(l->emb.stage_bytes, L2_ALIGN) : 0, under = 0;
     for (unsigned i = 0; i < n; i++)
         *(under_logits(l, t[i]) ? &under : &bytes) += t[i]->ext ? 0 : place_bytes(l, t[i]);
-    bytes += max64(under, tensor_bytes(&l->logits));
+    bytes += max64(max64(under, pool_bytes(l)), tensor_bytes(&l->logits));
     uint64_t stage[4], other = staging(l, stage);
     return bytes + other + max64(stage[0], stage[1]) + max64(stage[2], stage[3]);
 }
@@ -241,6 +260,23 @@ static void place_tensor(struct lower *l, struct tensor *t, uint64_t bytes)
     t->out_free = role(l, t, " store part", 2, WAIT_OFFCHIP);
 }
 
+static void share_pool(struct lower *l)
+{
+    struct tensor *const head[] = {&l->q, &l->k, &l->khat, &l->v, &l->g, &l->o};
+    uint64_t at = l->logits.base;
+    for (unsigned i = 0; i < sizeof head / sizeof head[0]; i++) {
+        if (!head[i]->used || head[i]->ext)
+            continue;
+        head[i]->base = at;
+        at += tensor_bytes(head[i]);
+    }
+    l->h.base = l->logits.base;
+    l->y_back = l->y;
+    l->y_back.ext = false;
+    l->y_back.base = l->logits.base;
+    l->y_back.in_full = role(l, &l->y_back, " back", 0, WAIT_OFFCHIP);
+}
+
 static uint64_t archive_rows(const struct lower *l)
 {
     return l->w->shape.layers * l->w->shape.heads * l->w->batch * l->context;
@@ -264,6 +300,32 @@ static bool too_big(struct lower *l, const char *what, uint64_t need, uint64_t h
     return err_add(l->err, ERR_CONFIG, NULL, "%s on %s does not fit: %s is short of %llu bytes (needs %llu, "
                    "has %llu); %s", l->w->name, l->arch->name, what, (unsigned long long)(need - have),
                    (unsigned long long)need, (unsigned long long)have, keys);
+}
+
+void parked_stages(struct lower *l, uint64_t block, bool direct)
+{
+    enum { FEW_BYTES = 4096 };
+    uint64_t d = l->w->shape.d_model, unit = block * column_unit(l, POST_ROTARY), ret = retention_block(l);
+    uint64_t rows = min64(block, max64(FEW_BYTES / (2 * d), 1)), y = direct ? ret : rows;
+    l->x.stage_bytes = max64(rows * l->x.pitch, 2 * unit);
+    l->y.stage_bytes = y * l->dv;
+    struct tensor *const kv[] = {&l->k, &l->v};
+    for (unsigned i = 0; i < 2 && l->keep_kv; i++)
+        kv[i]->stage_bytes = max64(ret * kv[i]->pitch, unit);
+}
+
+static bool parked_homes(struct lower *l)
+{
+    uint64_t have = l->tcdm->bytes;
+    struct tensor *t[MAX_TENSORS];
+    unsigned n;
+    tensors(l, t, &n);
+    l->weights_ext = true;
+    l->emb.ext = l->emb.used;
+    for (unsigned i = 0; i < n; i++)
+        t[i]->ext = t[i] == &l->x || t[i] == &l->y || t[i]->kind == T_KV || t[i]->kind == T_STATE;
+    uint64_t need = l2_need(l) + 2 * min_slice(l);
+    return need <= have || too_big(l, "L2", need, have, "lower work.seq or raise arch.tcdm.bytes");
 }
 
 /* Off-chip tensors until the rest fits. */
@@ -303,7 +365,7 @@ static bool choose_homes(struct lower *l)
 bool plan_memory(struct lower *l)
 {
     layout_weights(l);
-    if (!choose_homes(l))
+    if (l->parked ? !parked_homes(l) : !choose_homes(l))
         return false;
     struct program *p = l->p;
     struct tensor *t[MAX_TENSORS];
@@ -315,10 +377,12 @@ bool plan_memory(struct lower *l)
     for (unsigned i = 0; i < n; i++)
         if (under_logits(l, t[i]))
             place_tensor(l, t[i], place_bytes(l, t[i]));
-    l->l2_top = max64(l->l2_top, l->logits.base + tensor_bytes(&l->logits));
+    l->l2_top = max64(l->l2_top, l->logits.base + max64(pool_bytes(l), tensor_bytes(&l->logits)));
     for (unsigned i = 0; i < n; i++)
         if (!under_logits(l, t[i]))
             place_tensor(l, t[i], place_bytes(l, t[i]));
+    if (l->parked)
+        share_pool(l);
     if (shared)
         l->h.base = l->y.base;
     if (l->gates_in_y)

@@ -37,7 +37,6 @@ uint64_t packed_bytes(const struct lower *l, uint64_t n, uint64_t k, uint64_t pa
     return parts * (n / nt * tile + part);
 }
 
-/* Outputs that are not cut apart: whole tiles, and rotary turns pairs. */
 uint64_t column_unit(const struct lower *l, enum post post)
 {
     uint64_t nt = l->geom.swapped ? 1 : l->geom.n_tile;

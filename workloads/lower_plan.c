@@ -3,11 +3,6 @@
 
 #include "base/num.h"
 
-uint64_t state_head_bytes(const struct lower *l)
-{
-    return l->dk * l->dv * l->ret->state_bits / 8;
-}
-
 /* Cost of one query-key pair in set-row units: scores are computed again for
  * each slice of value columns, and a set cannot be loaded faster than 16 B a
  * cycle however few rows use it. */

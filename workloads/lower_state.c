@@ -184,9 +184,8 @@ void state_close(struct lower *l, const struct ret_op *r)
         return;
     if (state_comes(l) && !state_stays(l))
         tensor_in_end(l, &l->state);
-    if (!state_goes(l))
-        return;
-    tensor_out_end(l, &l->state);
+    if (state_goes(l))
+        tensor_out_end(l, &l->state);
     if (l->in_pipe)
         return;
     state_move_out(l, r);

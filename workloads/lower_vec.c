@@ -96,6 +96,8 @@ static uint64_t rows_at_a_time(const struct lower *l, const struct vec_op *v)
 static void vec_op(struct lower *l, struct vec_op *v, uint64_t tokens)
 {
     uint64_t rows = min64(l->T, tokens);
+    rows = staged_rows(v->in, staged_rows(v->out, rows));
+    rows = v->gate ? staged_rows(v->gate, rows) : rows;
     v->rows = rows_at_a_time(l, v);
     prog_op(l->p);
     struct tensor *ins[3] = {v->in, v->gate, NULL}, *outs[3] = {v->out, v->back ? v->in : NULL, NULL};
@@ -262,7 +264,7 @@ static void host_embed(struct lower *l, uint64_t tokens, uint64_t rows, uint64_t
 
 void emit_embed(struct lower *l, uint64_t tokens)
 {
-    uint64_t d = l->w->shape.d_model, rows = min64(l->T, tokens);
+    uint64_t d = l->w->shape.d_model, rows = staged_rows(&l->x, min64(l->T, tokens));
     struct embed e = {.rows = min64(l->aux_slot / d, l->out_slot / (2 * d))};
     struct tensor *ins[] = {&l->emb, NULL}, *outs[] = {&l->x, NULL};
     e.part = l->emb.ext ? min64(l->emb.stage_bytes / d, rows) : rows;

@@ -89,7 +89,7 @@ static bool owns(struct values *v, const struct vissued *is)
     struct vslot *slot = slot_of(v, s, is->dst);
     if (slot->lifetimes != is->dst / v->ring[s->ring].n_slots)
         return values_fail(v, is, "writes a slot that is not its own");
-    if (s->acquire) {
+    if (s->acquire && slot->b.held) {
         memset(slot->b.set, 0, slot->b.held);
         memset(slot->b.v, 0x5a, slot->b.held);
     }
