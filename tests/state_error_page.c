@@ -32,8 +32,8 @@ static const char head[] =
     "at 8192 tokens is more than 1.5 dB from its reference. Figures are medians of five seeds, all of\n"
     "them with the p of the reference (rounded, the first bit that k v loses costs 22 dB, the next\n"
     "ones 4 to 5 each, so seeds with other p would be another experiment). The reference, in brackets,\n"
-    "is an independent NumPy model of the same operations on one seed of its own data; for chunks it measured the state\n"
-    "itself.\n\n"
+    "is an independent NumPy model of the same operations on one seed of its own data; for chunks it measured\n"
+    "the state itself.\n\n"
     "## At 8192 tokens\n\n";
 
 static const char second[] =
@@ -113,8 +113,8 @@ static void compare(const struct figures *f, struct text *out)
     text_printf(out,
                 "**How it compares.** The %d medians are %.1f dB from their references on average (largest\n"
                 "distance %.1f dB); the best and the worst of five seeds are up to %.1f dB apart.\n"
-                "Seeds move all figures together: the largest of 131,072 normal numbers takes 127, and how far\n"
-                "outside it lies decides how large the others are.\n",
+                "Seeds move all figures together: the largest of 131,072 normal numbers takes 127, and\n"
+                "how far outside it lies decides how large the others are.\n",
                 STATE_HEADS * STATE_VARIANTS, sum / (STATE_HEADS * STATE_VARIANTS), largest, spread);
 }
 
