@@ -32,8 +32,8 @@ static const char head[] =
     "at 8192 tokens is more than 1.5 dB from its reference. Figures are medians of five seeds, all of\n"
     "them with the p of the reference (rounded, the first bit that k v loses costs 22 dB, the next\n"
     "ones 4 to 5 each, so seeds with other p would be another experiment). The reference, in brackets,\n"
-    "is an independent NumPy model of the same operations on one seed of its own data; for chunks it measured\n"
-    "the state itself.\n\n"
+    "is an independent NumPy model of the same operations on one seed of its own data; for chunks it\n"
+    "measured the state itself.\n\n"
     "## At 8192 tokens\n\n";
 
 static const char second[] =
