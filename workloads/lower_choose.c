@@ -186,16 +186,15 @@ static void consider_parked(struct search *s, uint64_t rows, uint64_t queries)
         scope = scope > 64 ? next_scope(rows, scope) : scope > step ? (scope - 1) / step * step : 0;
 }
 
-/* Shorter scopes split the same blocks into more steps. */
+/* Shorter scopes consist of the same blocks as the whole sequence. */
 static bool same_blocks(const struct work *w)
 {
     return SCOPE_UNIT % w->chunk == 0 || w->chunk % SCOPE_UNIT == 0;
 }
 
 /* Every scope from the whole sequence to one token block; the smallest estimate wins, the larger scope
- * among equals. Once the whole sequence passes within L2 in the largest blocks, shorter scopes of that
- * style only add steps, an archive adds transfers, and spilling finds nothing to spill: what it changes
- * then are the query rows of the parallel form. */
+ * among equals. Spilling has to win clearly: where the whole sequence passes in the largest blocks and
+ * nothing spills, shorter scopes, which repeat the same steps, cannot. */
 static bool lower_best(struct program *p, const struct arch *a, const struct work *w, uint64_t rows)
 {
     struct search s = {.arch = a, .work = w, .best = p};
@@ -204,20 +203,15 @@ static bool lower_best(struct program *p, const struct arch *a, const struct wor
         {.spill = true, .pieces = true, .queries = 16},
     };
     bool archives = w->form == FORM_PARALLEL && w->phase == PHASE_PREFILL;
-    bool whole[2] = {false, false}; /* heads at once, in pieces */
     program_init(&s.trial);
-    for (unsigned i = 0; i < sizeof styles / sizeof styles[0]; i++) {
-        struct style style = styles[i];
-        if (style.local ? !archives || whole[0] : style.spill && whole[style.pieces] && w->form != FORM_PARALLEL)
-            continue;
-        for (uint64_t scope = style.local ? next_scope(rows, rows) : rows; scope; scope = next_scope(rows, scope)) {
-            consider(&s, scope <= SCOPE_UNIT && scope < rows ? 0 : scope, style);
-            if (scope < rows || !s.whole || !same_blocks(w))
+    for (unsigned i = 0; i < sizeof styles / sizeof styles[0]; i++)
+        for (uint64_t scope = rows; scope; scope = next_scope(rows, scope)) {
+            if (styles[i].local && (!archives || scope == rows))
                 continue;
-            whole[style.pieces] = true;
-            break;
+            consider(&s, scope <= SCOPE_UNIT && scope < rows ? 0 : scope, styles[i]);
+            if (styles[i].spill && scope == rows && s.whole && same_blocks(w))
+                break;
         }
-    }
     bool parks = w->kind == WORK_NETWORK && w->phase == PHASE_PREFILL && w->map.spill;
     if (parks && (!s.found || s.best->ext_bytes)) {
         consider_parked(&s, rows, 16);
