@@ -4,6 +4,7 @@
 #include "tests/accuracy.h"
 
 #include "base/text.h"
+#include "tests/page.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -182,29 +183,6 @@ static bool print_row(const struct row *r, struct text *out)
     return ok;
 }
 
-static bool update(const char *path, const struct text *t)
-{
-    FILE *f = fopen(path, "w");
-    if (!f || fwrite(t->s, 1, t->len, f) != t->len || fclose(f))
-        accuracy_die("%s: cannot write", path);
-    return true;
-}
-
-static bool current(const char *path, const struct text *t)
-{
-    FILE *f = fopen(path, "r");
-    char *s = calloc(1, t->len + 2);
-    if (!f || !s)
-        accuracy_die("%s: cannot read", path);
-    size_t n = fread(s, 1, t->len + 1, f);
-    bool same = n == t->len && memcmp(s, t->s, n) == 0;
-    fclose(f);
-    free(s);
-    if (!same)
-        fprintf(stderr, "%s is out of date (accuracy --update %s); it should be:\n%s", path, path, t->s);
-    return same;
-}
-
 int main(int argc, char **argv)
 {
     bool write = argc == 3 && strcmp(argv[1], "--update") == 0, ok = true;
@@ -214,7 +192,7 @@ int main(int argc, char **argv)
     text_add(&t, head);
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++)
         ok &= print_row(&rows[i], &t);
-    ok &= write ? update(argv[2], &t) : current(argv[1], &t);
+    ok &= write ? page_write(argv[2], &t) : page_is_current(argv[1], &t);
     text_finish(&t);
     return ok ? 0 : 1;
 }

@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "base/num.h"
+#include "tests/normal.h"
 #include "workloads/eval.h"
 
 #include <math.h>
@@ -19,12 +20,6 @@ struct gen {
     const double *decay; /* H; NULL: 1 - 2^(-5-h) */
     uint64_t seed;
 };
-
-static double gen_normal(struct rng *r)
-{
-    double u = ((double)(rng_next(r) >> 11) + 1) * 0x1p-53, v = (double)(rng_next(r) >> 11) * 0x1p-53;
-    return sqrt(-2 * log(u)) * cos(6.283185307179586 * v);
-}
 
 static const double *gen_xavier(struct arena *a, struct rng *r, uint64_t out, uint64_t in, double gain)
 {

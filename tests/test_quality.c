@@ -1,6 +1,7 @@
 /* Quality of the integer datapath where no file has data: shapes, outliers, decays, long
  * sequences, against what was measured by others (facts/retnet.md section 7). */
 #include "tests/net_gen.h"
+#include "tests/state_error.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -165,127 +166,23 @@ Test(quality, other_decays_are_followed)
     }
 }
 
-/* ---- section 7.4: the state over 8192 tokens ---- */
-
-enum { TOKENS = 8192, DK = 16, DV = 16, N_KEYS = TOKENS * DK };
-
-static int8_t q8[N_KEYS], k8[N_KEYS], v8[N_KEYS];
-
-static int8_t narrow(double v)
-{
-    return (int8_t)clip(llround(v), 127);
-}
-
-static void draw_tokens(void)
-{
-    struct rng r = {42};
-    for (unsigned i = 0; i < N_KEYS; i++) {
-        q8[i] = narrow(32 * gen_normal(&r));
-        k8[i] = narrow(32 * gen_normal(&r));
-        v8[i] = narrow(32 * gen_normal(&r));
-    }
-}
-
-/* SQNR of q S over the last half, token updates. */
-static double token_error(unsigned h, int bits, int p, int rounding)
-{
-    struct state_rule rule = {rounding, 5 + (int)h, p, 0,
-                              bits == 32 ? INT32_MAX : bits == 16 ? INT16_MAX : 127};
-    double exact[DK * DV] = {0}, gamma = 1 - ldexp(1, -5 - (int)h), signal = 0, noise = 0;
-    int32_t state[DK * DV] = {0};
-    uint64_t over = 0;
-    for (unsigned t = 0; t < TOKENS; t++) {
-        uint64_t draw = state_draw(7, 0, h, t);
-        for (unsigned i = 0; i < DK; i++)
-            for (unsigned c = 0; c < DV; c++) {
-                unsigned at = i * DV + c;
-                int32_t kv = k8[t * DK + i] * v8[t * DV + c];
-                exact[at] = exact[at] * gamma + kv;
-                state[at] = state_token(&rule, draw, at, state[at], kv, &over);
-            }
-        for (unsigned c = 0; c < DV && t >= TOKENS / 2; c++) {
-            double want = 0, have = 0;
-            for (unsigned i = 0; i < DK; i++) {
-                want += q8[t * DK + i] * exact[i * DV + c];
-                have += q8[t * DK + i] * ldexp(state[i * DV + c], p);
-            }
-            signal += want * want;
-            noise += (want - have) * (want - have);
-        }
-    }
-    cr_expect_eq(over, 0);
-    return 10 * log10(signal / noise);
-}
-
-static int step_for(unsigned h) /* 16 bits: from the largest exact state */
-{
-    double exact[DK * DV] = {0}, gamma = 1 - ldexp(1, -5 - (int)h), most = 0;
-    for (unsigned t = 0; t < TOKENS; t++)
-        for (unsigned at = 0; at < DK * DV; at++) {
-            exact[at] = exact[at] * gamma + k8[t * DK + at / DV] * v8[t * DV + at % DV];
-            most = fmax(most, fabs(exact[at]));
-        }
-    return (int)fmax(0, ceil(log2(most / INT16_MAX)));
-}
-
+/* Section 7.4, the state over 8192 tokens: rounding, truncation, chances and chunks. */
 Test(quality, state_error_over_8192_tokens)
 {
-    static const struct {
-        unsigned h;
-        double wide, wide_truncated, narrow, narrow_truncated, stochastic; /* the table's iid figures */
-    } table[] = {{0, 92.9, 71.1, 68.9, 47.0, 66.6}, {3, 93.5, 61.7, 43.7, 34.1, 59.1},
-                 {5, 93.3, 55.5, 31.4, 25.4, 52.2}, {7, 92.9, 51.5, 23.4, 19.1, 45.8}};
-    draw_tokens();
-    for (unsigned i = 0; i < sizeof table / sizeof table[0]; i++) {
-        unsigned h = table[i].h;
-        int p = step_for(h);
-        double wide = token_error(h, 32, -4, STATE_HALF_UP), cut = token_error(h, 32, -4, STATE_TRUNCATE);
-        double narrow16 = token_error(h, 16, p, STATE_HALF_UP), cut16 = token_error(h, 16, p, STATE_TRUNCATE);
-        double drawn = token_error(h, 16, p, STATE_STOCHASTIC);
-        cr_expect(fabs(wide - table[i].wide) < 4, "h %u: %.1f dB", h, wide);
-        cr_expect(fabs(cut - table[i].wide_truncated) < 4, "h %u truncated: %.1f dB", h, cut);
-        cr_expect(fabs(narrow16 - table[i].narrow) < 6, "h %u, 16 bits: %.1f dB", h, narrow16);
-        cr_expect(fabs(cut16 - table[i].narrow_truncated) < 6, "h %u, 16 bits truncated: %.1f dB", h, cut16);
-        cr_expect(fabs(drawn - table[i].stochastic) < 6, "h %u, stochastic: %.1f dB", h, drawn);
-        if (h >= 5)
-            cr_expect(drawn > narrow16 + 10 && wide > narrow16 + 40, "h %u", h);
-    }
-}
-
-/* Chunks of 64: one rounding for 64 tokens, and keys that are decayed to a byte. */
-Test(quality, state_error_in_chunks)
-{
-    static const struct {
-        unsigned h;
-        double least; /* section 7.4, B=64, 8-bit keys, iid */
-    } table[] = {{0, 33.9}, {3, 38.7}, {5, 39.7}, {7, 42.6}};
-    enum { B = 64 };
-    draw_tokens();
-    for (unsigned i = 0; i < sizeof table / sizeof table[0]; i++) {
-        unsigned h = table[i].h;
-        double exact[DK * DV] = {0}, gamma = 1 - ldexp(1, -5 - (int)h), signal = 0, noise = 0;
-        struct state_rule rule = {STATE_HALF_UP, -1, step_for(h), 0, INT16_MAX};
-        int32_t state[DK * DV] = {0};
-        uint64_t over = 0;
-        for (unsigned t = 0; t < TOKENS; t += B)
-            for (unsigned at = 0; at < DK * DV; at++) {
-                int64_t sum = 0;
-                for (unsigned j = 0; j < B; j++) {
-                    int32_t k = k8[(t + j) * DK + at / DV], v = v8[(t + j) * DV + at % DV];
-                    exact[at] = exact[at] * gamma + k * v;
-                    uint32_t g = (uint32_t)lround(pow(gamma, B - 1 - j) * 255);
-                    sum += llround(k * (double)g / 255) * v;
-                }
-                uint32_t whole = (uint32_t)lround(pow(gamma, B) * 65536);
-                state[at] = state_chunk(&rule, 0, at, state[at], whole, sum, &over);
-                if (t >= TOKENS / 2) {
-                    double e = exact[at] - ldexp(state[at], rule.p);
-                    signal += exact[at] * exact[at];
-                    noise += e * e;
-                }
-            }
-        double db = 10 * log10(signal / noise);
-        cr_expect(db > table[i].least - 3, "h %u: %.1f dB", h, db);
-        cr_expect_eq(over, 0);
+    enum { LAST = STATE_LENGTHS - 1, UPDATES = STATE_SEEDS * STATE_TOKENS * 256 };
+    for (unsigned i = 0; i < STATE_HEADS; i++) {
+        struct state_error e;
+        state_error_of(i, &e);
+        for (unsigned v = 0; v < STATE_VARIANTS; v++) {
+            double want = state_measured[i][v];
+            cr_expect(fabs(e.db[v][LAST] - want) < STATE_LIMIT_DB, "h %u, variant %u: %.1f dB, measured %.1f",
+                      state_heads[i], v, e.db[v][LAST], want);
+            cr_expect(e.over[v] < UPDATES / 100000, "h %u, variant %u: %d clipped", state_heads[i], v,
+                      (int)e.over[v]);
+        }
+        if (state_heads[i] >= 5)
+            cr_expect(e.db[STATE_16_STOCHASTIC][LAST] > e.db[STATE_16][LAST] + 10 &&
+                      e.db[STATE_16_CHUNK][LAST] > e.db[STATE_16][LAST] + 8 &&
+                      e.db[STATE_32][LAST] > e.db[STATE_16][LAST] + 40, "h %u", state_heads[i]);
     }
 }

@@ -20,6 +20,19 @@ struct rq rq_of(double factor, int requant)
     return (struct rq){m, sh, sh > 0 && requant == REQUANT_HALF_UP ? INT64_C(1) << (sh - 1) : 0};
 }
 
+void decay_entries(uint16_t *to, double gamma, uint64_t n, uint64_t bits)
+{
+    double full = (double)((1u << bits) - 1);
+    for (uint64_t i = 0; i < n; i++)
+        to[i] = (uint16_t)round(pow(gamma, (double)i) * full);
+}
+
+void decay_powers(uint32_t *to, double gamma, uint64_t n, uint64_t step)
+{
+    for (uint64_t i = 0; i < n; i++)
+        to[i] = (uint32_t)fmin(round(pow(gamma, (double)(i * step)) * 65536), 65535);
+}
+
 /* A bit a step, as the hardware does. */
 uint64_t isqrt64(uint64_t v)
 {

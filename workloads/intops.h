@@ -24,6 +24,10 @@ struct decay_table {
     uint32_t *block;
     uint64_t entries, n_blocks;
 };
+/* gamma^i of full scale 2^bits - 1, i < n: 1 is not among U0.bits, so all are scaled */
+void decay_entries(uint16_t *to, double gamma, uint64_t n, uint64_t bits);
+/* gamma^(i step), i < n, as U0.16 */
+void decay_powers(uint32_t *to, double gamma, uint64_t n, uint64_t step);
 
 /* How a state is kept: decay by a shift (1 - gamma = 2^-shift; -1: by gamma_u16),
  * k v entering as 2^-p of itself, limits +-most. */

@@ -163,13 +163,6 @@ static void lut(int16_t *t, double s_in, double s_out, bool gelu, int32_t most)
     }
 }
 
-/* gamma^i for i < n as U0.16 */
-static void powers(uint32_t *to, double gamma, uint64_t n, uint64_t step)
-{
-    for (uint64_t i = 0; i < n; i++)
-        to[i] = (uint32_t)fmin(round(pow(gamma, (double)(i * step)) * 65536), 65535);
-}
-
 static bool decay_of(const struct maker *m, struct qhead *h, double gamma, uint64_t index, struct err *err)
 {
     const struct quant *q = &m->q->q;
@@ -186,16 +179,14 @@ static bool decay_of(const struct maker *m, struct qhead *h, double gamma, uint6
     h->state.decay_shift = by_shift ? (int)round(shift) : -1;
     h->state.gamma_u16 = (uint32_t)fmin(round(gamma * 65536), 65535);
     h->gamma_pow = ARENA_NEW(a, uint32_t, m->n->B + 1);
-    powers(h->gamma_pow, gamma, m->n->B + 1, 1);
+    decay_powers(h->gamma_pow, gamma, m->n->B + 1, 1);
     struct decay_table *t = &h->decay;
-    double full = (double)((1u << q->decay_bits) - 1); /* 1 is not among U0.b: all are scaled */
     t->entries = q->decay_block;
     t->entry = ARENA_NEW(a, uint16_t, t->entries);
-    for (uint64_t i = 0; i < t->entries; i++)
-        t->entry[i] = (uint16_t)round(pow(gamma, (double)i) * full);
+    decay_entries(t->entry, gamma, t->entries, q->decay_bits);
     t->n_blocks = (max64(m->q->S_max, m->n->B) + 1) / t->entries + 1;
     t->block = ARENA_NEW(a, uint32_t, t->n_blocks);
-    powers(t->block, gamma, t->n_blocks, t->entries);
+    decay_powers(t->block, gamma, t->n_blocks, t->entries);
     return true;
 }
 
