@@ -100,8 +100,8 @@ for arch in configs/arch/*.yaml; do
         step "run $name, $form" $bin run -a "$arch" -w $edge -s work.form=$form -s work.phase=both \
             -s work.seq=128 -s work.tokens=8 --json
         step "run $name, $form, values" $bin run -a "$arch" -w workloads/networks/kjv_d64_l2 \
-            -s work.form=$form -s work.phase=both -s work.seq=100 -s work.chunk=24 \
-            -s work.tokens=4 --values --json
+            -s work.form=$form -s work.phase=both -s work.seq=100 -s work.chunk=24 -s work.tokens=4 \
+            --values --json
     done
     step "run $name, sanitizers" build-asan/retsim run -a "$arch" -w $edge -s work.seq=64 --method full --json
     for kernel in workloads/kernels/*.yaml; do

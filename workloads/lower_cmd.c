@@ -109,9 +109,16 @@ static struct affine set_at(uint64_t tile0, int depth, uint64_t step)
     return depth >= 0 ? aff_term(a, (unsigned)depth, (int64_t)step) : a;
 }
 
+const struct mode_cfg *weight_mode(const struct lower *l)
+{
+    if (l->geom.swapped) /* stationary activations fill a byte each */
+        return engine_mode(l->engine, l->ab, l->wb);
+    return engine_mode(l->engine, l->wb, l->w->quant.activations);
+}
+
 void sweep_mode(struct lower *l, struct sweep *s, uint64_t w_bits, uint64_t a_bits)
 {
-    const struct mode_cfg *m = engine_mode(l->engine, w_bits, a_bits);
+    const struct mode_cfg *m = s->packed ? weight_mode(l) : engine_mode(l->engine, w_bits, a_bits);
     s->w_bits = (uint8_t)w_bits;
     s->a_bits = (uint8_t)a_bits;
     s->passes = (uint8_t)mode_passes(l->engine, m);

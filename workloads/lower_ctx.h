@@ -237,6 +237,8 @@ struct affine position_of(const struct lower *l, const struct affine *tok);
 uint64_t position_step(const struct lower *l);
 /* Operand widths, and what the engine's mode for them says. */
 void sweep_mode(struct lower *l, struct sweep *s, uint64_t w_bits, uint64_t a_bits);
+/* Of products with weights. Narrow activations take a byte in memory, and a narrow lane of the array. */
+const struct mode_cfg *weight_mode(const struct lower *l);
 void emit_sweep(struct lower *l, const struct sweep *s);
 
 /* ---- lower_gemm.c ---- */

@@ -104,10 +104,10 @@ static void chunk(struct lower *l, const struct group *gr, uint64_t k0, int kdep
     }
     if (!gr->plan.hold)
         emit_load(l, RING_ACT, x, gr->blk->rows, bytes_of(kc, l->ab), in->pitch, in->kind, true, true);
+    s.packed = true;
     sweep_mode(l, &s, wb, l->ab);
     s.src_pitch = (uint32_t)bytes_of(kc, l->ab);
     s.set = gr->w;
-    s.packed = true;
     s.packed_k = k;
     s.packed_n = parts_of(gr->seg);
     s.packed_part = part;

@@ -16,8 +16,7 @@ static uint64_t slot_out_bytes(enum post post)
 /* Contraction of a set when weights meet activations. */
 uint64_t weight_k_tile(const struct lower *l)
 {
-    uint64_t w = l->geom.swapped ? l->ab : l->wb, a = l->geom.swapped ? l->wb : l->ab;
-    return l->geom.k_tile * mode_scale(l->engine, engine_mode(l->engine, w, a));
+    return l->geom.k_tile * mode_scale(l->engine, weight_mode(l));
 }
 
 /* Weights that move are cut where a byte ends. */

@@ -128,11 +128,12 @@ struct expected *expected_gemm(const struct work *w, uint64_t seed)
     e->product = xrealloc(NULL, rows * n + 1, sizeof *e->product);
     e->rq = xrealloc(NULL, n, sizeof *e->rq);
     for (uint64_t i = 0; i < rows * k; i++)
-        e->input[i] = drawn(&rng, 8);
+        e->input[i] = drawn(&rng, (unsigned)w->quant.activations);
     for (uint64_t i = 0; i < n * k; i++)
         e->weights[i] = drawn(&rng, (unsigned)w->quant.weights);
     /* Uniform operands: results spread over about half of the range, some leave it. */
-    double spread = 73 * (double)((1 << (w->quant.weights - 1)) - 1) * 0.58 * sqrt((double)k);
+    double most_a = (1 << (w->quant.activations - 1)) - 1, most_w = (1 << (w->quant.weights - 1)) - 1;
+    double spread = 0.58 * most_a * 0.58 * most_w * sqrt((double)k);
     for (uint64_t o = 0; o < n; o++)
         e->rq[o] = rq_of((40 + (double)rng_below(&rng, 40)) / spread, w->quant.requant);
     for (uint64_t r = 0; r < rows; r++)
