@@ -464,8 +464,17 @@ static struct qnet *loaded(const struct net *n, const struct quant *quant, uint6
         was.score_scale == q->q.score_scale)
         return q;
     qnet_widths(q);
-    for (uint64_t i = 0; i < n->L * n->H; i++)
-        head_on_machine(q, &q->layer[i / n->H].head[i % n->H]);
+    for (uint64_t i = 0; i < n->L * n->H; i++) {
+        struct qhead *h = &q->layer[i / n->H].head[i % n->H];
+        head_on_machine(q, h);
+        if (h->state.p <= 62 && h->read_shift <= 62 && h->o_shift[NET_PARALLEL] <= 62 &&
+            h->o_shift[NET_RECURRENT] <= 62 && h->to_inner.sh >= -31 && h->to_inner.sh <= 62)
+            continue;
+        err_add(err, ERR_DATA, NULL, "%s: a range of head %" PRIu64 " takes a shift of more than 62", n->dir,
+                i);
+        qnet_destroy(q);
+        return NULL;
+    }
     return q;
 }
 

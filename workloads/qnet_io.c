@@ -210,8 +210,13 @@ static void head_rows(struct qio *io, struct qlayer *l)
         struct qhead *h = &l->head[i];
         double *to[HEAD_STEPS] = {&h->s_q, &h->s_k, &h->s_qr, &h->s_kr, &h->s_v, &h->score_scale,
                                   &h->s_o[NET_PARALLEL], &h->s_o[NET_RECURRENT], &h->state_max, &h->row_max};
-        for (unsigned j = 0; j < HEAD_STEPS; j++)
+        for (unsigned j = 0; j < HEAD_STEPS; j++) {
             *to[j] = s[j];
+            if (!(s[j] >= (j < HEAD_STEPS - 2 ? 1e-30 : 0) && s[j] <= 1e30))
+                io->ok = err_add(io->err, ERR_DATA, NULL,
+                                 "%s: a number of head %" PRIu64 " is no step or range",
+                                 file_of(io, "head_steps"), i);
+        }
         static const double least[HEAD_NUMBERS] = {-1, -8, 0, 0, -31, -31, -31};
         static const double most[HEAD_NUMBERS] = {31, 31, UINT16_MAX, 31, 62, 62, 62};
         for (unsigned j = 0; j < HEAD_NUMBERS; j++)
@@ -248,7 +253,7 @@ static void head(struct qio *io, struct qhead *h, uint64_t i)
            h->gamma_pow);
     requant(io, arena_printf(a, "h%" PRIu64 "_rq_score", i), &h->score, 1);
     requant(io, arena_printf(a, "h%" PRIu64 "_rq_cross", i), &h->to_inner, 1);
-    if (h->to_inner.sh > 0 && h->to_inner.m) /* rounds half up whatever the knob says */
+    if (io->ok && h->to_inner.sh > 0 && h->to_inner.m) /* rounds half up whatever the knob says */
         h->to_inner.add = INT64_C(1) << (h->to_inner.sh - 1);
     for (unsigned f = 0; f < NET_CHUNKWISE; f++) {
         h->eps[f] = storage(io, h->eps[f], q->S_max, sizeof **h->eps);
