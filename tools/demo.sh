@@ -28,7 +28,8 @@ sweep configs/sweeps/seq_latency.yaml
 
 drawn=
 for plot in $(build/retsim plot $db --list | cut -f 1); do
-    [ "$plot" != quality-vs-energy ] || continue # these sweeps evaluate no network: configs/sweeps/quantization.yaml
+    # No network is evaluated here; configs/sweeps/quantization.yaml does that.
+    [ "$plot" != quality-vs-energy ] || continue
     for kind in svg png; do
         build/retsim plot $db "$plot" -o "demo/$plot.$kind"
         drawn="$drawn demo/$plot.$kind"

@@ -127,6 +127,7 @@ for sweep in configs/sweeps/*.yaml; do
     step "sweep $name, dry" $bin sweep "$sweep" -o "$logs/$name.db" --dry-run
     step "sweep $name, 6 points" $bin sweep "$sweep" -o "$logs/$name.db" -j 2 --max-points 6
 done
+step 'demo' sh tools/demo.sh
 if [ -d tests/fuzz ]; then
     for script in tests/fuzz/*.sh; do
         [ -e "$script" ] && step "$script" sh "$script" build-asan/retsim
