@@ -45,6 +45,11 @@ static const struct field fields[] = {
 static const struct section section = {"retention", "retention unit", sizeof(struct retention_cfg), fields,
                                        NULL};
 
+bool retention_reads(const struct cmd *c)
+{
+    return c->dst.ring != RING_NONE;
+}
+
 uint64_t retention_cycles(const struct machine *m, const struct cmd *c, uint32_t rows)
 {
     const struct retention_cfg *r = m->retention;
@@ -62,7 +67,7 @@ uint64_t retention_cycles(const struct machine *m, const struct cmd *c, uint32_t
     }
     if (c->op == OP_RET_DECAY)
         return per_token;
-    return (uint64_t)rows * per_token * (r->fused_readout ? 1 : 2);
+    return (uint64_t)rows * per_token * (r->fused_readout || !retention_reads(c) ? 1 : 2);
 }
 
 enum { C_UPDATE, C_READOUT, C_BUSY, C_TOKENS };
@@ -78,7 +83,7 @@ void retention_count(struct machine *m, const struct issued *is, uint64_t cycles
         return;
     }
     n[C_UPDATE] += is->rows * elements;
-    n[C_READOUT] += is->rows * elements;
+    n[C_READOUT] += retention_reads(c) ? is->rows * elements : 0;
     n[C_TOKENS] += is->rows;
 }
 

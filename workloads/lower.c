@@ -25,6 +25,10 @@ static void init_context(struct lower *l)
     l->dk = w->shape.heads ? work_dk(w) : 0;
     l->dv = w->shape.heads ? work_dv(w) : 0;
     l->wb = w->quant.weights;
+    l->row_shift = w->kind != WORK_GEMM && w->quant.score_scale == SCORE_ROW_SHIFT;
+    int update = w->quant.state_update == UPDATE_AUTO ? l->ret->update : w->quant.state_update;
+    l->token_update = update == UPDATE_TOKEN;
+    l->score_bytes = div_up(w->quant.score_bits, 8);
     l->ab = 8; /* narrower activations travel in bytes */
     l->layer = l->head = l->seq = l->blk = l->now = aff(0);
     const uint64_t slots[N_RINGS] = {[RING_ACT] = l->act_slot, [RING_AUX] = l->aux_slot,
@@ -92,7 +96,8 @@ static void define_tensors(struct lower *l)
     l->h = tensor("hidden", T_ACT, gemm, w->kind == WORK_MSR ? s->d_model : s->ffn_dim, rows, block);
     /* An odd number of words a line keeps strided reads off a single bank. */
     bool build = par && decode && !cache;
-    if (chunk || build)
+    l->builds_state = build;
+    if ((chunk || build) && !l->token_update)
         l->khat = tensor("decayed keys", T_ACT, UNIT_LOAD, l->dk + 4, local, heads_block);
     l->state_resident = l->ret->state == STATE_BUFFER && kept <= l->state_bytes;
     l->state_saved = decode || scopes;
@@ -158,7 +163,7 @@ static void middle_scopes(struct lower *l, uint64_t first, uint64_t n)
 static void emit_prefill(struct lower *l)
 {
     const struct work *w = l->w;
-    bool many = w->batch > 1, states = w->form != FORM_PARALLEL || l->khat.used, saved = l->state_saved;
+    bool many = w->batch > 1, states = w->form != FORM_PARALLEL || l->builds_state, saved = l->state_saved;
     uint64_t n = div_up(w->seq, l->scope), tail = w->seq - (n - 1) * l->scope;
     if (many)
         loop_index(l, w->batch, &l->seq);

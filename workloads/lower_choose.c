@@ -93,14 +93,13 @@ static bool check_modes(const struct arch *a, const struct work *w, struct err *
         return err_add(err, ERR_CONFIG, NULL, "arch.engine.modes has none for %llu-bit states x 8-bit "
                        "queries; add {w: %llu, a: 8, passes: 2} or lower arch.retention.read_bits",
                        (unsigned long long)r->read_bits, (unsigned long long)r->read_bits);
-    if (w->kind != WORK_GEMM && w->quant.score_scale == SCORE_ROW_SHIFT)
-        return err_add(err, ERR_CONFIG, NULL, "work.quant.score_scale is row_shift, but a row's maximum "
-                       "takes a second pass over its keys, which programs do not have; legal: static, auto "
-                       "(`retsim eval` has row_shift)");
-    if (w->form == FORM_CHUNKWISE && w->phase != PHASE_DECODE && w->quant.state_update == UPDATE_TOKEN)
-        return err_add(err, ERR_CONFIG, NULL, "work.quant.state_update is token, but programs of the "
-                       "chunkwise form update the state once a chunk; legal: chunk, auto, or work.form "
-                       "recurrent");
+    bool scores = (w->phase != PHASE_DECODE && w->form != FORM_RECURRENT) ||
+        (decodes(w) && w->decode == DECODE_KV_CACHE);
+    uint64_t wide = round_up(w->quant.score_bits, 8);
+    if (w->kind != WORK_GEMM && scores && !engine_mode(e, 8, wide))
+        return err_add(err, ERR_CONFIG, NULL, "arch.engine.modes has none for 8-bit values x %llu-bit scores; "
+                       "add {w: 8, a: %llu, passes: 2} or lower work.quant.score_bits to 8",
+                       (unsigned long long)w->quant.score_bits, (unsigned long long)wide);
     return true;
 }
 

@@ -8,9 +8,10 @@
  * cycle however few rows use it. */
 static uint64_t pair_cost(const struct lower *l, uint64_t rows, uint64_t dv)
 {
+    uint64_t passes = l->row_shift ? 2 : 1; /* the first finds the maximum of a row */
     uint64_t set = l->geom.n_tile * l->geom.k_tile / (4 * l->tcdm->hwpe_ports);
     uint64_t slow = set > rows ? set : rows;
-    return (l->dv + dv - 1) / dv * (l->dk + dv) * slow * 1024 / rows;
+    return (l->dv + dv - 1) / dv * (passes * l->dk + dv) * slow * 1024 / rows;
 }
 
 /* Value columns whose state fits where it works. */
@@ -29,16 +30,31 @@ static uint64_t even_slices(uint64_t dv, uint64_t most, uint64_t tile)
     return even < most ? even : most;
 }
 
-static bool plan_rows(const struct lower *l, uint64_t most, bool with_state, struct head_plan *hp)
+uint64_t chunk_of(const struct lower *l)
 {
-    uint64_t best = UINT64_MAX, nt = l->geom.n_tile;
+    return min64(l->w->chunk, max64(l->w->seq, 1));
+}
+
+/* Words that hold the shifts of a row's scores: one a block of keys. */
+static uint64_t row_words(const struct lower *l, enum work_form form)
+{
+    uint64_t block = l->w->quant.score_block, keys = form == FORM_CHUNKWISE ? chunk_of(l) : l->context;
+    return !l->row_shift ? 0 : block ? div_up(keys, block) : 1;
+}
+
+/* As many keys as rows make a tile; it lies within one block of keys that share a shift. */
+static bool plan_rows(const struct lower *l, enum work_form form, uint64_t most, struct head_plan *hp)
+{
+    uint64_t best = UINT64_MAX, nt = l->geom.n_tile, words = row_words(l, form), taken = nt + words;
+    uint64_t block = l->row_shift ? l->w->quant.score_block : 0;
     for (uint64_t rows = 1; rows <= most; rows++) {
-        if (most % rows || rows * rows > l->score_slot || rows * l->dk > l->act_slot)
+        if (most % rows || block % rows || rows * rows * l->score_bytes > l->score_slot ||
+            rows * l->dk > l->act_slot)
             continue;
-        if (l->acc_values / rows <= nt)
+        if (l->acc_values / rows <= taken)
             continue;
-        uint64_t dv = min64(l->acc_values / rows - nt, l->out_slot / (2 * rows));
-        if (with_state)
+        uint64_t dv = min64(l->acc_values / rows - taken, l->out_slot / (2 * rows));
+        if (form == FORM_CHUNKWISE)
             dv = min64(dv, state_columns(l));
         dv = dv >= l->dv ? l->dv : dv / nt * nt;
         if (!dv)
@@ -50,6 +66,7 @@ static bool plan_rows(const struct lower *l, uint64_t most, bool with_state, str
         best = cost;
         hp->rows = rows;
         hp->dv = dv;
+        hp->words = words;
     }
     hp->fused = best != UINT64_MAX && hp->dv == l->dv && hp->rows * l->dv <= l->aux_slot;
     return best != UINT64_MAX;
@@ -69,11 +86,6 @@ static bool plan_recurrent(const struct lower *l, struct head_plan *hp)
     return fit >= 1;
 }
 
-uint64_t chunk_of(const struct lower *l)
-{
-    return min64(l->w->chunk, max64(l->w->seq, 1));
-}
-
 bool retention_check(struct lower *l)
 {
     struct head_plan hp;
@@ -82,7 +94,7 @@ bool retention_check(struct lower *l)
                        "buffer; raise arch.buffers.state.bytes", (unsigned long long)l->dk);
     bool engine = l->w->form != FORM_RECURRENT;
     uint64_t rows = l->w->form == FORM_PARALLEL ? l->R : chunk_of(l);
-    if (engine && !plan_rows(l, rows, l->w->form == FORM_CHUNKWISE, &hp))
+    if (engine && !plan_rows(l, (enum work_form)l->w->form, rows, &hp))
         return err_add(l->err, ERR_CONFIG, NULL, "retention tiles do not fit; raise "
                        "arch.buffers.accumulator.bytes, score.bytes or activation.bytes");
     return true;
@@ -92,7 +104,7 @@ bool plan_form(const struct lower *l, enum work_form form, struct head_plan *hp)
 {
     if (form == FORM_RECURRENT)
         return plan_recurrent(l, hp);
-    return plan_rows(l, form == FORM_PARALLEL ? l->R : chunk_of(l), form == FORM_CHUNKWISE, hp);
+    return plan_rows(l, form, form == FORM_PARALLEL ? l->R : chunk_of(l), hp);
 }
 
 uint64_t retention_block(const struct lower *l)
@@ -123,14 +135,14 @@ bool retention_fused(const struct lower *l, enum work_form form)
 uint64_t cache_block(const struct lower *l)
 {
     struct head_plan hp;
-    return plan_rows(l, 64, false, &hp) ? hp.rows : 1;
+    return plan_rows(l, FORM_PARALLEL, 64, &hp) ? hp.rows : 1;
 }
 
 /* A single query row. */
 struct head_plan cached_plan(const struct lower *l)
 {
-    struct head_plan one = {.rows = 1};
-    one.dv = min64(l->dv, min64(l->acc_values - l->geom.n_tile, l->out_slot / 2));
+    struct head_plan one = {.rows = 1, .words = row_words(l, FORM_PARALLEL)};
+    one.dv = min64(l->dv, min64(l->acc_values - l->geom.n_tile - one.words, l->out_slot / 2));
     one.fused = one.dv == l->dv && l->dv <= l->aux_slot;
     return one;
 }

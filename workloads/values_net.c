@@ -313,7 +313,7 @@ struct quant values_quant(const struct arch *a, const struct work *w)
     if (q.score_scale == SCORE_AUTO)
         q.score_scale = SCORE_STATIC;
     if (q.state_update == UPDATE_AUTO)
-        q.state_update = UPDATE_CHUNK;
+        q.state_update = r->update;
     return q;
 }
 
@@ -328,10 +328,6 @@ static bool computable(const struct arch *a, const struct work *w, struct err *e
                        "work.kind of network, msr, block or gemm");
     if (w->kind == WORK_GEMM)
         return true;
-    if (q->score_bits > 8)
-        return err_add(err, ERR_CONFIG, NULL,
-                       "values: work.quant.score_bits is %" PRIu64 ", and programs keep "
-                       "scores in bytes; legal: 4..8", q->score_bits);
     if (q->state_bits != FIELD_AUTO && q->state_bits != r->state_bits)
         return err_add(err, ERR_CONFIG, NULL, "values: work.quant.state_bits is %" PRIu64 ", and "
                        "arch.retention.state_bits %" PRIu64 "; legal: the same, or auto", q->state_bits,
