@@ -25,7 +25,7 @@ static void init_context(struct lower *l)
     l->dk = w->shape.heads ? work_dk(w) : 0;
     l->dv = w->shape.heads ? work_dv(w) : 0;
     l->wb = w->quant.weights;
-    l->row_shift = w->kind != WORK_GEMM && w->quant.score_scale == SCORE_ROW_SHIFT;
+    l->row_shift = w->kind != WORK_GEMM && work_score_scale(w) == SCORE_ROW_SHIFT;
     int update = w->quant.state_update == UPDATE_AUTO ? l->ret->update : w->quant.state_update;
     l->token_update = update == UPDATE_TOKEN;
     l->score_bytes = div_up(w->quant.score_bits, 8);

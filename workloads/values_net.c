@@ -279,6 +279,22 @@ static struct qnet *calibrated(struct reading *pt, const struct quant *quant, st
     return qnet_create(n, quant, count, len, seqs, max64(pt->S, len), err);
 }
 
+/* What the workload leaves open is not silently other than what the network was quantized for. */
+static bool as_quantized(const struct reading *pt, const struct quant *quant, struct err *err)
+{
+    const struct quant *asked = &pt->w->quant;
+    if (!pt->net->quantized)
+        return true;
+    const struct quant *was = &pt->net->quantized->quant;
+    if (asked->score_scale == SCORE_AUTO && was->score_scale != quant->score_scale)
+        return err_add(err, ERR_CONFIG, NULL, "values: %s was quantized for other scores; legal: "
+                       "work.quant.score_scale static or row_shift, whichever is meant", pt->net->dir);
+    if (asked->state_update == UPDATE_AUTO && was->state_update != quant->state_update)
+        return err_add(err, ERR_CONFIG, NULL, "values: %s was quantized for other updates of the state; legal: "
+                       "work.quant.state_update token or chunk, whichever is meant", pt->net->dir);
+    return true;
+}
+
 static bool with_network(struct reading *pt, const struct quant *quant, struct values_report *out,
                          struct err *err)
 {
@@ -286,6 +302,8 @@ static bool with_network(struct reading *pt, const struct quant *quant, struct v
     if (pt->net->quantized && pt->net->B != pt->w->chunk)
         return err_add(err, ERR_CONFIG, NULL, "values: %s was quantized for chunks of %" PRIu64
                        "; legal: work.chunk %" PRIu64, pt->net->dir, pt->net->B, pt->net->B);
+    if (!as_quantized(pt, quant, err))
+        return false;
     pt->net->B = pt->w->chunk; /* the run's, whatever the network was trained with */
     if (!out->synthetic && lm && !texts(pt, err))
         return false;
@@ -310,8 +328,7 @@ struct quant values_quant(const struct arch *a, const struct work *w)
     struct quant q = w->quant;
     q.state_bits = r->state_bits;
     q.read_bits = r->read_bits;
-    if (q.score_scale == SCORE_AUTO)
-        q.score_scale = SCORE_STATIC;
+    q.score_scale = work_score_scale(w);
     if (q.state_update == UPDATE_AUTO)
         q.state_update = r->update;
     return q;

@@ -91,7 +91,8 @@ static const struct field quant_fields[] = {
      .unit = "bits",
          .doc = "width of the retention state, 16 or 32; auto: 16, for scored language models 32"},
     {KEY(quant, state_update), .type = FIELD_ENUM, .def = "auto", .names = state_update_names,
-     .doc = "chunkwise form: the state is updated once a chunk (auto) or, in `eval` alone, token by token"},
+     .doc = "chunkwise form, and states built after the parallel one: updated once a chunk or token by token; "
+            "auto: as arch.retention.update, in `eval` once a chunk"},
     {KEY(quant, read_bits), .type = FIELD_U64, .def = "16", .min = 8, .max = 16, .unit = "bits",
      .doc = "bits of the state that the read-out takes"},
     {KEY(quant, rounding), .type = FIELD_ENUM, .def = "half_up", .names = rounding_names,
@@ -106,10 +107,10 @@ static const struct field quant_fields[] = {
     {KEY(quant, score_bits), .type = FIELD_U64, .def = "8", .min = 4, .max = 16, .unit = "bits",
      .doc = "width of a score"},
     {KEY(quant, score_scale), .type = FIELD_ENUM, .def = "auto", .names = score_scale_names,
-     .doc = "scores by one scale a head, or by a power of two for each row from its maximum; auto: row_shift "
-            "in `eval`, static in programs, which have no second pass for the maximum"},
+     .doc = "scores by one scale a head, or by a power of two for each row from its maximum, which takes a "
+            "first pass over the keys; auto: row_shift for a network, static for shapes alone"},
     {KEY(quant, score_block), .type = FIELD_U64, .def = "0", .max = 65536, .unit = "keys",
-     .doc = "keys that share a row's shift; 0: the whole row"},
+     .doc = "keys that share a row's shift; 0: the whole row. Programs: tiles of rows and keys are no larger"},
     {KEY(quant, rotary_bits), .type = FIELD_U64, .def = "16", .min = 8, .max = 16, .unit = "bits",
      .doc = "width of queries and keys before rotary"},
     {KEY(quant, norm_bits), .type = FIELD_U64, .def = "12", .min = 8, .max = 16, .unit = "bits",

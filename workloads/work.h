@@ -80,6 +80,13 @@ static inline uint64_t work_dv(const struct work *w)
 {
     return w->shape.value_dim / w->shape.heads;
 }
+/* What `auto` means in programs and evaluations alike: a network's scores have a shift for each row; shapes
+ * alone, whose numbers are nobody's, one scale, which saves the pass for the maximum. */
+static inline int work_score_scale(const struct work *w)
+{
+    return w->quant.score_scale != SCORE_AUTO ? w->quant.score_scale :
+           *w->network ? SCORE_ROW_SHIFT : SCORE_STATIC;
+}
 /* Useful MACs in closed form; the oracle for the program's count. */
 uint64_t work_macs(const struct work *w);
 
