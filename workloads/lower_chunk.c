@@ -177,7 +177,7 @@ static void state_rows(struct lower *l, const struct chunk_op *c, const struct s
         s.what = WHAT_STATE;
         s.col = c->r->dv0;
         s.pos = position_of(l, &last);
-        s.pos_step = 1;
+        s.pos_step = 0; /* rows are of the state: all take up the same tokens */
         s.key = *row;
         s.tokens = (uint32_t)c->len;
         s.state = state_at(l, c->r);
