@@ -162,8 +162,8 @@ uint64_t row_words_used(const struct cmd *c)
     return c->last || (c->src.ring == RING_SCORE && c->row_words > 1) ? c->row_words : 0;
 }
 
-/* Cycles of the accumulators' port for rows that read, or keep, words of their own; consecutive rows' lie side
- * by side, and partial sums take their turns as before. */
+/* Cycles of the accumulators' port for rows that read, or keep, words of their own; consecutive rows' lie
+ * side by side, and partial sums take their turns as before. */
 static uint64_t row_word_cycles(const struct machine *m, const struct cmd *c, uint32_t rows, uint64_t acc)
 {
     const struct buffer_cfg *b = &m->buffers->accumulator;

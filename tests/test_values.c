@@ -390,7 +390,21 @@ static bool next_position(struct cmd *c)
 {
     c->pos_at.c++;
     return (c->op == OP_VEC && c->vec_kind == VEC_ROTARY) || (c->op == OP_MM && c->last &&
-                                                              c->what == WHAT_SCORE);
+                                                              c->mm_dst == MM_SCORE);
+}
+
+static bool row_words_place(struct cmd *c)
+{
+    c->row_at++;
+    return c->op == OP_MM && row_words_used(c);
+}
+
+static bool maxima_dropped(struct cmd *c)
+{
+    bool has = c->op == OP_MM && c->mm_dst == MM_MAX;
+    c->rows_is_affine = true;
+    c->rows_aff = aff(0);
+    return has;
 }
 
 static bool state_place(struct cmd *c)
@@ -428,7 +442,7 @@ static const struct fault {
     {"first set", first_again, 90}, /* the only key block of a first row finds cleared accumulators anyway */
     {"last cleared", not_last, 100},
     {"an accumulate is dropped", accumulate_dropped, 100},
-    {"accumulators not cleared", not_cleared, 100},
+    {"accumulators not cleared", not_cleared, 90}, /* rows before may have had no larger scores */
     {"operand place + 1", operand_place, 100},
     {"result place + 1", result_place, 100},
     {"accumulator place + 1", accumulator_place, 100},
@@ -436,6 +450,9 @@ static const struct fault {
     {"parameters of the next head", other_head, 75},
     {"next position", next_position, 100},
     {"state place + 4", state_place, 100},
+    {"place of row shifts + 1", row_words_place, 100},
+    /* often another key of the row has as many bits */
+    {"a maximum is dropped", maxima_dropped, 50},
     /* Most waits repeat what the order within units guarantees: what they protect hangs on an earlier wait,
      * or on data that cannot be there before. */
     {"a wait is dropped", wait_dropped, 50},
@@ -528,11 +545,13 @@ static void plant_all(struct subject *s, const struct fault *f, struct planted *
 }
 
 static const char *const fault_designs[][12] = {
-    {"work.form=parallel", "work.phase=both", NULL},
+    {"work.form=parallel", "work.phase=both", "work.quant.score_scale=static", NULL},
     {"work.form=recurrent", "work.phase=prefill", "arch.retention.state=l2", NULL},
-    {"work.form=chunkwise", "work.phase=both", "arch.tcdm.bytes=48 KiB", NULL},
+    {"work.form=chunkwise", "work.phase=both", "arch.tcdm.bytes=48 KiB", "work.quant.score_scale=static", NULL},
     {"work.form=parallel", "work.phase=both", "work.decode=kv_cache", "arch.engine.style=systolic",
-     "arch.engine.dataflow=is", NULL},
+     "arch.engine.dataflow=is", "work.quant.score_scale=row_shift", NULL},
+    {"work.form=chunkwise", "work.phase=prefill", "work.quant.score_scale=row_shift",
+     "work.quant.score_block=4", "work.quant.state_update=token", "work.shape.layers=1", NULL},
 };
 static const char *const fault_shape[] = {
     "work.shape.d_model=48", "work.shape.heads=3", "work.shape.value_dim=96", "work.shape.ffn_dim=50",

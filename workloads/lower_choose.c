@@ -93,13 +93,6 @@ static bool check_modes(const struct arch *a, const struct work *w, struct err *
         return err_add(err, ERR_CONFIG, NULL, "arch.engine.modes has none for %llu-bit states x 8-bit "
                        "queries; add {w: %llu, a: 8, passes: 2} or lower arch.retention.read_bits",
                        (unsigned long long)r->read_bits, (unsigned long long)r->read_bits);
-    bool scores = (w->phase != PHASE_DECODE && w->form != FORM_RECURRENT) ||
-        (decodes(w) && w->decode == DECODE_KV_CACHE);
-    uint64_t wide = round_up(w->quant.score_bits, 8);
-    if (w->kind != WORK_GEMM && scores && !engine_mode(e, 8, wide))
-        return err_add(err, ERR_CONFIG, NULL, "arch.engine.modes has none for 8-bit values x %llu-bit scores; "
-                       "add {w: 8, a: %llu, passes: 2} or lower work.quant.score_bits to 8",
-                       (unsigned long long)w->quant.score_bits, (unsigned long long)wide);
     return true;
 }
 

@@ -138,11 +138,11 @@ struct state_tile { /* rows of the state that pass at a time, tokens that an act
 /* Products of all tokens of a chunk meet in the accumulators: the state is rounded once. */
 static struct state_tile state_tile_of(const struct lower *l, const struct chunk_op *c)
 {
-    uint64_t nt = l->geom.n_tile, kt = l->geom.k_tile;
-    struct state_tile t = {min64(l->dk, min64(l->act_slot / c->len, l->acc_values / nt)), c->len};
+    uint64_t nt = l->geom.n_tile, kt = l->geom.k_tile, sums = free_sums(l);
+    struct state_tile t = {min64(l->dk, min64(l->act_slot / c->len, sums / nt)), c->len};
     if (t.rows)
         return t;
-    t.rows = max64(min64(l->dk, min64(l->acc_values / c->r->dv, l->act_slot / kt)), 1);
+    t.rows = max64(min64(l->dk, min64(sums / c->r->dv, l->act_slot / kt)), 1);
     t.tokens = l->act_slot / t.rows;
     t.tokens = t.tokens > kt ? t.tokens / kt * kt : t.tokens;
     return t;

@@ -23,6 +23,20 @@ static uint64_t state_columns(const struct lower *l)
     return l->state_dv ? min64(fit, l->state_dv) : fit;
 }
 
+/* The same when a chunk's sums are there as well: a state in the engine leaves the accumulators it takes. */
+static uint64_t chunk_columns(const struct lower *l, uint64_t rows, uint64_t taken)
+{
+    uint64_t fit = state_columns(l);
+    if (l->ret->state == STATE_ENGINE)
+        fit = min64(fit, (l->acc_values - rows * taken) / (rows + l->dk));
+    return fit;
+}
+
+uint64_t free_sums(const struct lower *l)
+{
+    return l->acc_values - (l->ret->state == STATE_ENGINE ? l->dk * l->state_dv : 0);
+}
+
 /* As many slices as `most` columns force, of nearly equal width. */
 static uint64_t even_slices(uint64_t dv, uint64_t most, uint64_t tile)
 {
@@ -55,7 +69,7 @@ static bool plan_rows(const struct lower *l, enum work_form form, uint64_t most,
             continue;
         uint64_t dv = min64(l->acc_values / rows - taken, l->out_slot / (2 * rows));
         if (form == FORM_CHUNKWISE)
-            dv = min64(dv, state_columns(l));
+            dv = min64(dv, chunk_columns(l, rows, taken));
         dv = dv >= l->dv ? l->dv : dv / nt * nt;
         if (!dv)
             continue;
@@ -86,9 +100,25 @@ static bool plan_recurrent(const struct lower *l, struct head_plan *hp)
     return fit >= 1;
 }
 
+/* A mode in which values meet scores of their width. */
+static bool check_scores(struct lower *l)
+{
+    const struct work *w = l->w;
+    uint64_t wide = 8 * l->score_bytes;
+    bool scores = (w->phase != PHASE_DECODE && w->form != FORM_RECURRENT) ||
+                  (decodes(w) && w->decode == DECODE_KV_CACHE);
+    if (!scores || engine_mode(l->engine, 8, wide))
+        return true;
+    return err_add(l->err, ERR_CONFIG, NULL, "arch.engine.modes has none for 8-bit values x %llu-bit scores; "
+                   "add {w: 8, a: %llu, passes: 2} or lower work.quant.score_bits to 8",
+                   (unsigned long long)w->quant.score_bits, (unsigned long long)wide);
+}
+
 bool retention_check(struct lower *l)
 {
     struct head_plan hp;
+    if (!check_scores(l))
+        return false;
     if (!plan_recurrent(l, &hp))
         return err_add(l->err, ERR_CONFIG, NULL, "one column of a %llu-row state does not fit the state "
                        "buffer; raise arch.buffers.state.bytes", (unsigned long long)l->dk);
@@ -97,6 +127,12 @@ bool retention_check(struct lower *l)
     if (engine && !plan_rows(l, (enum work_form)l->w->form, rows, &hp))
         return err_add(l->err, ERR_CONFIG, NULL, "retention tiles do not fit; raise "
                        "arch.buffers.accumulator.bytes, score.bytes or activation.bytes");
+    bool cache = decodes(l->w) && l->w->decode == DECODE_KV_CACHE;
+    uint64_t words = row_words(l, FORM_PARALLEL);
+    if (cache && l->acc_values <= l->geom.n_tile + words)
+        return err_add(l->err, ERR_CONFIG, NULL, "the accumulators cannot hold the %llu score shifts of a row; "
+                       "raise arch.buffers.accumulator.bytes or work.quant.score_block",
+                       (unsigned long long)words);
     return true;
 }
 
@@ -123,6 +159,9 @@ uint64_t state_slice(const struct lower *l)
         dv = min64(dv, step.dv);
     if (l->w->form == FORM_CHUNKWISE && l->w->phase != PHASE_DECODE && plan_form(l, FORM_CHUNKWISE, &chunk))
         dv = min64(dv, chunk.dv);
+    bool builds = l->w->form == FORM_PARALLEL && l->w->phase == PHASE_BOTH;
+    if (builds && l->ret->state == STATE_ENGINE) /* beside at least one row of sums */
+        dv = min64(dv, max64(l->acc_values / (l->dk + 1), 1));
     return dv;
 }
 

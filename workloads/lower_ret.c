@@ -7,7 +7,8 @@
 
 /* ---- parallel ---- */
 
-typedef void (*keys_fn)(struct lower *l, const struct ret_op *r, const struct inner *t, const struct block *kb);
+typedef void (*keys_fn)(struct lower *l, const struct ret_op *r, const struct inner *t,
+                        const struct block *kb);
 
 /* The first pass of scores with a shift for each row. */
 static void max_block(struct lower *l, const struct ret_op *r, const struct inner *t, const struct block *kb)

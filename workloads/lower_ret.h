@@ -73,6 +73,8 @@ bool plan_form(const struct lower *l, enum work_form form, struct head_plan *hp)
 struct head_plan cached_plan(const struct lower *l);
 /* Tokens of a chunk: no more than there are. */
 uint64_t chunk_of(const struct lower *l);
+/* Accumulators beside a state in the engine. */
+uint64_t free_sums(const struct lower *l);
 
 /* ---- lower_state.c: the state of a head and who may touch it ---- */
 

@@ -81,7 +81,8 @@ uint64_t row_words_at(const struct lower *l, const struct ret_op *r, uint64_t ro
 }
 
 /* `rows` queries against `keys` keys at k, masked and decayed. */
-static struct sweep score_sweep(struct lower *l, const struct ret_op *r, const struct inner *t, struct where k)
+static struct sweep score_sweep(struct lower *l, const struct ret_op *r, const struct inner *t,
+                                struct where k)
 {
     struct sweep s = ret_sweep(l, t->rows, t->keys, l->dk);
     s.set = k;

@@ -94,8 +94,8 @@ static bool find_words(struct mm *m)
         return true;
     m->words = m->v->acc + at;
     if (at + c->row_words > m->v->n_acc || key_block(m, m->pos - m->is->key) >= c->row_words)
-        return values_fail(m->v, m->is, "row %u has %u words for its shifts at %" PRIu64, m->row, c->row_words,
-                           at);
+        return values_fail(m->v, m->is, "row %u has %u words for its shifts at %" PRIu64, m->row,
+                           c->row_words, at);
     return true;
 }
 

@@ -290,8 +290,8 @@ static bool as_quantized(const struct reading *pt, const struct quant *quant, st
         return err_add(err, ERR_CONFIG, NULL, "values: %s was quantized for other scores; legal: "
                        "work.quant.score_scale static or row_shift, whichever is meant", pt->net->dir);
     if (asked->state_update == UPDATE_AUTO && was->state_update != quant->state_update)
-        return err_add(err, ERR_CONFIG, NULL, "values: %s was quantized for other updates of the state; legal: "
-                       "work.quant.state_update token or chunk, whichever is meant", pt->net->dir);
+        return err_add(err, ERR_CONFIG, NULL, "values: %s was quantized for other updates of the state; "
+                       "legal: work.quant.state_update token or chunk, whichever is meant", pt->net->dir);
     return true;
 }
 
@@ -313,6 +313,8 @@ static bool with_network(struct reading *pt, const struct quant *quant, struct v
     struct expected *e = NULL;
     if (pt->q)
         e = expected_create(pt->w, pt->q, pt->seqs, err);
+    for (uint64_t i = 0; pt->q && i < pt->net->L * pt->net->H; i++)
+        out->multiplies |= pt->q->layer[i / pt->net->H].head[i % pt->net->H].state.decay_shift < 0;
     bool ok = e && read_program(pt, e, out, err);
     if (ok)
         quality(pt, out);
@@ -327,7 +329,12 @@ struct quant values_quant(const struct arch *a, const struct work *w)
     const struct retention_cfg *r = ARCH_CFG(a, retention);
     struct quant q = w->quant;
     q.state_bits = r->state_bits;
-    q.read_bits = r->read_bits;
+    if (q.read_bits == FIELD_AUTO)
+        q.read_bits = r->read_bits;
+    if (q.rounding == ROUND_AUTO)
+        q.rounding = r->rounding;
+    if (q.decay == DECAY_AUTO && r->decay != 0) /* the lanes multiply */
+        q.decay = DECAY_SHIFT + r->decay;
     q.score_scale = work_score_scale(w);
     if (q.state_update == UPDATE_AUTO)
         q.state_update = r->update;
@@ -349,9 +356,10 @@ static bool computable(const struct arch *a, const struct work *w, struct err *e
         return err_add(err, ERR_CONFIG, NULL, "values: work.quant.state_bits is %" PRIu64 ", and "
                        "arch.retention.state_bits %" PRIu64 "; legal: the same, or auto", q->state_bits,
                        r->state_bits);
-    if (q->read_bits < r->read_bits)
+    if (q->read_bits != FIELD_AUTO && q->read_bits > r->read_bits)
         return err_add(err, ERR_CONFIG, NULL, "values: work.quant.read_bits is %" PRIu64 ", and "
-                       "arch.retention.read_bits %" PRIu64 "; legal: the same", q->read_bits, r->read_bits);
+                       "arch.retention.read_bits %" PRIu64 "; legal: auto, or up to that", q->read_bits,
+                       r->read_bits);
     return true;
 }
 
