@@ -58,7 +58,7 @@ struct cmd *prog_add(struct program *p, enum thread_id th, enum op op, enum unit
     c->rows = 1;
     c->passes = c->k_scale = 1;
     c->w_bits = c->a_bits = 8;
-    c->out_bytes = 1;
+    c->out_bits = 8;
     return c;
 }
 

@@ -54,6 +54,17 @@ static uint64_t row_bytes(const struct tensor *t)
     return t->view ? t->view : t->pitch;
 }
 
+void tensor_slice(struct tensor *t, uint64_t cols, const struct affine *first)
+{
+    t->view = cols == t->cols ? t->pitch : bytes_of(cols, t->bits);
+    t->view_off = col_bytes(first, t->bits);
+}
+
+void tensor_whole(struct tensor *t)
+{
+    t->view = 0;
+}
+
 static struct affine place(const struct tensor *t, const struct block *b, uint64_t pitch)
 {
     struct affine a = aff_scale(b->tok, (int64_t)pitch);
