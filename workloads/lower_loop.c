@@ -186,6 +186,10 @@ void parked_back(struct lower *l, uint64_t tokens)
 {
     const struct tensor *t = &l->y_back;
     uint64_t bytes = round_up(tokens * t->pitch, 4), max = l->udma->max_transfer_bytes;
+    /* They take the place of the last head's tensors, which its state may still be made of. */
+    prog_post(l->p, THREAD_ACCEL, UNIT_LOAD, t->in_free, 1);
+    prog_post(l->p, THREAD_ACCEL, UNIT_WEIGHT, t->in_free, 1);
+    prog_wait(l->p, THREAD_HOST, N_UNITS, t->in_free, 2);
     for (uint64_t at = 0; at < bytes; at += max) {
         struct cmd *c = prog_add(l->p, THREAD_HOST, OP_UDMA_RX, N_UNITS);
         c->addr = aff((int64_t)(t->base + at));

@@ -275,6 +275,7 @@ static void share_pool(struct lower *l)
     l->y_back.ext = false;
     l->y_back.base = l->logits.base;
     l->y_back.in_full = role(l, &l->y_back, " back", 0, WAIT_OFFCHIP);
+    l->y_back.in_free = role(l, &l->y_back, " may come back", 0, WAIT_OFFCHIP);
 }
 
 static uint64_t archive_rows(const struct lower *l)
