@@ -144,7 +144,8 @@ static void store(struct sweep_job *job, const rs_design *design, const rs_optio
         broken(job, err);
     job->n_new += ok && result;
     job->n_failed += ok && !result;
-    job->n_internal += !result && code == 70;
+    if (!result && code == 70 && job->n_internal++ < SWEEP_MAX_MESSAGES)
+        fprintf(stderr, "retsim sweep: a point fails by a fault of this program: %s\n", message);
     if (result && rs_result_summary(result)->tokens_per_s > job->best_rate)
         job->best_rate = rs_result_summary(result)->tokens_per_s;
     pthread_mutex_unlock(&job->lock);
@@ -169,6 +170,7 @@ static void run_point(struct sweep_job *job, uint64_t n, const rs_point *p)
     rs_options_default(&options);
     options.method = rs_sweep_method(job->sweep);
     options.quality = rs_sweep_quality(job->sweep);
+    options.values = rs_sweep_values(job->sweep);
     const struct sweep_base *base = find_base(job, p);
     rs_design *design = rs_design_with(base->design, p->sets, p->n_sets, err);
     if (!design)

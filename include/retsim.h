@@ -265,6 +265,7 @@ const char *rs_sweep_name(const rs_sweep *s);
 uint64_t rs_sweep_count(const rs_sweep *s);
 rs_method rs_sweep_method(const rs_sweep *s);
 bool rs_sweep_quality(const rs_sweep *s);
+bool rs_sweep_values(const rs_sweep *s);
 
 typedef struct rs_point { /* views into arrays owned by the caller's buffer */
     const char *arch_path, *work_path, *tech_path; /* tech NULL = the architecture's */
