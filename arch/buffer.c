@@ -80,15 +80,6 @@ static void count_mm(struct machine *m, const struct issued *is, uint64_t *n)
     }
 }
 
-/* What a transfer takes in its buffer, where numbers are fields. */
-static uint64_t slot_bytes(const struct cmd *c)
-{
-    uint64_t bytes = (uint64_t)c->rows * c->row_bytes * c->planes, field = field_bits(c->out_bits);
-    if (field == c->out_bits || !c->cols)
-        return bytes;
-    return bytes / bytes_of(c->cols, c->out_bits) * bytes_of(c->cols, field);
-}
-
 static void count_vec(struct machine *m, const struct issued *is, uint64_t *n)
 {
     const struct cmd *c = is->c;
@@ -112,12 +103,12 @@ void buffers_count(struct machine *m, const struct issued *is)
     switch (c->op) {
     case OP_LOAD: {
         bool aux = c->dst.ring == RING_AUX;
-        n[aux ? C_AUX_WRITE : C_ACT_WRITE] += words(slot_bytes(c), aux ? &b->operand : &b->activation);
+        n[aux ? C_AUX_WRITE : C_ACT_WRITE] += words(bytes, aux ? &b->operand : &b->activation);
         break;
     }
     case OP_STORE: {
         bool aux = c->src.ring == RING_AUX;
-        n[aux ? C_AUX_READ : C_OUT_READ] += words(slot_bytes(c), aux ? &b->operand : &b->output);
+        n[aux ? C_AUX_READ : C_OUT_READ] += words(bytes, aux ? &b->operand : &b->output);
         break;
     }
     case OP_RET_LOAD: n[C_STATE_WRITE] += words(bytes, &b->state); break;

@@ -157,8 +157,8 @@ struct cmd {
     bool acc_tile;
     struct affine useful; /* useful MACs */
     uint8_t vec_kind;
-    /* Bits of a number: of a result (in its slot), of a second one (0: none), or, of what moves, in memory,
-     * where `cols` of them make a row. vec: a_bits and w_bits are those of its operands (0: none). */
+    /* Bits of a number: of a result, of a second one (0: none), or of what moves, `cols` of them a row.
+     * vec: a_bits and w_bits are those of its operands (0: none). */
     uint8_t out_bits, out2_bits;
     /* Where operands and results lie inside slots: bytes of the first row, bytes between rows (0: rows follow
      * each other). A second operand without a slot of its own lies in the first one's, a second result in the
@@ -278,8 +278,8 @@ uint16_t prog_token(struct program *p, const char *name, uint32_t initial, enum 
 void prog_wait(struct program *p, enum thread_id th, enum unit_id unit, uint16_t token, uint64_t n);
 void prog_post(struct program *p, enum thread_id th, enum unit_id unit, uint16_t token, uint64_t n);
 
-/* What a number of so many bits takes in a buffer: buffers hold what the lanes take, fields of 2, 4 or 8
- * bits and whole words; memory holds numbers densely. */
+/* What a number of so many bits takes where it passes a buffer: buffers hold what lanes take, fields of 2, 4 or
+ * 8 bits and whole words. */
 static inline uint64_t field_bits(uint64_t bits)
 {
     return bits <= 2 ? 2 : bits <= 4 ? 4 : bits <= 8 ? 8 : bits <= 16 ? 16 : 32;

@@ -24,10 +24,9 @@ static void init_context(struct lower *l)
     l->state_bytes = b->state.bytes;
     l->dk = w->shape.heads ? work_dk(w) : 0;
     l->dv = w->shape.heads ? work_dv(w) : 0;
-    l->wb = w->quant.weights;
+    l->wb = weight_bits(l);
     l->ab = activation_bits(l);
-    l->af = field_bits(l->ab);
-    l->sf = min64(field_bits(w->quant.score_bits), 8); /* wider ones have no values reading */
+    l->sb = min64(field_bits(w->quant.score_bits), 8); /* wider ones have no values reading */
     l->xb = w->quant.residual <= 8 ? 8 : 16;
     l->layer = l->head = l->seq = l->blk = l->now = aff(0);
     const uint64_t slots[N_RINGS] = {[RING_ACT] = l->act_slot, [RING_AUX] = l->aux_slot,
@@ -51,11 +50,10 @@ static struct tensor tensor(const char *name, enum tensor_kind kind, enum unit_i
                            .stage_bytes = pitch * block};
 }
 
-/* Keys as states take them: fields, since a transposed read takes byte by byte. An odd number of words a line
- * keeps it off a single bank. */
+/* Keys as states take them. An odd number of words a line keeps strided reads off a single bank. */
 static struct tensor decayed_keys(const struct lower *l, uint64_t rows, uint64_t block)
 {
-    struct tensor t = tensor("decayed keys", T_ACT, UNIT_LOAD, l->dk, l->af, rows, block);
+    struct tensor t = tensor("decayed keys", T_ACT, UNIT_LOAD, l->dk, l->ab, rows, block);
     t.pitch = (div_up(t.pitch, 4) | 1) * 4;
     t.stage_bytes = t.pitch * block;
     return t;
@@ -130,7 +128,7 @@ static void define_tensors(struct lower *l)
     if (s->vocab && w->lm_head != LM_NONE && w->kind == WORK_NETWORK)
         l->logits = tensor("logits", T_LOGIT, UNIT_STORE, s->vocab, 16, heads, heads);
     if (s->vocab && w->kind == WORK_NETWORK) {
-        l->emb = tensor("embedding", T_EMBED, UNIT_LOAD, s->d_model, l->wb, s->vocab, embed_part(l, block));
+        l->emb = tensor("embedding", T_EMBED, UNIT_LOAD, s->d_model, field_bits(w->quant.weights), s->vocab, embed_part(l, block));
         l->emb.scattered = true;
     }
 }

@@ -76,14 +76,14 @@ struct state_tile { /* rows of the state that pass at a time, tokens that an act
 static struct state_tile state_tile_of(const struct lower *l, const struct chunk_op *c)
 {
     uint64_t nt = l->geom.n_tile, kt = l->geom.k_tile, unit = byte_unit(l->khat.bits);
-    uint64_t line = slot_row(c->len, l->af);
+    uint64_t line = bytes_of(c->len, l->ab);
     struct state_tile t = {min64(l->dk, min64(l->act_slot / line, l->acc_values / nt)), c->len};
     t.rows = t.rows < l->dk ? t.rows / unit * unit : l->dk;
     if (t.rows)
         return t;
     t.rows = min64(l->dk, min64(l->acc_values / c->r->dv, l->act_slot / kt));
     t.rows = t.rows < l->dk ? max64(t.rows / unit * unit, min64(unit, l->dk)) : l->dk;
-    t.tokens = l->act_slot / t.rows * 8 / l->af;
+    t.tokens = l->act_slot / t.rows * 8 / l->ab;
     t.tokens = t.tokens > kt ? t.tokens / kt * kt : t.tokens;
     return t;
 }
@@ -104,7 +104,7 @@ static void state_rows(struct lower *l, const struct chunk_op *c, const struct s
         ld->transpose = true;
         ld->rows = (uint32_t)n;
         ld->row_bytes = (uint32_t)bytes_of(rows, keys.bits);
-        ld->buf_pitch = (uint32_t)slot_row(n, keys.bits);
+        ld->buf_pitch = (uint32_t)bytes_of(n, keys.bits);
         struct sweep s = ret_sweep(l, rows, c->r->dv, n);
         s.first = at == 0;
         s.last = at + n == c->len;

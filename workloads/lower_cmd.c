@@ -112,8 +112,8 @@ static struct affine set_at(uint64_t tile0, int depth, uint64_t step)
 
 const struct mode_cfg *weight_mode(const struct lower *l)
 {
-    uint64_t a = l->w->quant.activations;
-    return l->geom.swapped ? engine_mode(l->engine, a, l->wb) : engine_mode(l->engine, l->wb, a);
+    uint64_t a = l->w->quant.activations, w = l->w->quant.weights;
+    return l->geom.swapped ? engine_mode(l->engine, a, w) : engine_mode(l->engine, w, a);
 }
 
 const struct mode_cfg *act_mode(const struct lower *l)

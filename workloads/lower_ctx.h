@@ -79,9 +79,7 @@ struct lower {
     /* capacities in bytes of one slot */
     uint64_t act_slot, aux_slot, score_slot, out_slot, acc_values, state_bytes;
     uint64_t dk, dv;     /* head sizes */
-    /* Bits of a weight, an activation, a number of the stream in memory; fields of activations and scores in
-     * buffers. */
-    uint64_t wb, ab, xb, af, sf;
+    uint64_t wb, ab, xb, sb; /* bits that weights, activations, the stream and scores take */
     /* memory */
     uint64_t l2_top, ext_top, w_slot;
     /* Next free byte for staging x, a head's tensors, y, h: two pairs share their places. */
@@ -186,7 +184,7 @@ uint64_t pieces(const struct lower *l, uint64_t bytes);
 struct cmd *emit(struct lower *l, enum op op, enum unit_id unit);
 void emit_slot(struct lower *l, enum op op, enum unit_id unit, enum ring_id ring, uint8_t age, uint8_t stage);
 /* Rows from L2 into a ring slot; acquire/commit as given. */
-struct rows_of { /* rows of `cols` numbers of so many bits in memory; `at`: their first byte in the slot */
+struct rows_of { /* rows of `cols` numbers of so many bits; `at`: their first byte in the slot */
     uint64_t rows, cols, bits, at;
 };
 struct cmd *emit_load(struct lower *l, enum ring_id ring, struct where w, const struct rows_of *r,
@@ -197,11 +195,6 @@ struct cmd *emit_store(struct lower *l, struct where w, const struct rows_of *r,
 /* `a_bits`, `w_bits`: of the operands in their slots. */
 struct cmd *emit_vec(struct lower *l, enum vec_kind kind, uint64_t rows, uint64_t cols, uint64_t a_bits,
                      uint64_t w_bits);
-/* Bytes that a row of `cols` fields takes in a slot. */
-static inline uint64_t slot_row(uint64_t cols, uint64_t bits)
-{
-    return bytes_of(cols, field_bits(bits));
-}
 /* Byte of column `col` of a row; whole by the choice of widths (activation_bits). */
 static inline struct affine col_bytes(const struct affine *col, uint64_t bits)
 {
@@ -216,9 +209,8 @@ struct sweep {
     enum ring_id src;
     uint8_t src_age;
     uint32_t src_at, src_pitch, dst_at, dst_pitch; /* bytes */
-    uint8_t a_bits; /* of the moving operand in its slot */
-    uint8_t w_bits; /* of the stationary one in memory */
-    uint8_t passes; /* by sweep_mode */
+    uint8_t a_bits, w_bits; /* that the moving operand and the stationary one take */
+    uint8_t passes;         /* by sweep_mode */
     uint64_t k_tile; /* contraction of a set in this mode */
     enum mm_dst dst;
     uint8_t out_bits;
@@ -295,9 +287,12 @@ void gemm_end(struct lower *l);
 uint64_t weight_k_tile(const struct lower *l);
 /* Outputs that are not cut apart: whole tiles, and rotary turns pairs. */
 uint64_t column_unit(const struct lower *l, enum post post);
-/* Bits that activations take in memory: work.quant.activations, or the next width whose numbers end on a byte
- * wherever rows are cut. */
+/* Bits that activations take: the field that holds work.quant.activations, or the next one whose numbers end
+ * on a byte wherever rows are cut. */
 uint64_t activation_bits(const struct lower *l);
+/* Bits that weights take: what streams into sets is packed densely (arch.streamer.weight_packing), what
+ * moves past them lies in fields. */
+uint64_t weight_bits(const struct lower *l);
 /* Numbers of so many bits that end on a byte. */
 static inline uint64_t byte_unit(uint64_t bits)
 {

@@ -55,7 +55,7 @@ static uint64_t product_bits(const struct lower *l, enum what_kind what)
     case WHAT_Q: case WHAT_K: case WHAT_LOGITS: return 16;
     case WHAT_OUT: case WHAT_FC2: return l->xb;
     case WHAT_GEMM: return 8;
-    default: return l->af;
+    default: return l->ab;
     }
 }
 
@@ -75,9 +75,9 @@ static void swapped_chunk(struct lower *l, const struct group *gr, struct sweep 
     if (kdepth >= 0)
         w.addr.k[kdepth] += (int64_t)bytes_of(gr->plan.k_chunk, wb);
     emit_load(l, RING_ACT, w, &lines, line * parts, T_WEIGHT, true, true);
-    s->a_bits = (uint8_t)field_bits(wb);
+    s->a_bits = (uint8_t)wb;
     s->w_bits = (uint8_t)l->ab;
-    s->src_pitch = (uint32_t)slot_row(s->k, wb);
+    s->src_pitch = (uint32_t)bytes_of(s->k, wb);
     s->swapped = true;
     s->rows = gr->n;
     s->n = gr->blk->rows;
@@ -114,8 +114,8 @@ static void chunk(struct lower *l, const struct group *gr, uint64_t k0, int kdep
         emit_load(l, RING_ACT, x, &rows, in->pitch, in->kind, true, true);
     s.packed = true;
     s.w_bits = (uint8_t)l->wb;
-    s.a_bits = (uint8_t)l->af;
-    s.src_pitch = (uint32_t)slot_row(kc, l->ab);
+    s.a_bits = (uint8_t)l->ab;
+    s.src_pitch = (uint32_t)bytes_of(kc, l->ab);
     s.set = gr->w;
     s.packed_k = k;
     s.packed_n = parts_of(gr->seg);
@@ -163,7 +163,7 @@ static void post_process(struct lower *l, const struct group *gr)
     emit_what(l, c, gr->seg->what, &gr->col, &gr->blk->tok);
     c->src = (struct slot_use){.ring = RING_OUT, .stage = 1};
     c->dst = (struct slot_use){.ring = RING_OUT, .stage = 2, .commit = true};
-    c->out_bits = (uint8_t)field_bits(gr->seg->dst->bits);
+    c->out_bits = (uint8_t)gr->seg->dst->bits;
     if (post == POST_GLU)
         c->src2_at = (uint32_t)(rows * bytes_of(n, a));
     if (post == POST_ROTARY_DECAY) {

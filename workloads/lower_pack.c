@@ -8,12 +8,12 @@
 static uint64_t slot_bits(const struct lower *l, enum post post)
 {
     switch (post) {
-    case POST_GLU: return 2 * l->af;
+    case POST_GLU: return 2 * l->ab;
     case POST_ROTARY: case POST_WIDE: return 16;
     case POST_RESIDUAL: return l->xb;
-    case POST_ROTARY_DECAY: return 16 + l->af;
-    case POST_NONE: return l->w->kind == WORK_GEMM ? 8 : l->af;
-    default: return l->af;
+    case POST_ROTARY_DECAY: return 16 + l->ab;
+    case POST_NONE: return l->w->kind == WORK_GEMM ? 8 : l->ab;
+    default: return l->ab;
     }
 }
 
@@ -28,10 +28,16 @@ static bool ends_on_bytes(const struct lower *l, uint64_t bits)
 
 uint64_t activation_bits(const struct lower *l)
 {
-    uint64_t bits = l->w->quant.activations;
+    uint64_t bits = field_bits(l->w->quant.activations);
     while (bits < 8 && !ends_on_bytes(l, bits))
-        bits++;
+        bits *= 2;
     return bits;
+}
+
+uint64_t weight_bits(const struct lower *l)
+{
+    bool dense = ARCH_CFG(l->arch, streamer)->weight_packing == PACKING_DENSE && !l->geom.swapped;
+    return dense ? l->w->quant.weights : field_bits(l->w->quant.weights);
 }
 
 /* Contraction of a set when weights meet activations. */
@@ -78,7 +84,7 @@ struct gemm_plan plan_of(const struct lower *l, uint64_t rows, uint64_t k, uint6
 {
     struct gemm_plan p = {.group = min64(group_of(l, rows, post), n)};
     uint64_t lines = l->geom.swapped ? p.group : rows, kt = chunk_unit(l);
-    uint64_t fit = lines ? l->act_slot / lines * 8 / (l->geom.swapped ? field_bits(l->wb) : l->af) : 0;
+    uint64_t fit = lines ? l->act_slot / lines * 8 / (l->geom.swapped ? l->wb : l->ab) : 0;
     p.hold = fit >= k && !l->geom.swapped;
     p.k_chunk = fit >= k ? k : fit / kt * kt;
     return p;

@@ -10,7 +10,9 @@ static uint64_t pair_cost(const struct lower *l, uint64_t rows, uint64_t dv)
 {
     uint64_t kt = l->geom.k_tile * mode_scale(l->engine, act_mode(l));
     uint64_t set = bytes_of(l->geom.n_tile * kt, l->ab) / (4 * l->tcdm->hwpe_ports);
-    uint64_t slow = set > rows ? set : rows;
+    const struct engine_cfg *e = l->engine;
+    bool serial = e->style == ENGINE_SYSTOLIC && e->fill_drain == FILL_SERIAL; /* each tile fills and drains */
+    uint64_t slow = max64(set, rows + (serial ? 2 * e->rows + e->cols - 2 : 0));
     return (l->dv + dv - 1) / dv * (l->dk + dv) * slow * 1024 / rows;
 }
 
@@ -54,9 +56,9 @@ static uint64_t even_slices(uint64_t dv, uint64_t most, uint64_t tile)
 
 static bool plan_rows(const struct lower *l, uint64_t most, bool with_state, struct head_plan *hp)
 {
-    uint64_t best = UINT64_MAX, nt = l->geom.n_tile, q = slot_row(l->dk, l->af);
+    uint64_t best = UINT64_MAX, nt = l->geom.n_tile, q = bytes_of(l->dk, l->ab);
     for (uint64_t rows = 1; rows <= most; rows++) {
-        if (most % rows || rows * slot_row(rows, l->sf) > l->score_slot || rows * q > l->act_slot)
+        if (most % rows || rows * bytes_of(rows, l->sb) > l->score_slot || rows * q > l->act_slot)
             continue;
         if (l->acc_values / rows <= nt)
             continue;
@@ -74,7 +76,7 @@ static bool plan_rows(const struct lower *l, uint64_t most, bool with_state, str
         hp->rows = rows;
         hp->dv = dv;
     }
-    hp->fused = best != UINT64_MAX && hp->dv == l->dv && hp->rows * slot_row(l->dv, l->af) <= l->aux_slot;
+    hp->fused = best != UINT64_MAX && hp->dv == l->dv && hp->rows * bytes_of(l->dv, l->ab) <= l->aux_slot;
     return best != UINT64_MAX;
 }
 
@@ -83,8 +85,8 @@ static bool plan_recurrent(const struct lower *l, struct head_plan *hp)
     hp->dv = state_columns(l);
     if (!hp->dv)
         return false;
-    uint64_t v = slot_row(hp->dv, l->af), gate = slot_row(l->dv, l->af);
-    uint64_t fit = min64(l->act_slot / (2 * slot_row(l->dk, l->af) + v), l->out_slot / (2 * hp->dv));
+    uint64_t v = bytes_of(hp->dv, l->ab), gate = bytes_of(l->dv, l->ab);
+    uint64_t fit = min64(l->act_slot / (2 * bytes_of(l->dk, l->ab) + v), l->out_slot / (2 * hp->dv));
     hp->fused = hp->dv == l->dv && l->aux_slot >= gate;
     if (hp->fused)
         fit = min64(fit, l->aux_slot / gate);
@@ -155,7 +157,7 @@ struct head_plan cached_plan(const struct lower *l)
 {
     struct head_plan one = {.rows = 1};
     one.dv = whole_bytes(l, cached_fit(l));
-    one.fused = one.dv == l->dv && slot_row(l->dv, l->af) <= l->aux_slot;
+    one.fused = one.dv == l->dv && bytes_of(l->dv, l->ab) <= l->aux_slot;
     return one;
 }
 

@@ -102,7 +102,7 @@ static void step_rows(struct lower *l, void *arg, const struct block *b)
     const struct ret_op *r = s->r;
     bool l2 = l->ret->state == STATE_L2;
     uint64_t rows = b->rows;
-    uint64_t at = rows * slot_row(l->dk, l->af);
+    uint64_t at = rows * bytes_of(l->dk, l->ab);
     const struct rows_of q = {rows, l->dk, l->q.bits, 0}, k = {rows, l->dk, l->k.bits, at},
                          v = {rows, r->dv, l->v.bits, 2 * at};
     struct where values = where_slice(where_tok(s->v, &b->tok, l->v.pitch), r, l->v.bits);
@@ -118,7 +118,7 @@ static void step_rows(struct lower *l, void *arg, const struct block *b)
     c->rows = (uint32_t)rows;
     c->k = (uint32_t)l->dk;
     c->cols = (uint32_t)r->dv;
-    c->a_bits = (uint8_t)l->af;
+    c->a_bits = (uint8_t)l->ab;
     c->out_bits = 16;
     c->state_at = state_at(l, r);
     c->useful = aff((int64_t)(2 * rows * l->dk * r->dv));

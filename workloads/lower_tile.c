@@ -14,7 +14,7 @@ struct where where_tok(struct where w, const struct affine *tok, uint64_t pitch)
 struct sweep ret_sweep(struct lower *l, uint64_t rows, uint64_t n, uint64_t k)
 {
     struct sweep s = {.rows = rows, .n = n, .k = k, .first = true, .last = true, .src = RING_ACT,
-                      .src_pitch = (uint32_t)bytes_of(k, l->af), .a_bits = (uint8_t)l->af,
+                      .src_pitch = (uint32_t)bytes_of(k, l->ab), .a_bits = (uint8_t)l->ab,
                       .w_bits = (uint8_t)l->ab, .useful_scale = 1, .k_depth = -1};
     sweep_mode(l, &s, act_mode(l));
     return s;
@@ -80,8 +80,8 @@ void emit_scores(struct lower *l, const struct ret_op *r, const struct inner *t,
 {
     struct sweep s = ret_sweep(l, t->rows, t->keys, l->dk);
     s.dst = MM_SCORE;
-    s.out_bits = (uint8_t)l->sf;
-    s.dst_pitch = (uint32_t)bytes_of(t->keys, l->sf);
+    s.out_bits = (uint8_t)l->sb;
+    s.dst_pitch = (uint32_t)bytes_of(t->keys, l->sb);
     s.set = k;
     s.pitch = l->k.pitch;
     s.tensor = l->k.kind;
@@ -104,8 +104,8 @@ void emit_values(struct lower *l, const struct ret_op *r, const struct inner *t,
 {
     struct sweep s = ret_sweep(l, t->rows, r->dv, t->keys);
     s.src = RING_SCORE;
-    s.a_bits = (uint8_t)l->sf;
-    s.src_pitch = (uint32_t)bytes_of(t->keys, l->sf);
+    s.a_bits = (uint8_t)l->sb;
+    s.src_pitch = (uint32_t)bytes_of(t->keys, l->sb);
     sweep_mode(l, &s, engine_mode(l->engine, l->w->quant.activations, min64(l->w->quant.score_bits, 8)));
     s.first = t->first;
     s.last = t->last;
@@ -146,8 +146,8 @@ void emit_result(struct lower *l, const struct ret_op *r, struct where out, stru
     }
     struct rows_of gates = {rows, l->dv, l->g.bits, 0};
     emit_load(l, RING_AUX, g, &gates, l->g.pitch, T_ACT, true, true);
-    struct cmd *c = emit_vec(l, VEC_RMS_GATE, rows, l->dv, 16, l->af);
-    c->out_bits = (uint8_t)l->af;
+    struct cmd *c = emit_vec(l, VEC_RMS_GATE, rows, l->dv, 16, l->ab);
+    c->out_bits = (uint8_t)l->ab;
     emit_what(l, c, WHAT_GATED, &none, tok);
     c->src = (struct slot_use){.ring = RING_OUT, .stage = 1};
     c->src2 = (struct slot_use){.ring = RING_AUX, .stage = 2, .release = true};

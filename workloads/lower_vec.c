@@ -26,7 +26,7 @@ static void sub_rows(struct lower *l, void *arg, const struct block *b)
     src.addr = aff_add(src.addr, &at);
     struct rows_of rows = {b->rows, v->width, v->in->bits, 0};
     struct cmd *load = emit_load(l, RING_AUX, src, &rows, v->in->pitch, v->in->kind, true, !v->gate);
-    uint32_t gate_at = (uint32_t)(b->rows * slot_row(v->width, v->in->bits));
+    uint32_t gate_at = (uint32_t)(b->rows * bytes_of(v->width, v->in->bits));
     if (v->in_place)
         load->dst.stage = 1;
     if (v->gate) {
@@ -37,8 +37,8 @@ static void sub_rows(struct lower *l, void *arg, const struct block *b)
         emit_load(l, RING_AUX, g, &gates, v->gate->pitch, v->gate->kind, false, true);
     }
     struct rows_of r = {b->rows, v->width, v->out->bits, 0};
-    struct cmd *c = emit_vec(l, v->kind, b->rows, v->width, field_bits(v->in->bits),
-                             v->gate ? field_bits(v->gate->bits) : 0);
+    struct cmd *c = emit_vec(l, v->kind, b->rows, v->width, v->in->bits,
+                             v->gate ? v->gate->bits : 0);
     emit_what(l, c, v->what, &none, &tok);
     c->src = (struct slot_use){.ring = RING_AUX, .stage = 2, .release = !v->in_place};
     c->dst = (struct slot_use){.ring = RING_OUT, .stage = 2, .acquire = true, .commit = true};
@@ -46,10 +46,10 @@ static void sub_rows(struct lower *l, void *arg, const struct block *b)
         c->src.stage = 1;
         c->dst = (struct slot_use){.ring = RING_AUX, .stage = 2, .commit = true};
     }
-    c->out_bits = (uint8_t)field_bits(v->out->bits);
-    c->out2_bits = (uint8_t)(v->back ? field_bits(v->in->bits) : 0);
+    c->out_bits = (uint8_t)v->out->bits;
+    c->out2_bits = (uint8_t)(v->back ? v->in->bits : 0);
     c->src2_at = v->gate ? gate_at : 0;
-    uint32_t second = v->back ? (uint32_t)(b->rows * slot_row(v->width, v->out->bits)) : 0;
+    uint32_t second = v->back ? (uint32_t)(b->rows * bytes_of(v->width, v->out->bits)) : 0;
     c->dst2_at = second; /* the next command may move this one */
     struct where dst = v->dst;
     struct affine da = aff_scale(b->tok, (int64_t)staged_pitch(v->out));
@@ -91,9 +91,9 @@ static void vec_block(struct lower *l, void *arg, const struct block *b)
 
 static uint64_t rows_at_a_time(const struct lower *l, const struct vec_op *v)
 {
-    uint64_t in = slot_row(v->width, v->in->bits), out = slot_row(v->width, v->out->bits);
-    in += v->gate ? slot_row(v->width, v->gate->bits) : 0;
-    out += v->back ? slot_row(v->width, v->in->bits) : 0;
+    uint64_t in = bytes_of(v->width, v->in->bits), out = bytes_of(v->width, v->out->bits);
+    in += v->gate ? bytes_of(v->width, v->gate->bits) : 0;
+    out += v->back ? bytes_of(v->width, v->in->bits) : 0;
     return min64(l->aux_slot / in, l->out_slot / out);
 }
 
@@ -199,7 +199,7 @@ static void embed_rows(struct lower *l, void *arg, const struct block *b)
         c->gather = true;
         c->table = (int64_t)l->emb.base;
     }
-    struct cmd *v = emit_vec(l, VEC_GATHER, b->rows, d, field_bits(r.bits), 0);
+    struct cmd *v = emit_vec(l, VEC_GATHER, b->rows, d, r.bits, 0);
     emit_what(l, v, WHAT_EMBED, &none, &tok);
     v->src = (struct slot_use){.ring = RING_AUX, .stage = 2, .release = true};
     v->dst = (struct slot_use){.ring = RING_OUT, .stage = 2, .acquire = true, .commit = true};
@@ -269,7 +269,7 @@ static void host_embed(struct lower *l, uint64_t tokens, uint64_t rows, uint64_t
 void emit_embed(struct lower *l, uint64_t tokens)
 {
     uint64_t d = l->w->shape.d_model, rows = staged_rows(&l->x, min64(l->T, tokens));
-    struct embed e = {.rows = min64(l->aux_slot / slot_row(d, l->wb), l->out_slot / slot_row(d, l->xb))};
+    struct embed e = {.rows = min64(l->aux_slot / bytes_of(d, l->emb.bits), l->out_slot / bytes_of(d, l->xb))};
     struct tensor *ins[] = {&l->emb, NULL}, *outs[] = {&l->x, NULL};
     e.part = l->emb.ext ? min64(l->emb.stage_bytes / l->emb.pitch, rows) : rows;
     if (l->x.ext && e.part < rows)

@@ -147,33 +147,10 @@ static bool load_transposed(struct values *v, const struct vissued *is, struct b
     return true;
 }
 
-/* Rows of dense numbers become rows of fields, those of the line one after the other. */
-static bool load_fields(struct values *v, const struct vissued *is, struct bytes *slot, const struct line *s)
-{
-    const struct cmd *c = is->c;
-    unsigned field = (unsigned)field_bits(c->out_bits);
-    uint64_t dense = bytes_of(c->cols, c->out_bits), wide = bytes_of(c->cols, field), n = c->row_bytes / dense;
-    for (uint64_t r = 0; r < n; r++) {
-        int64_t to = (int64_t)(c->buf_offset + (s->row * n + r) * wide);
-        if (!inside(v, is, slot, to, wide))
-            return false;
-        bytes_hold(slot, (uint64_t)to + wide);
-        unpack(s->from + r * dense, 0, c->out_bits, c->cols, v->a);
-        pack(slot->v + to, 0, field, c->cols, v->a);
-        for (uint64_t i = 0; i < wide; i++) {
-            uint64_t first = i * 8 / field * c->out_bits / 8;
-            uint64_t last = (min64((i + 1) * 8 / field, c->cols) * c->out_bits - 1) / 8;
-            slot->set[to + (int64_t)i] = !memchr(s->known + r * dense + first, 0, last - first + 1);
-        }
-    }
-    return true;
-}
-
 bool run_load(struct values *v, const struct vissued *is)
 {
     const struct cmd *c = is->c;
     struct bytes *slot = &slot_of(v, &c->dst, is->dst)->b;
-    bool fields = field_bits(c->out_bits) != c->out_bits;
     count_l2(v, c, false);
     for (uint32_t r = 0; r < c->rows; r++) {
         int64_t at = line_at(v, is, r);
@@ -181,22 +158,18 @@ bool run_load(struct values *v, const struct vissued *is)
             return false;
         const struct line s = {v->l2.v + at, v->l2.set + at, r};
         activity_line(v, UNIT_LOAD, s.from, c->row_bytes);
-        bool ok = c->transpose ? load_transposed(v, is, slot, &s) : fields ? load_fields(v, is, slot, &s)
-                                                                          : load_plain(v, is, slot, &s);
-        if (!ok)
+        if (!(c->transpose ? load_transposed(v, is, slot, &s) : load_plain(v, is, slot, &s)))
             return false;
     }
     return true;
 }
 
-/* Row `row` of the command, its numbers of `bits` each. */
-static bool compare(struct values *v, const struct vissued *is, const uint8_t *from, uint32_t row,
-                    unsigned bits)
+static bool compare(struct values *v, const struct vissued *is, const uint8_t *from, uint32_t row)
 {
     const struct cmd *c = is->c;
     int32_t should = 0;
     int64_t pos = is->pos + (int64_t)(row * c->pos_step);
-    unpack(from, 0, bits, c->cols, v->out);
+    unpack(from, 0, c->out_bits, c->cols, v->out);
     for (uint32_t i = 0; i < c->cols; i++)
         v->wide[i] = v->out[i];
     v->counts->compared += c->cols;
@@ -218,24 +191,19 @@ bool run_store(struct values *v, const struct vissued *is)
 {
     const struct cmd *c = is->c;
     struct bytes *slot = &slot_of(v, &c->src, is->src)->b;
-    unsigned field = (unsigned)field_bits(c->out_bits);
-    uint64_t row = bytes_of(c->cols, c->out_bits), wide = bytes_of(c->cols, field);
-    uint64_t n = row ? c->row_bytes / row : 0; /* rows of a line */
+    uint64_t bytes = (uint64_t)c->rows * c->row_bytes, row = bytes_of(c->cols, c->out_bits);
     count_l2(v, c, true);
-    const uint8_t *from = bytes_at(v, is, slot, c->src_at, c->rows * n * wide);
+    const uint8_t *from = bytes_at(v, is, slot, c->src_at, bytes);
     if (!from)
         return false;
-    for (uint32_t r = 0; r < c->rows * n; r++)
-        if (!compare(v, is, from + r * wide, r, field))
+    for (uint32_t r = 0; row && r < bytes / row; r++)
+        if (!compare(v, is, from + r * row, r))
             return false;
     for (uint32_t r = 0; r < c->rows; r++) {
         uint8_t *to = bytes_put(v, is, &v->l2, is->addr + r * c->row_stride, c->row_bytes);
         if (!to)
             return false;
-        for (uint64_t i = 0; i < n; i++) {
-            unpack(from + (r * n + i) * wide, 0, field, c->cols, v->out);
-            pack(to + i * row, 0, c->out_bits, c->cols, v->out);
-        }
+        memcpy(to, from + (uint64_t)r * c->row_bytes, c->row_bytes);
         activity_line(v, UNIT_STORE, to, c->row_bytes);
     }
     return true;
@@ -246,7 +214,7 @@ bool run_take(struct values *v, const struct vissued *is)
     const struct cmd *c = is->c;
     for (uint32_t r = 0; r < c->rows; r++) {
         const uint8_t *from = bytes_at(v, is, &v->l2, is->addr + r * c->row_stride, c->row_bytes);
-        if (!from || !compare(v, is, from, r, c->out_bits))
+        if (!from || !compare(v, is, from, r))
             return false;
     }
     return true;
@@ -255,7 +223,7 @@ bool run_take(struct values *v, const struct vissued *is)
 bool check_row(struct values *v, const struct vissued *is, const struct bytes *m)
 {
     const uint8_t *from = bytes_at(v, is, m, is->addr, is->c->row_bytes);
-    return from && compare(v, is, from, 0, is->c->out_bits);
+    return from && compare(v, is, from, 0);
 }
 
 bool run_transfer(struct values *v, const struct vissued *is)
