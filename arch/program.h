@@ -278,8 +278,8 @@ uint16_t prog_token(struct program *p, const char *name, uint32_t initial, enum 
 void prog_wait(struct program *p, enum thread_id th, enum unit_id unit, uint16_t token, uint64_t n);
 void prog_post(struct program *p, enum thread_id th, enum unit_id unit, uint16_t token, uint64_t n);
 
-/* What a number of so many bits takes where it passes a buffer: buffers hold what lanes take, fields of 2, 4 or
- * 8 bits and whole words. */
+/* What a number of so many bits takes where it passes a buffer: buffers hold what lanes take,
+ * fields of 2, 4 or 8 bits and whole words. */
 static inline uint64_t field_bits(uint64_t bits)
 {
     return bits <= 2 ? 2 : bits <= 4 ? 4 : bits <= 8 ? 8 : bits <= 16 ? 16 : 32;

@@ -87,7 +87,8 @@ static void define_tensors(struct lower *l)
     bool chunk = prefill && w->form == FORM_CHUNKWISE, par = prefill && w->form == FORM_PARALLEL;
     bool scopes = prefill && l->scope < w->seq; /* later tokens of a sequence come back to a layer */
     l->keep_kv = cache || (par && scopes);
-    uint64_t ab = l->ab, states = s->layers * s->heads * w->batch, slice = l->dk * l->state_dv * l->ret->state_bits / 8;
+    uint64_t slice = bytes_of(l->dk * l->state_dv, l->ret->state_bits), ab = l->ab;
+    uint64_t states = s->layers * s->heads * w->batch;
     /* Slices of one width each: the last may be narrower than its place. */
     uint64_t kept = states * div_up(l->dv, l->state_dv) * slice;
     uint64_t kv_rows = l->keep_kv ? (l->kv_local ? 1 : states) * l->context : rows;
@@ -128,7 +129,8 @@ static void define_tensors(struct lower *l)
     if (s->vocab && w->lm_head != LM_NONE && w->kind == WORK_NETWORK)
         l->logits = tensor("logits", T_LOGIT, UNIT_STORE, s->vocab, 16, heads, heads);
     if (s->vocab && w->kind == WORK_NETWORK) {
-        l->emb = tensor("embedding", T_EMBED, UNIT_LOAD, s->d_model, field_bits(w->quant.weights), s->vocab, embed_part(l, block));
+        l->emb = tensor("embedding", T_EMBED, UNIT_LOAD, s->d_model, field_bits(w->quant.weights), s->vocab,
+                        embed_part(l, block));
         l->emb.scattered = true;
     }
 }

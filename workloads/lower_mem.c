@@ -512,7 +512,8 @@ void report_homes(struct lower *l)
     home(l, "embedding", l->emb.ext, embed_bytes(l));
     tensors(l, t, &n);
     for (unsigned i = 0; i < n; i++)
-        home(l, t[i]->name, t[i]->ext, (t[i] == &l->g ? bytes_of(l->dv, l->g.bits) : t[i]->pitch) * t[i]->rows);
+        home(l, t[i]->name, t[i]->ext,
+             (t[i] == &l->g ? bytes_of(l->dv, l->g.bits) : t[i]->pitch) * t[i]->rows);
     home(l, "logits", false, tensor_bytes(&l->logits));
     if (l->kv_local)
         home(l, "keys and values", true, archive_rows(l) * (l->k.pitch + l->v.pitch));

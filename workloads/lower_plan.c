@@ -11,7 +11,7 @@ static uint64_t pair_cost(const struct lower *l, uint64_t rows, uint64_t dv)
     uint64_t kt = l->geom.k_tile * mode_scale(l->engine, act_mode(l));
     uint64_t set = bytes_of(l->geom.n_tile * kt, l->ab) / (4 * l->tcdm->hwpe_ports);
     const struct engine_cfg *e = l->engine;
-    bool serial = e->style == ENGINE_SYSTOLIC && e->fill_drain == FILL_SERIAL; /* each tile fills and drains */
+    bool serial = e->style == ENGINE_SYSTOLIC && e->fill_drain == FILL_SERIAL; /* each tile's own */
     uint64_t slow = max64(set, rows + (serial ? 2 * e->rows + e->cols - 2 : 0));
     return (l->dv + dv - 1) / dv * (l->dk + dv) * slow * 1024 / rows;
 }

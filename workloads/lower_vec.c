@@ -269,7 +269,8 @@ static void host_embed(struct lower *l, uint64_t tokens, uint64_t rows, uint64_t
 void emit_embed(struct lower *l, uint64_t tokens)
 {
     uint64_t d = l->w->shape.d_model, rows = staged_rows(&l->x, min64(l->T, tokens));
-    struct embed e = {.rows = min64(l->aux_slot / bytes_of(d, l->emb.bits), l->out_slot / bytes_of(d, l->xb))};
+    uint64_t in = bytes_of(d, l->emb.bits), out = bytes_of(d, l->x.bits);
+    struct embed e = {.rows = min64(l->aux_slot / in, l->out_slot / out)};
     struct tensor *ins[] = {&l->emb, NULL}, *outs[] = {&l->x, NULL};
     e.part = l->emb.ext ? min64(l->emb.stage_bytes / l->emb.pitch, rows) : rows;
     if (l->x.ext && e.part < rows)

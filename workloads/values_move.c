@@ -88,7 +88,8 @@ void pack(uint8_t *b, uint64_t at, unsigned bits, uint64_t n, const int16_t *fro
         return;
     }
     for (uint64_t i = 0; i < n; i++, at += bits) {
-        unsigned low = (unsigned)(at % 8), mask = ((1u << bits) - 1) << low, all = (unsigned)from[i] << low & mask;
+        unsigned low = (unsigned)(at % 8), mask = ((1u << bits) - 1) << low;
+        unsigned all = (unsigned)from[i] << low & mask;
         uint8_t *to = b + at / 8;
         to[0] = (uint8_t)((to[0] & ~mask) | all);
         if (low + bits > 8)
@@ -135,7 +136,8 @@ static bool load_transposed(struct values *v, const struct vissued *is, struct b
     const struct cmd *c = is->c;
     uint32_t bits = c->out_bits;
     for (uint32_t i = 0; i < c->cols; i++) {
-        int64_t bit = (int64_t)s->row * bits, to = (int64_t)c->buf_offset + (int64_t)i * c->buf_pitch + bit / 8;
+        int64_t bit = (int64_t)s->row * bits;
+        int64_t to = (int64_t)c->buf_offset + (int64_t)i * c->buf_pitch + bit / 8;
         int16_t x;
         if (!inside(v, is, slot, to, 1))
             return false;
