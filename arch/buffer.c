@@ -70,7 +70,7 @@ static void count_mm(struct machine *m, const struct issued *is, uint64_t *n)
     n[C_ACC_READ] += own + (c->first ? 0 : is->rows * acc);
     n[C_ACC_WRITE] += c->mm_dst == MM_MAX ? own : 0;
     n[C_ACC_WRITE] += (c->mm_dst == MM_ACC ? is->rows : is->rows - done) * acc;
-    uint64_t out = (uint64_t)c->cols * c->out_bytes;
+    uint64_t out = bytes_of(c->cols, c->out_bits);
     if (c->mm_dst == MM_OUT)
         n[C_OUT_WRITE] += done * words(out, &b->output);
     else if (c->mm_dst == MM_SCORE)
@@ -80,6 +80,20 @@ static void count_mm(struct machine *m, const struct issued *is, uint64_t *n)
         n[C_STATE_READ] += state;
         n[C_STATE_WRITE] += state;
     }
+}
+
+static void count_vec(struct machine *m, const struct issued *is, uint64_t *n)
+{
+    const struct cmd *c = is->c;
+    const struct buffers_cfg *b = m->buffers;
+    bool aux = c->src.ring == RING_AUX, apart = c->src2.ring == RING_AUX;
+    uint64_t elements = (uint64_t)is->rows * c->cols, second = bytes_of(elements, c->w_bits);
+    uint64_t first = bytes_of(elements, c->a_bits) + (apart ? 0 : second);
+    uint64_t out = bytes_of(elements, (uint64_t)c->out_bits + c->out2_bits);
+    n[aux ? C_AUX_READ : C_OUT_READ] += words(first, aux ? &b->operand : &b->output);
+    n[C_AUX_READ] += apart ? words(second, &b->operand) : 0;
+    aux = c->dst.ring == RING_AUX;
+    n[aux ? C_AUX_WRITE : C_OUT_WRITE] += words(out, aux ? &b->operand : &b->output);
 }
 
 void buffers_count(struct machine *m, const struct issued *is)
@@ -109,18 +123,12 @@ void buffers_count(struct machine *m, const struct issued *is)
         bool reads = retention_reads(c), again = reads && !m->retention->fused_readout;
         n[acc ? C_ACC_READ : C_STATE_READ] += is->rows * state * (again ? 2 : 1);
         n[acc ? C_ACC_WRITE : C_STATE_WRITE] += is->rows * state;
-        n[C_ACT_READ] += is->rows * words((reads ? 2 : 1) * c->k + c->cols, &b->activation);
-        n[C_OUT_WRITE] += reads ? words(elements * c->out_bytes, &b->output) : 0;
+        uint64_t operands = (reads ? 2 : 1) * c->k + c->cols;
+        n[C_ACT_READ] += is->rows * words(bytes_of(operands, c->a_bits), &b->activation);
+        n[C_OUT_WRITE] += reads ? words(bytes_of(elements, c->out_bits), &b->output) : 0;
         break;
     }
-    case OP_VEC:
-        n[c->src.ring == RING_AUX ? C_AUX_READ : C_OUT_READ] += words(elements * c->out_bytes, &b->output);
-        n[C_AUX_READ] += c->src2.ring == RING_AUX ? words(elements, &b->operand) : 0;
-        if (c->dst.ring == RING_AUX)
-            n[C_AUX_WRITE] += words(elements * c->out_bytes, &b->operand);
-        else
-            n[C_OUT_WRITE] += words(elements * c->out_bytes, &b->output);
-        break;
+    case OP_VEC: count_vec(m, is, n); break;
     default: break;
     }
 }

@@ -35,7 +35,9 @@ static const struct choice choices[] = {
     {"arch.engine.requant_lanes", ALL, 30, "1|4|auto"},
     {"arch.engine.modes", ALL, 20, "[{w: 8, a: 8, passes: 2}, {w: 16, a: 8, passes: 4}, {w: 4, a: 8}]|"
      "[{w: 8, a: 8}, {w: 16, a: 8, passes: 2}, {w: 4, a: 8, macs_per_cycle: 512}]|"
-     "[{w: 8, a: 8}, {w: 16, a: 8, passes: 2}, {w: 8, a: 16, passes: 2}]"},
+     "[{w: 8, a: 8}, {w: 16, a: 8, passes: 2}, {w: 8, a: 16, passes: 2}]|"
+     "[{w: 8, a: 8}, {w: 16, a: 8, passes: 2}, {w: 4, a: 4, macs_per_cycle: 1024}, "
+     "{w: 2, a: 2, macs_per_cycle: 2048}]"},
     {"work.shape.pre_norm", NETWORK, 30, "true|false"},
     {"arch.retention.state", RETENTION, 70, "buffer|buffer|engine|l2"},
     {"arch.retention.lanes", RETENTION, 50, "1|4|16|64"},
@@ -95,10 +97,10 @@ static const struct choice choices[] = {
     {"work.k", GEMM, 100, "1|16|50|128|260"},
     {"work.lm_head", NETWORK, 50, "last|all|none"},
     {"work.quant.weights", ALL, 40, "8|4|3|6|2"},
-    {"work.quant.activations", RETENTION, 15, "8|6|4|3|2"},
+    {"work.quant.activations", ALL, 40, "8|4|4|2|2|3|5|6|7"},
     {"work.quant.score_scale", RETENTION, 60, "static|row_shift"},
     {"work.quant.score_block", RETENTION, 30, "0|16|32|64|100|7"},
-    {"work.quant.score_bits", RETENTION, 12, "8|6|4|12|16"},
+    {"work.quant.score_bits", RETENTION, 22, "4|6|8|4|6|8|12|16"},
     {"work.quant.state_update", RETENTION, 30, "token|chunk|auto"},
     {"work.quant.rounding", RETENTION, 20, "half_up|truncate|stochastic"},
     {"work.quant.decay", RETENTION, 20, "auto|multiply|per_token"},
@@ -106,7 +108,7 @@ static const struct choice choices[] = {
     {"work.quant.decay_block", RETENTION, 15, "1|16|64|256"},
     {"work.quant.rotary_bits", RETENTION, 10, "8|12|16"},
     {"work.quant.norm_bits", RETENTION, 10, "8|12|16"},
-    {"work.quant.residual_bits", NETWORK, 10, "8|12|16"},
+    {"work.quant.residual_bits", RETENTION, 20, "8|12"},
     {"work.quant.weight_scale", RETENTION, 10, "tensor|channel"},
     {"work.quant.requant", RETENTION, 10, "half_up|floor"},
     {"work.quant.norm", RETENTION, 10, "native|deeploy"},

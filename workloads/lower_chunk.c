@@ -35,7 +35,8 @@ static void inner_tile(struct lower *l, struct chunk_op *c, struct inner *t, con
 static void cross_rows(struct lower *l, const struct chunk_op *c, const struct inner *t)
 {
     struct sweep s = ret_sweep(l, t->rows, c->r->dv, l->dk);
-    sweep_mode(l, &s, l->ret->read_bits, l->ab);
+    sweep_mode(l, &s, engine_mode(l->engine, l->ret->read_bits, l->w->quant.activations));
+    s.w_bits = (uint8_t)l->ret->read_bits;
     s.dst = MM_ACC;
     s.from_state = true;
     s.state = state_at(l, c->r);
@@ -99,16 +100,18 @@ static void update_rows(struct lower *l, void *arg, const struct block *b)
 {
     const struct chunk_op *c = arg;
     uint64_t rows = b->rows;
-    struct where v = where_slice(where_tok(c->v, &b->tok, l->v.pitch), c->r, 1);
-    emit_load(l, RING_ACT, where_tok(c->k, &b->tok, l->k.pitch), rows, l->dk, l->k.pitch, T_ACT, true, false);
-    emit_load(l, RING_ACT, v, rows, c->r->dv, l->v.pitch, T_ACT, false, true)->buf_offset =
-        (uint32_t)(rows * l->dk);
+    const struct rows_of k = {rows, l->dk, l->k.bits, 0};
+    const struct rows_of v = {rows, c->r->dv, l->v.bits, rows * bytes_of(l->dk, l->ab)};
+    struct where values = where_slice(where_tok(c->v, &b->tok, l->v.pitch), c->r, l->v.bits);
+    emit_load(l, RING_ACT, where_tok(c->k, &b->tok, l->k.pitch), &k, l->k.pitch, T_ACT, true, false);
+    emit_load(l, RING_ACT, values, &v, l->v.pitch, T_ACT, false, true);
     struct cmd *step = emit(l, OP_RET_STEP, ret_unit(l));
     struct affine tok = aff_add(c->tok, &b->tok);
     emit_what(l, step, WHAT_STATE, &c->r->dv0, &tok);
     step->rows = (uint32_t)rows;
     step->k = (uint32_t)l->dk;
     step->cols = (uint32_t)c->r->dv;
+    step->a_bits = (uint8_t)l->ab;
     step->state_at = state_at(l, c->r);
     step->useful = aff((int64_t)(rows * l->dk * c->r->dv));
     step->src = (struct slot_use){.ring = RING_ACT, .stage = 2, .release = true};
@@ -118,7 +121,8 @@ static void update_rows(struct lower *l, void *arg, const struct block *b)
  * which takes the state back when all is read. */
 static void token_state(struct lower *l, const struct chunk_op *c)
 {
-    uint64_t rows = min64(c->len, l->act_slot / (l->dk + c->r->dv));
+    uint64_t token = bytes_of(l->dk, l->ab) + bytes_of(c->r->dv, l->ab);
+    uint64_t rows = min64(c->len, l->act_slot / token);
     state_pass(l, UNIT_WEIGHT, UNIT_LOAD);
     state_take(l, UNIT_LOAD);
     state_pass(l, UNIT_LOAD, ret_unit(l));
@@ -138,12 +142,15 @@ struct state_tile { /* rows of the state that pass at a time, tokens that an act
 /* Products of all tokens of a chunk meet in the accumulators: the state is rounded once. */
 static struct state_tile state_tile_of(const struct lower *l, const struct chunk_op *c)
 {
-    uint64_t nt = l->geom.n_tile, kt = l->geom.k_tile, sums = free_sums(l);
-    struct state_tile t = {min64(l->dk, min64(l->act_slot / c->len, sums / nt)), c->len};
+    uint64_t nt = l->geom.n_tile, kt = l->geom.k_tile, unit = byte_unit(l->khat.bits);
+    uint64_t line = bytes_of(c->len, l->ab), sums = free_sums(l);
+    struct state_tile t = {min64(l->dk, min64(l->act_slot / line, sums / nt)), c->len};
+    t.rows = t.rows < l->dk ? t.rows / unit * unit : l->dk;
     if (t.rows)
         return t;
-    t.rows = max64(min64(l->dk, min64(sums / c->r->dv, l->act_slot / kt)), 1);
-    t.tokens = l->act_slot / t.rows;
+    t.rows = min64(l->dk, min64(sums / c->r->dv, l->act_slot / kt));
+    t.rows = t.rows < l->dk ? max64(t.rows / unit * unit, min64(unit, l->dk)) : l->dk;
+    t.tokens = l->act_slot / t.rows * 8 / l->ab;
     t.tokens = t.tokens > kt ? t.tokens / kt * kt : t.tokens;
     return t;
 }
@@ -157,20 +164,22 @@ static void state_rows(struct lower *l, const struct chunk_op *c, const struct s
     for (uint64_t at = 0; at < c->len; at += t->tokens) {
         uint64_t n = min64(t->tokens, c->len - at);
         struct where k = where_at(c->khat, (int64_t)(at * l->khat.pitch));
-        k.addr = aff_add(k.addr, row);
-        struct cmd *ld = emit_load(l, RING_ACT, k, n, rows, l->khat.pitch, T_ACT, true, true);
+        struct affine first = col_bytes(row, l->khat.bits);
+        const struct rows_of keys = {n, rows, l->khat.bits, 0};
+        k.addr = aff_add(k.addr, &first);
+        struct cmd *ld = emit_load(l, RING_ACT, k, &keys, l->khat.pitch, T_ACT, true, true);
         ld->transpose = true;
         ld->rows = (uint32_t)n;
-        ld->row_bytes = (uint32_t)rows;
-        ld->buf_pitch = (uint32_t)n;
+        ld->row_bytes = (uint32_t)bytes_of(rows, keys.bits);
+        ld->buf_pitch = (uint32_t)bytes_of(n, keys.bits);
         struct sweep s = ret_sweep(l, rows, c->r->dv, n);
         s.first = at == 0;
         s.last = at + n == c->len;
         s.acc_tile = n == c->len;
         s.dst = MM_STATE;
-        s.out_bytes = (uint8_t)bytes;
+        s.out_bits = (uint8_t)l->ret->state_bits;
         s.dst_pitch = (uint32_t)line;
-        s.set = where_slice(where_at(c->v, (int64_t)(at * l->v.pitch)), c->r, 1);
+        s.set = where_slice(where_at(c->v, (int64_t)(at * l->v.pitch)), c->r, l->v.bits);
         s.transpose = true;
         s.pitch = l->v.pitch;
         s.tensor = l->v.kind;

@@ -9,17 +9,50 @@
 static uint64_t pair_cost(const struct lower *l, uint64_t rows, uint64_t dv)
 {
     uint64_t passes = l->row_shift ? 2 : 1; /* the first finds the maximum of a row */
-    uint64_t set = l->geom.n_tile * l->geom.k_tile / (4 * l->tcdm->hwpe_ports);
-    uint64_t slow = set > rows ? set : rows;
+    uint64_t kt = l->geom.k_tile * mode_scale(l->engine, act_mode(l));
+    uint64_t set = bytes_of(l->geom.n_tile * kt, l->ab) / (4 * l->tcdm->hwpe_ports);
+    const struct engine_cfg *e = l->engine;
+    bool serial = e->style == ENGINE_SYSTOLIC && e->fill_drain == FILL_SERIAL; /* each tile's own */
+    uint64_t slow = max64(set, rows + (serial ? 2 * e->rows + e->cols - 2 : 0));
     return (l->dv + dv - 1) / dv * (passes * l->dk + dv) * slow * 1024 / rows;
+}
+
+/* Columns of a slice end on a byte, or with the head. */
+static uint64_t whole_bytes(const struct lower *l, uint64_t cols)
+{
+    uint64_t unit = byte_unit(l->ab);
+    return cols < l->dv ? cols / unit * unit : l->dv;
+}
+
+static uint64_t state_fit(const struct lower *l)
+{
+    return l->ret->state == STATE_ENGINE ? l->acc_values / l->dk :
+           l->state_bytes * 8 / (l->dk * l->ret->state_bits);
+}
+
+/* Words that hold the shifts of a row's scores: one a block of keys. */
+static uint64_t row_words(const struct lower *l, enum work_form form)
+{
+    uint64_t block = l->w->quant.score_block, keys = form == FORM_CHUNKWISE ? chunk_of(l) : l->context;
+    return !l->row_shift ? 0 : block ? div_up(keys, block) : 1;
+}
+
+/* Of one query row against a cache. */
+static uint64_t cached_fit(const struct lower *l)
+{
+    uint64_t taken = l->geom.n_tile + row_words(l, FORM_PARALLEL);
+    return min64(l->acc_values - min64(taken, l->acc_values), l->out_slot / 2);
+}
+
+uint64_t value_columns(const struct lower *l)
+{
+    return min64(state_fit(l), cached_fit(l));
 }
 
 /* Value columns whose state fits where it works. */
 static uint64_t state_columns(const struct lower *l)
 {
-    uint64_t fit = l->ret->state == STATE_ENGINE ? l->acc_values / l->dk :
-                   l->state_bytes * 8 / (l->dk * l->ret->state_bits);
-    fit = min64(fit, l->dv);
+    uint64_t fit = whole_bytes(l, state_fit(l));
     return l->state_dv ? min64(fit, l->state_dv) : fit;
 }
 
@@ -49,21 +82,15 @@ uint64_t chunk_of(const struct lower *l)
     return min64(l->w->chunk, max64(l->w->seq, 1));
 }
 
-/* Words that hold the shifts of a row's scores: one a block of keys. */
-static uint64_t row_words(const struct lower *l, enum work_form form)
-{
-    uint64_t block = l->w->quant.score_block, keys = form == FORM_CHUNKWISE ? chunk_of(l) : l->context;
-    return !l->row_shift ? 0 : block ? div_up(keys, block) : 1;
-}
-
 /* As many keys as rows make a tile; it lies within one block of keys that share a shift. */
 static bool plan_rows(const struct lower *l, enum work_form form, uint64_t most, struct head_plan *hp)
 {
-    uint64_t best = UINT64_MAX, nt = l->geom.n_tile, words = row_words(l, form), taken = nt + words;
+    uint64_t best = UINT64_MAX, nt = l->geom.n_tile, q = bytes_of(l->dk, l->ab);
+    uint64_t words = row_words(l, form), taken = nt + words;
     uint64_t block = l->row_shift ? l->w->quant.score_block : 0;
     for (uint64_t rows = 1; rows <= most; rows++) {
-        if (most % rows || block % rows || rows * rows * l->score_bytes > l->score_slot ||
-            rows * l->dk > l->act_slot)
+        if (most % rows || block % rows || rows * bytes_of(rows, l->sb) > l->score_slot ||
+            rows * q > l->act_slot)
             continue;
         if (l->acc_values / rows <= taken)
             continue;
@@ -82,7 +109,7 @@ static bool plan_rows(const struct lower *l, enum work_form form, uint64_t most,
         hp->dv = dv;
         hp->words = words;
     }
-    hp->fused = best != UINT64_MAX && hp->dv == l->dv && hp->rows * l->dv <= l->aux_slot;
+    hp->fused = best != UINT64_MAX && hp->dv == l->dv && hp->rows * bytes_of(l->dv, l->ab) <= l->aux_slot;
     return best != UINT64_MAX;
 }
 
@@ -91,10 +118,11 @@ static bool plan_recurrent(const struct lower *l, struct head_plan *hp)
     hp->dv = state_columns(l);
     if (!hp->dv)
         return false;
-    uint64_t fit = min64(l->act_slot / (2 * l->dk + hp->dv), l->out_slot / (2 * hp->dv));
-    hp->fused = hp->dv == l->dv && l->aux_slot >= l->dv;
+    uint64_t v = bytes_of(hp->dv, l->ab), gate = bytes_of(l->dv, l->ab);
+    uint64_t fit = min64(l->act_slot / (2 * bytes_of(l->dk, l->ab) + v), l->out_slot / (2 * hp->dv));
+    hp->fused = hp->dv == l->dv && l->aux_slot >= gate;
     if (hp->fused)
-        fit = min64(fit, l->aux_slot / l->dv);
+        fit = min64(fit, l->aux_slot / gate);
     for (hp->tokens = l->T; hp->tokens > 1 && hp->tokens > fit; hp->tokens = (hp->tokens + 1) / 2)
         ;
     return fit >= 1;
@@ -104,14 +132,13 @@ static bool plan_recurrent(const struct lower *l, struct head_plan *hp)
 static bool check_scores(struct lower *l)
 {
     const struct work *w = l->w;
-    uint64_t wide = 8 * l->score_bytes;
     bool scores = (w->phase != PHASE_DECODE && w->form != FORM_RECURRENT) ||
                   (decodes(w) && w->decode == DECODE_KV_CACHE);
-    if (!scores || engine_mode(l->engine, 8, wide))
+    if (!scores || engine_mode(l->engine, w->quant.activations, w->quant.score_bits))
         return true;
-    return err_add(l->err, ERR_CONFIG, NULL, "arch.engine.modes has none for 8-bit values x %llu-bit scores; "
-                   "add {w: 8, a: %llu, passes: 2} or lower work.quant.score_bits to 8",
-                   (unsigned long long)w->quant.score_bits, (unsigned long long)wide);
+    return err_add(l->err, ERR_CONFIG, NULL, "arch.engine.modes has none for %llu-bit values x %llu-bit "
+                   "scores; add {w: 8, a: 16, passes: 2} or lower work.quant.score_bits to 8",
+                   (unsigned long long)w->quant.activations, (unsigned long long)w->quant.score_bits);
 }
 
 bool retention_check(struct lower *l)
@@ -161,7 +188,7 @@ uint64_t state_slice(const struct lower *l)
         dv = min64(dv, chunk.dv);
     bool builds = l->w->form == FORM_PARALLEL && l->w->phase == PHASE_BOTH;
     if (builds && l->ret->state == STATE_ENGINE) /* beside at least one row of sums */
-        dv = min64(dv, max64(l->acc_values / (l->dk + 1), 1));
+        dv = min64(dv, whole_bytes(l, max64(l->acc_values / (l->dk + 1), byte_unit(l->ab))));
     return dv;
 }
 
@@ -181,8 +208,8 @@ uint64_t cache_block(const struct lower *l)
 struct head_plan cached_plan(const struct lower *l)
 {
     struct head_plan one = {.rows = 1, .words = row_words(l, FORM_PARALLEL)};
-    one.dv = min64(l->dv, min64(l->acc_values - l->geom.n_tile - one.words, l->out_slot / 2));
-    one.fused = one.dv == l->dv && l->dv <= l->aux_slot;
+    one.dv = whole_bytes(l, cached_fit(l));
+    one.fused = one.dv == l->dv && bytes_of(l->dv, l->ab) <= l->aux_slot;
     return one;
 }
 

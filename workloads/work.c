@@ -101,7 +101,7 @@ static const struct field quant_fields[] = {
     {KEY(quant, seed), .type = FIELD_U64, .def = "1", .max = UINT32_MAX, .doc = "of stochastic rounding"},
     {KEY(quant, decay), .type = FIELD_ENUM, .def = "auto", .names = quant_decay_names,
      .doc = "decay of the state: auto is a shift where 1 - gamma is a power of two and "
-            "arch.retention.decay is shift, else a multiplication; per_token: with the same factor each token"},
+            "arch.retention.decay is shift, else a multiplication; per_token: the same numbers as multiply"},
     {KEY(quant, decay_bits), .type = FIELD_U64, .def = "8", .min = 8, .max = 16, .unit = "bits",
      .doc = "width of an entry of the decay table"},
     {KEY(quant, decay_block), .type = FIELD_U64, .def = "256", .min = 1, .max = 65536, .unit = "tokens",
