@@ -32,17 +32,17 @@ step() {
     verdict "$what" $?
 }
 
-# later NAME COMMAND...: a step that `run_later` runs beside others. No word of it has blanks.
+# later NAME COMMAND...: a step that `run_later` runs beside others. No word has blanks.
 later() {
-    printf '%s\t' "$1"
+    printf '%s|' "$1"
     shift
     printf '%s\n' "$*"
 } >>"$logs/later"
 
 one='
-    name=${1%%	*}
+    name=${1%%|*}
     log=$(mktemp "$0/log.XXXXXX")
-    if sh -c "${1#*	}" >"$log" 2>&1 </dev/null; then
+    if sh -c "${1#*|}" >"$log" 2>&1 </dev/null; then
         echo "ok    $name"
     else
         printf "%s\n" "FAIL  $name" "$(tail -n 60 "$log" | sed "s/^/      /")"
@@ -129,7 +129,8 @@ for arch in configs/arch/*.yaml; do
             -s work.form=$form -s work.phase=both -s work.seq=100 -s work.chunk=24 -s work.tokens=4 \
             --values --json
     done
-    later "run $name, sanitizers" build-asan/retsim run -a "$arch" -w $edge -s work.seq=64 --method full --json
+    later "run $name, sanitizers" build-asan/retsim run -a "$arch" -w $edge -s work.seq=64 --method full \
+        --json
     for kernel in workloads/kernels/*.yaml; do
         case $kernel in */ita_*) continue ;; esac
         later "run $name, $(basename "$kernel" .yaml)" $bin run -a "$arch" -w "$kernel" --json
