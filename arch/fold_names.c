@@ -24,7 +24,7 @@ static uint8_t dynamic_of(const struct machine *m, const struct cmd *c)
  * Small fields first, no padding: compared as bytes. */
 struct deed {
     uint8_t op, unit, transpose, from_state, tensor, w_bits, a_bits, passes, k_scale, mm_dst, first, last;
-    uint8_t bias, vec_kind, out_bytes, dynamic;
+    uint8_t bias, vec_kind, out_bits, out2_bits, dynamic;
     struct slot_use src, src2, set, dst;
     uint16_t token, token2;
     uint32_t rows, row_bytes, planes, cols, k, count, cycles, layer_name, words, bank, align;
@@ -39,7 +39,7 @@ static struct deed deed_of(const struct machine *m, const struct cmd *c, uint8_t
     d.op = c->op, d.unit = c->unit, d.transpose = c->transpose, d.from_state = c->from_state;
     d.tensor = c->tensor, d.w_bits = c->w_bits, d.a_bits = c->a_bits, d.passes = c->passes;
     d.k_scale = c->k_scale, d.mm_dst = c->mm_dst, d.first = c->first, d.last = c->last, d.bias = c->bias;
-    d.vec_kind = c->vec_kind, d.out_bytes = c->out_bytes, d.dynamic = dynamic;
+    d.vec_kind = c->vec_kind, d.out_bits = c->out_bits, d.out2_bits = c->out2_bits, d.dynamic = dynamic;
     d.src = c->src, d.src2 = c->src2, d.set = c->set, d.dst = c->dst;
     d.token = c->token, d.token2 = c->token2;
     d.rows = c->rows, d.row_bytes = c->row_bytes, d.planes = c->planes, d.cols = c->cols, d.k = c->k;

@@ -244,14 +244,15 @@ static bool compulsory_bytes_are_moved(const struct runs *r, struct text *why)
                       traffic(f, "offchip_read_weight"));
     else
         ok &= equal(why, "weight bytes from off-chip", traffic(f, "offchip_read_weight"), 0);
-    ok &= at_most(why, "compulsory embedding bytes", rows * s->d_model, traffic(f, "l2_read_embedding"));
+    ok &= at_most(why, "compulsory embedding bytes", rows * s->d_model * w->quant.weights / 8,
+                  traffic(f, "l2_read_embedding"));
     /* Twice read and once written in each half of a layer; the embedding writes it first. */
     uint64_t residual = rows * s->layers * s->d_model * w->quant.residual / 8;
     ok &= at_most(why, "compulsory residual reads", 4 * residual, traffic(f, "l2_read_residual"));
     ok &= at_most(why, "compulsory residual writes", 2 * residual + residual / s->layers,
                   traffic(f, "l2_write_residual"));
     /* Normalised rows twice, gated heads, hidden rows. */
-    uint64_t act = rows * s->layers * (2 * s->d_model + s->value_dim + s->ffn_dim);
+    uint64_t act = rows * s->layers * (2 * s->d_model + s->value_dim + s->ffn_dim) * w->quant.activations / 8;
     ok &= at_most(why, "compulsory activation reads", act, traffic(f, "l2_read_activation"));
     ok &= at_most(why, "compulsory activation writes", act, traffic(f, "l2_write_activation"));
     ok &= equal(why, "logit bytes", traffic(f, "l2_write_logit"), logit_rows * s->vocab * 2);

@@ -12,6 +12,7 @@
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,7 +106,7 @@ Test(values, random_programs_compute_the_golden_model)
             struct trial t = {&bases, i};
             random_design_shrink(&d, fails, &t);
             random_design_command(&d, &command);
-            cr_expect_fail("%s --values: %s", command.s, why.s);
+            cr_expect_fail("%s\n%s --values", why.s, command.s);
         }
         runs += legal;
         text_finish(&why);
@@ -209,7 +210,8 @@ Test(values, programs_with_a_stream_off_chip_compute_the_golden_model)
         rs_design *design = random_design_create(&d, &bases, err);
         if (design && !parked_reads(design, i, &legal, &why)) {
             random_design_command(&d, &command);
-            cr_expect_fail("parked, design %" PRIu64 ", like %s: %s", i, command.s, why.s);
+            fprintf(stderr, "%s\n", command.s);
+            cr_expect_fail("parked, design %" PRIu64 ": %s\nlike %s", i, why.s, command.s);
         }
         if (legal)
             runs[design->work->form]++;
