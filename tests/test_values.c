@@ -3,6 +3,7 @@
  * RETSIM_VALUES_DESIGNS and RETSIM_VALUES_SEED choose how many random designs and which. */
 #include "arch/machine.h"
 #include "base/num.h"
+#include "tests/effort.h"
 #include "tests/random_design.h"
 #include "workloads/api.h"
 #include "workloads/lower_ctx.h"
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { N_DESIGNS = 100, SEED = 5, SCHEDULES = 2 };
+enum { N_DESIGNS = EFFORT(100, 36), SEED = EFFORT(5, 6), SCHEDULES = 2 };
 
 static uint64_t setting(const char *name, uint64_t otherwise)
 {

@@ -157,8 +157,8 @@ bool retention_check(struct lower *l)
     bool cache = decodes(l->w) && l->w->decode == DECODE_KV_CACHE;
     uint64_t words = row_words(l, FORM_PARALLEL);
     if (cache && l->acc_values <= l->geom.n_tile + words)
-        return err_add(l->err, ERR_CONFIG, NULL, "the accumulators cannot hold the %llu score shifts of a row; "
-                       "raise arch.buffers.accumulator.bytes or work.quant.score_block",
+        return err_add(l->err, ERR_CONFIG, NULL, "the accumulators cannot hold the %llu score shifts of a "
+                       "row; raise arch.buffers.accumulator.bytes or work.quant.score_block",
                        (unsigned long long)words);
     return true;
 }
