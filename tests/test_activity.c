@@ -90,8 +90,10 @@ Test(activity, does_not_depend_on_the_order)
                 cr_expect(a->zeros <= a->pairs && a->toggles <= a->bits, "%s: %d", what.s, k);
             }
             cr_expect_gt(one.counts.activity[ACTIVITY_ENGINE].toggles, 0);
-            cr_expect_eq(one.counts.activity[ACTIVITY_ENGINE].pairs, one.counts.macs_issued -
-                         one.counts.activity[ACTIVITY_RETENTION].pairs * 2, "%s", what.s);
+            /* A step of the state multiplies twice, or once when nothing is read out. */
+            uint64_t pairs = one.counts.activity[ACTIVITY_RETENTION].pairs;
+            uint64_t steps = one.counts.macs_issued - one.counts.activity[ACTIVITY_ENGINE].pairs;
+            cr_expect(pairs <= steps && steps <= 2 * pairs, "%s", what.s);
             done++;
             text_finish(&what);
             program_finish(&p);
