@@ -35,17 +35,10 @@ static void init_context(struct lower *l)
     memcpy(l->p->slot_bytes, slots, sizeof slots);
 }
 
-/* Rows of packed numbers begin on a word, and so do those of the stream, which are written back between rows
- * that are still to be read: the uDMA moves whole words. */
-static uint64_t pitch_of(enum tensor_kind kind, uint64_t cols, uint64_t bits)
-{
-    return bits % 8 || kind == T_RESIDUAL ? round_up(bytes_of(cols, bits), 4) : bytes_of(cols, bits);
-}
-
 static struct tensor tensor(const char *name, enum tensor_kind kind, enum unit_id reader, uint64_t cols,
                             uint64_t bits, uint64_t rows, uint64_t block)
 {
-    uint64_t pitch = pitch_of(kind, cols, bits);
+    uint64_t pitch = round_up(bytes_of(cols, bits), 4); /* the uDMA moves whole words */
     return (struct tensor){.name = name, .kind = (uint8_t)kind, .reader = (uint8_t)reader,
                            .used = rows && pitch, .cols = cols, .bits = bits, .pitch = pitch, .rows = rows,
                            .stage_bytes = pitch * block};

@@ -330,7 +330,7 @@ void head_on(struct lower *l, uint64_t tokens, uint64_t first)
     struct affine none = aff(0);
     take->addr = aff((int64_t)l->logits.base);
     take->rows = (uint32_t)tokens;
-    take->row_bytes = (uint32_t)l->logits.pitch;
+    take->row_bytes = (uint32_t)bytes_of(s->vocab, 16);
     take->row_stride = (int64_t)l->logits.pitch;
     take->tensor = T_LOGIT;
     take->cols = (uint32_t)s->vocab;
