@@ -2,6 +2,7 @@
  * equal their slow twins, no program deadlocks. RETSIM_LAWS_DESIGNS and
  * RETSIM_LAWS_SEED choose how many random designs and which. */
 #include "arch/fold.h"
+#include "tests/effort.h"
 #include "tests/random_design.h"
 #include "workloads/api.h"
 #include "workloads/lower.h"
@@ -13,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { N_DESIGNS = 250, SEED = 20, MAX_BOUND_CYCLES = 1500000, MAX_REPORTS = 2 };
+enum { N_DESIGNS = EFFORT(250, 80), SEED = EFFORT(20, 21), MAX_BOUND_CYCLES = 1500000, MAX_REPORTS = 2 };
 
 struct runs { /* of one design */
     const struct random_design *random;
