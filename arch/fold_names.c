@@ -30,7 +30,7 @@ struct deed {
     uint32_t rows, row_bytes, planes, cols, k, count, cycles, layer_name, words, bank, align;
     int64_t row_stride, plane_stride, rows_fixed, useful, row_words;
 };
-_Static_assert(sizeof(struct deed) == 24 + 4 * sizeof(struct slot_use) + 2 * 2 + 11 * 4 + 4 * 8,
+_Static_assert(sizeof(struct deed) == 24 + 4 * sizeof(struct slot_use) + 2 * 2 + 11 * 4 + 5 * 8,
                "no padding");
 
 static struct deed deed_of(const struct machine *m, const struct cmd *c, uint8_t dynamic)

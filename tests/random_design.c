@@ -102,12 +102,6 @@ static const struct choice choices[] = {
     {"work.quant.score_block", RETENTION, 30, "0|16|32|64|100|7"},
     {"work.quant.score_bits", RETENTION, 22, "4|6|8|4|6|8|12|16"},
     {"work.quant.state_update", RETENTION, 30, "token|chunk|auto"},
-    {"work.quant.rounding", RETENTION, 20, "half_up|truncate|stochastic"},
-    {"work.quant.decay", RETENTION, 20, "auto|multiply|per_token"},
-    {"work.quant.decay_bits", RETENTION, 15, "8|12|16"},
-    {"work.quant.decay_block", RETENTION, 15, "1|16|64|256"},
-    {"work.quant.rotary_bits", RETENTION, 10, "8|12|16"},
-    {"work.quant.norm_bits", RETENTION, 10, "8|12|16"},
     {"work.quant.residual_bits", RETENTION, 20, "8|12"},
     {"work.quant.weight_scale", RETENTION, 10, "tensor|channel"},
     {"work.quant.requant", RETENTION, 10, "half_up|floor"},
@@ -116,6 +110,12 @@ static const struct choice choices[] = {
     {"work.map.token_block", ALL, 30, "1|5|16|32|64"},
     {"work.map.spill", ALL, 20, "true|false"},
     {"work.sample_cycles", NETWORK, 20, "0|1000"},
+    {"work.quant.rounding", RETENTION, 30, "truncate|stochastic"},
+    {"work.quant.decay", RETENTION, 20, "shift|multiply|per_token"},
+    {"work.quant.decay_bits", RETENTION, 20, "8|16"},
+    {"work.quant.decay_block", RETENTION, 20, "16|64|256"},
+    {"work.quant.norm_bits", RETENTION, 20, "8|12|16"},
+    {"work.quant.rotary_bits", RETENTION, 20, "8|16"},
 };
 
 /* Widths that divide; smaller than edge models so that `full` takes milliseconds. */
