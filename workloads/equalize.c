@@ -4,7 +4,6 @@
 #include "workloads/golden.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -160,7 +159,6 @@ static void fold_norm(const struct widths *w, double *gain, const double *range,
         least = fmin(least, sum);
     }
     factors(t, share, range, d, best / EXPONENTS);
-    if (getenv("DBG")) printf("norm e %g least %g\n", best, least);
     fold(gain, t, readers, n, d);
     free(share);
     free(t);
@@ -242,10 +240,8 @@ static void even_product(const struct widths *w, const struct product *p)
         for (int e = 0; e <= EXPONENTS; e++) {
             factors(t, share, range, p->F, (double)e / EXPONENTS);
             double noise = product_noise(w, p, t);
-            if (noise < least) {
+            if (noise < least)
                 memcpy(best, t, p->F * sizeof *t);
-                if (getenv("DBG")) printf("product mix %d e %d noise %g\n", mix, e, noise);
-            }
             least = fmin(least, noise);
         }
     }

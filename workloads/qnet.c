@@ -4,6 +4,7 @@
 #include "workloads/equalize.h"
 #include "workloads/feedback.h"
 #include "workloads/qnet.h"
+#include "workloads/score_scale.h"
 
 #include "base/num.h"
 #include "base/text.h"
@@ -256,7 +257,9 @@ static bool head(const struct maker *m, const struct qlayer *l, uint64_t layer, 
         return false;
     h->state_max = range->state / (h->s_kr * h->s_v);
     h->row_max = range->row;
-    h->score_scale = fmax(range->score / (h->s_qr * h->s_kr) / top, 1e-9);
+    const struct head_rows *rows = &m->c->rows[layer * n->H + i];
+    double step = rows->n ? score_step(rows, n, h->gamma, m->c->S, range->score, (int32_t)top) : range->score / top;
+    h->score_scale = fmax(step / (h->s_qr * h->s_kr), 1e-9);
     h->score = rq_for(m, ldexp(1 / h->score_scale, -(int)q->decay_bits));
     head_on_machine(m->q, h);
     return true;
@@ -514,7 +517,8 @@ struct qnet *qnet_create(const struct net *n, const struct quant *quant, uint64_
         q->n = n = equalized(&q->arena, n, &q->q, n_seqs, S, seqs);
     q->S_max = max64(S, S_max);
     bool feedback = q->q.weight_rounding == WEIGHTS_FEEDBACK;
-    calibrate(&c, n, feedback ? CALIBRATE_INPUTS : 0, n_seqs, S, seqs);
+    unsigned want = (feedback ? CALIBRATE_INPUTS : 0u) | (q->q.calibration == CALIBRATE_MSE ? CALIBRATE_ROWS : 0u);
+    calibrate(&c, n, want, n_seqs, S, seqs);
     for (uint64_t l = 0; feedback && l < n->L; l++)
         factor_inputs(&c, l);
     struct maker m = {q, n, &c};
