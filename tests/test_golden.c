@@ -1,5 +1,6 @@
 /* Golden numerics against torchscale's tensors and trained networks, and the
  * arithmetic that they stand on. */
+#include "tests/effort.h"
 #include "workloads/eval.h"
 
 #include <criterion/criterion.h>
@@ -90,7 +91,7 @@ Test(golden, trained_networks_keep_their_quality)
         const char *dir;
         double most;
     } cases[] = {{"workloads/networks/kjv_d64_l2", 0.03}, {"workloads/networks/kjv_d128_l4", 0.02}};
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < EFFORT(2, 1); i++) {
         struct net *n;
         struct eval *e = run(cases[i].dir, NULL, 0, 7, &n);
         cr_expect(e->calibrated_from == 12 && e->calibrated_rows == 4 && e->scored_rows == 12);
@@ -119,7 +120,7 @@ Test(golden, fewer_bits_cost_what_the_table_says)
         {"workloads/networks/kjv_d128_l4", "8", "8", 1.2121, {1.2266, 1.2292}},
         {"workloads/networks/kjv_d128_l4", "6", "8", 1.2121, {1.2353, 1.2333}},
         {"workloads/networks/kjv_d128_l4", "6", "6", 1.2121, {1.3344, 1.2988}}};
-    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i += EFFORT(1, 3)) {
         char w[40], a[40];
         const char *sets[] = {"work.quant.calibration_row=12", "work.quant.score_rows=2", w, a};
         struct net *n;

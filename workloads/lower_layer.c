@@ -236,7 +236,7 @@ static void one_head(struct lower *l, uint64_t tokens, bool norm, bool owed)
     if (l->in_pipe)
         state_fetch(l, &any);
     if (l->gates_in_y)
-        l->g.outer = aff_scale(l->head, (int64_t)l->dv);
+        l->g.outer = aff_scale(l->head, (int64_t)(l->dv * l->ab / 8));
     place_cache(l, &l->blk);
     archive_open(l);
     project(l, tokens, norm);
@@ -334,7 +334,7 @@ void head_on(struct lower *l, uint64_t tokens, uint64_t first)
     take->row_stride = (int64_t)l->logits.pitch;
     take->tensor = T_LOGIT;
     take->cols = (uint32_t)s->vocab;
-    take->out_bytes = 2;
+    take->out_bits = 16;
     emit_what(l, take, WHAT_LOGITS, &none, &at);
 }
 

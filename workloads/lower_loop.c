@@ -54,6 +54,17 @@ static uint64_t row_bytes(const struct tensor *t)
     return t->view ? t->view : t->pitch;
 }
 
+void tensor_slice(struct tensor *t, uint64_t cols, const struct affine *first)
+{
+    t->view = cols == t->cols ? t->pitch : bytes_of(cols, t->bits);
+    t->view_off = col_bytes(first, t->bits);
+}
+
+void tensor_whole(struct tensor *t)
+{
+    t->view = 0;
+}
+
 static struct affine place(const struct tensor *t, const struct block *b, uint64_t pitch)
 {
     struct affine a = aff_scale(b->tok, (int64_t)pitch);
@@ -175,6 +186,10 @@ void parked_back(struct lower *l, uint64_t tokens)
 {
     const struct tensor *t = &l->y_back;
     uint64_t bytes = round_up(tokens * t->pitch, 4), max = l->udma->max_transfer_bytes;
+    /* They take the place of the last head's tensors, which its state may still be made of. */
+    prog_post(l->p, THREAD_ACCEL, UNIT_LOAD, t->in_free, 1);
+    prog_post(l->p, THREAD_ACCEL, UNIT_WEIGHT, t->in_free, 1);
+    prog_wait(l->p, THREAD_HOST, N_UNITS, t->in_free, 2);
     for (uint64_t at = 0; at < bytes; at += max) {
         struct cmd *c = prog_add(l->p, THREAD_HOST, OP_UDMA_RX, N_UNITS);
         c->addr = aff((int64_t)(t->base + at));

@@ -149,28 +149,21 @@ static bool requantise(struct mm *m)
     return true;
 }
 
-static void put_number(uint8_t *to, uint32_t size, int32_t x)
-{
-    if (size == 2)
-        put16(to, x);
-    else
-        *to = (uint8_t)x;
-}
-
 /* Numbers n of the row: side by side, or below each other when rows are outputs. */
 static bool put_row(struct mm *m)
 {
     const struct cmd *c = m->c;
-    uint32_t size = c->out_bytes, lines = c->swapped ? c->cols : 1, each = c->swapped ? 1 : c->cols;
+    uint32_t lines = c->swapped ? c->cols : 1, each = c->swapped ? 1 : c->cols;
+    for (uint32_t n = 0; n < c->cols; n++)
+        m->v->out[n] = (int16_t)m->v->wide[n];
     for (uint32_t n = 0; n < lines; n++) {
         uint64_t row = c->swapped ? (uint64_t)m->is->n_at + n : m->row;
-        uint64_t col = c->swapped ? m->row : (uint64_t)m->is->n_at;
-        uint8_t *to = bytes_put(m->v, m->is, m->dst, (int64_t)(c->dst_at + row * c->dst_pitch + col * size),
-                                (uint64_t)each * size);
+        uint64_t bit = (c->swapped ? m->row : (uint64_t)m->is->n_at) * c->out_bits;
+        uint8_t *to = bytes_put(m->v, m->is, m->dst, (int64_t)(c->dst_at + row * c->dst_pitch + bit / 8),
+                                bytes_of(bit % 8 / c->out_bits + each, c->out_bits));
         if (!to)
             return false;
-        for (uint32_t i = 0; i < each; i++)
-            put_number(to + i * size, size, m->v->wide[n + i]);
+        pack(to, bit % 8, c->out_bits, each, m->v->out + n);
     }
     return true;
 }
