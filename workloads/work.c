@@ -61,7 +61,7 @@ static const struct section shape_section = {.name = "shape", .doc = "widths of 
 static const char *const weight_scale_names[] = {"tensor", "channel", NULL};
 static const char *const weight_rounding_names[] = {"nearest", "feedback", "auto", NULL};
 static const char *const state_update_names[] = {"token", "chunk", "auto", NULL};
-static const char *const rounding_names[] = {"half_up", "truncate", "stochastic", NULL};
+static const char *const rounding_names[] = {"half_up", "truncate", "stochastic", "half_even", NULL};
 static const char *const quant_decay_names[] = {"auto", "shift", "multiply", "per_token", NULL};
 static const char *const score_scale_names[] = {"static", "row_shift", "auto", NULL};
 static const char *const activation_scale_names[] = {"tensor", "head", "auto", NULL};
@@ -99,7 +99,7 @@ static const struct field quant_fields[] = {
     {KEY(quant, read_bits), .type = FIELD_U64, .def = "16", .min = 8, .max = 16, .unit = "bits",
      .doc = "bits of the state that the read-out takes"},
     {KEY(quant, rounding), .type = FIELD_ENUM, .def = "half_up", .names = rounding_names,
-     .doc = "rounding of the state's shifts"},
+     .doc = "rounding of the state's shifts; half_even: ties, which products of integers often are, add no bias"},
     {KEY(quant, seed), .type = FIELD_U64, .def = "1", .max = UINT32_MAX, .doc = "of stochastic rounding"},
     {KEY(quant, decay), .type = FIELD_ENUM, .def = "auto", .names = quant_decay_names,
      .doc = "decay of the state: auto is a shift where 1 - gamma is a power of two, else a multiplication"},
