@@ -181,7 +181,7 @@ Test(quality, state_error_over_8192_tokens)
             cr_expect(e.over[v] < UPDATES / 100000, "h %u, variant %u: %d clipped", state_heads[i], v,
                       (int)e.over[v]);
         }
-        /* Ties are frequent where k v is shifted (p > 0), and their bias is all that is lost at first. */
+        /* Ties are frequent where k v is shifted (p > 0). */
         cr_expect(e.db[STATE_16_EVEN][LAST] > e.db[STATE_16][LAST] - 0.5, "h %u", state_heads[i]);
         if (state_heads[i] >= 2 && state_heads[i] <= 5)
             cr_expect(e.db[STATE_16_EVEN][LAST] > e.db[STATE_16][LAST] + 12, "h %u", state_heads[i]);

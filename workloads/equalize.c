@@ -232,7 +232,8 @@ static double product_noise(const struct widths *w, const struct product *p, con
 static void even_product(const struct widths *w, const struct product *p)
 {
     struct reader next = {p->w_next, p->d};
-    double *share = zeros(p->F), *range = zeros(p->F), *t = zeros(p->F), *best = zeros(p->F), least = INFINITY;
+    double *share = zeros(p->F), *range = zeros(p->F), *t = zeros(p->F), *best = zeros(p->F);
+    double least = INFINITY;
     column_shares(&next, p->F, share);
     for (int mix = 0; mix <= 4; mix++) {
         for (uint64_t c = 0; c < p->F; c++)
@@ -295,8 +296,8 @@ static struct spread spread(struct arena *a, uint64_t n)
     return (struct spread){ARENA_NEW(a, double, n + 1), ARENA_NEW(a, double, n + 1)};
 }
 
-struct net *equalized(struct arena *a, const struct net *n, const struct quant *q, uint64_t n_seqs, uint64_t S,
-                      const double *const *seqs)
+struct net *equalized(struct arena *a, const struct net *n, const struct quant *q, uint64_t n_seqs,
+                      uint64_t S, const double *const *seqs)
 {
     uint64_t d = n->d, L = n->L, F = n->F;
     struct ranges r = {n, spread(a, L * d), spread(a, L * d), spread(a, L * d / 2), spread(a, L * d / 2),

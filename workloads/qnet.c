@@ -258,7 +258,9 @@ static bool head(const struct maker *m, const struct qlayer *l, uint64_t layer, 
     h->state_max = range->state / (h->s_kr * h->s_v);
     h->row_max = range->row;
     const struct head_rows *rows = &m->c->rows[layer * n->H + i];
-    double step = rows->n ? score_step(rows, n, h->gamma, m->c->S, range->score, (int32_t)top) : range->score / top;
+    double step = range->score / top;
+    if (rows->n)
+        step = score_step(rows, n, h->gamma, m->c->S, range->score, (int32_t)top);
     h->score_scale = fmax(step / (h->s_qr * h->s_kr), 1e-9);
     h->score = rq_for(m, ldexp(1 / h->score_scale, -(int)q->decay_bits));
     head_on_machine(m->q, h);
@@ -517,7 +519,8 @@ struct qnet *qnet_create(const struct net *n, const struct quant *quant, uint64_
         q->n = n = equalized(&q->arena, n, &q->q, n_seqs, S, seqs);
     q->S_max = max64(S, S_max);
     bool feedback = q->q.weight_rounding == WEIGHTS_FEEDBACK;
-    unsigned want = (feedback ? CALIBRATE_INPUTS : 0u) | (q->q.calibration == CALIBRATE_MSE ? CALIBRATE_ROWS : 0u);
+    unsigned want = feedback ? CALIBRATE_INPUTS : 0;
+    want |= q->q.calibration == CALIBRATE_MSE ? CALIBRATE_ROWS : 0u;
     calibrate(&c, n, want, n_seqs, S, seqs);
     for (uint64_t l = 0; feedback && l < n->L; l++)
         factor_inputs(&c, l);

@@ -99,7 +99,8 @@ static const struct field quant_fields[] = {
     {KEY(quant, read_bits), .type = FIELD_U64, .def = "16", .min = 8, .max = 16, .unit = "bits",
      .doc = "bits of the state that the read-out takes"},
     {KEY(quant, rounding), .type = FIELD_ENUM, .def = "half_up", .names = rounding_names,
-     .doc = "rounding of the state's shifts; half_even: ties, which products of integers often are, add no bias"},
+     .doc = "rounding of the state's shifts; half_even: ties, which products of integers often are, add no "
+            "bias"},
     {KEY(quant, seed), .type = FIELD_U64, .def = "1", .max = UINT32_MAX, .doc = "of stochastic rounding"},
     {KEY(quant, decay), .type = FIELD_ENUM, .def = "auto", .names = quant_decay_names,
      .doc = "decay of the state: auto is a shift where 1 - gamma is a power of two, else a multiplication"},
