@@ -67,7 +67,8 @@ double score_step(const struct head_rows *rows, const struct net *n, double gamm
                   int32_t top)
 {
     struct search s = {.n = n, .a = xrealloc(NULL, S, sizeof *s.a), .rounded = xrealloc(NULL, S, sizeof *s.a),
-                       .want = xrealloc(NULL, n->dv, sizeof *s.want), .have = xrealloc(NULL, n->dv, sizeof *s.have)};
+                       .want = xrealloc(NULL, n->dv, sizeof *s.want),
+                       .have = xrealloc(NULL, n->dv, sizeof *s.have)};
     unsigned best = 0;
     for (uint64_t at = 0; at < rows->n && largest > 0; at += S) {
         s.q = rows->q + at * n->dk;
