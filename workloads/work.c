@@ -101,8 +101,8 @@ static const struct field quant_fields[] = {
      .unit = "bits",
      .doc = "bits of the state that the read-out takes; auto: arch.retention.read_bits, in `eval` 16"},
     {KEY(quant, rounding), .type = FIELD_ENUM, .def = "auto", .names = rounding_names,
-     .doc = "rounding of the state's shifts; auto: arch.retention.rounding, in `eval` half_up; half_even: ties, "
-            "which products of integers often are, add no bias"},
+     .doc = "rounding of the state's shifts; auto: arch.retention.rounding, in `eval` half_up; half_even: "
+            "ties, which products of integers often are, add no bias"},
     {KEY(quant, seed), .type = FIELD_U64, .def = "1", .max = UINT32_MAX, .doc = "of stochastic rounding"},
     {KEY(quant, decay), .type = FIELD_ENUM, .def = "auto", .names = quant_decay_names,
      .doc = "decay of the state: auto is a shift where 1 - gamma is a power of two and "
