@@ -53,7 +53,8 @@ static void sample(struct samples *s, const double *v, uint64_t n)
 static void largest_state(const struct net *n, uint64_t S, const double *q, const double *k, const double *v,
                           double gamma, struct head_range *most)
 {
-    double *state = xrealloc(NULL, (n->dk + 1) * n->dv, sizeof *state), *o = state + n->dk * n->dv, largest = 0;
+    double *state = xrealloc(NULL, (n->dk + 1) * n->dv, sizeof *state), *o = state + n->dk * n->dv;
+    double largest = 0;
     memset(state, 0, n->dk * n->dv * sizeof *state);
     for (uint64_t t = 0; t < S; t++) {
         memset(o, 0, n->dv * sizeof *o);
