@@ -163,7 +163,7 @@ static void run_new(struct sweep_job *job, const rs_design *design, const rs_opt
     rs_result_destroy(result);
 }
 
-static void run_point(struct sweep_job *job, uint64_t n, const rs_point *p)
+static void run_point(struct sweep_job *job, uint64_t n, const rs_point *p, rs_memory *memory)
 {
     rs_err *err = rs_err_create();
     rs_options options;
@@ -171,6 +171,7 @@ static void run_point(struct sweep_job *job, uint64_t n, const rs_point *p)
     options.method = rs_sweep_method(job->sweep);
     options.quality = rs_sweep_quality(job->sweep);
     options.values = rs_sweep_values(job->sweep);
+    options.memory = memory;
     const struct sweep_base *base = find_base(job, p);
     rs_design *design = rs_design_with(base->design, p->sets, p->n_sets, err);
     if (!design)
@@ -185,14 +186,16 @@ static void *work(void *arg)
 {
     struct sweep_job *job = arg;
     rs_point_buf *buf = rs_point_buf_create(job->sweep);
+    rs_memory *memory = rs_memory_create();
     uint64_t count = rs_sweep_count(job->sweep), n;
     while (!job->stop && (n = job->next++) < count) {
         if (!rs_sweep_in_shard(job->sweep, n, job->shard, job->n_shards))
             continue;
         rs_point p = rs_sweep_point(job->sweep, n, buf);
         if (!p.excluded)
-            run_point(job, n, &p);
+            run_point(job, n, &p, memory);
     }
+    rs_memory_destroy(memory);
     rs_point_buf_destroy(buf);
     if (--job->n_active == 0)
         pthread_kill(job->main_thread, SIGUSR2); /* wakes it at once */
