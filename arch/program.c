@@ -231,6 +231,10 @@ static void print_place(const struct cmd *c, struct text *out)
         if (place[i].pitch)
             text_printf(out, "/%u", place[i].pitch);
     }
+    if (c->dst_tile)
+        text_printf(out, " tile %u", c->dst_tile);
+    if (c->tiled)
+        text_printf(out, " tiles of %u columns", c->cols);
 }
 
 static void print_named(const char *name, const struct affine *a, struct text *out)

@@ -164,6 +164,8 @@ struct cmd {
      * each other). A second operand without a slot of its own lies in the first one's, a second result in the
      * first one's slot. */
     uint32_t src_at, src_pitch, src2_at, dst_at, dst_pitch, dst2_at;
+    uint32_t dst_tile; /* mm: bytes between tiles of outputs, each with its rows; 0: rows are whole */
+    bool tiled;        /* store: such tiles, `cols` wide, one a line */
     struct affine n_at, k_at; /* mm, ldw: first output and contraction element of the set in its sweep */
     struct affine state_at;   /* bytes into the state buffer */
     /* Which numbers of the network they are: scales, tables and what is stored follow from these. */
@@ -230,6 +232,7 @@ struct prog_tensor {
     int64_t at;
     uint64_t pitch, rows;
     uint32_t cols, bits;
+    uint64_t line, plane; /* bytes between rows of a tile, and between tiles; plane 0: rows are whole */
     struct affine pos; /* of row 0 */
 };
 

@@ -12,7 +12,6 @@
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -210,7 +209,6 @@ Test(values, programs_with_a_stream_off_chip_compute_the_golden_model)
         rs_design *design = random_design_create(&d, &bases, err);
         if (design && !parked_reads(design, i, &legal, &why)) {
             random_design_command(&d, &command);
-            fprintf(stderr, "%s\n", command.s);
             cr_expect_fail("parked, design %" PRIu64 ": %s\nlike %s", i, why.s, command.s);
         }
         if (legal)

@@ -35,26 +35,20 @@ static void init_context(struct lower *l)
     memcpy(l->p->slot_bytes, slots, sizeof slots);
 }
 
-/* Rows of packed numbers begin on a word: a transfer has no ragged ends. */
-static uint64_t pitch_of(uint64_t cols, uint64_t bits)
-{
-    return bits % 8 ? round_up(bytes_of(cols, bits), 4) : bytes_of(cols, bits);
-}
-
 static struct tensor tensor(const char *name, enum tensor_kind kind, enum unit_id reader, uint64_t cols,
                             uint64_t bits, uint64_t rows, uint64_t block)
 {
-    uint64_t pitch = pitch_of(cols, bits);
+    uint64_t pitch = round_up(bytes_of(cols, bits), 4); /* the uDMA moves whole words */
     return (struct tensor){.name = name, .kind = (uint8_t)kind, .reader = (uint8_t)reader,
-                           .used = rows && pitch, .cols = cols, .bits = bits, .pitch = pitch, .rows = rows,
-                           .stage_bytes = pitch * block};
+                           .used = rows && pitch, .cols = cols, .bits = bits, .pitch = pitch,
+                           .line = pitch, .rows = rows, .stage_bytes = pitch * block};
 }
 
 /* Keys as states take them. An odd number of words a line keeps strided reads off a single bank. */
 static struct tensor decayed_keys(const struct lower *l, uint64_t rows, uint64_t block)
 {
     struct tensor t = tensor("decayed keys", T_ACT, UNIT_LOAD, l->dk, l->ab, rows, block);
-    t.pitch = (div_up(t.pitch, 4) | 1) * 4;
+    t.pitch = t.line = (div_up(t.pitch, 4) | 1) * 4;
     t.stage_bytes = t.pitch * block;
     return t;
 }
@@ -275,6 +269,8 @@ static void emit_decode(struct lower *l)
     l->blk = aff(0);
     if (w->decode == DECODE_STATE) {
         l->k.reader = l->v.reader = UNIT_LOAD; /* whoever read them in the prefill */
+        l->v.line = l->v.pitch;
+        l->v.plane = 0;
         decode_run(l, left, aff(0), 0, 0);
         return;
     }

@@ -19,7 +19,7 @@ static void inner_tile(struct lower *l, struct chunk_op *c, struct inner *t, con
     emit_scores(l, c->r, t, where_tok(c->k, at, l->k.pitch));
     if (t->last)
         emit_slot(l, OP_ALLOC, UNIT_ENGINE, RING_OUT, 0, 0);
-    emit_values(l, c->r, t, where_tok(c->v, at, l->v.pitch));
+    emit_values(l, c->r, t, where_tok(c->v, at, l->v.line));
 }
 
 /* Queries x state, decayed and brought to the step of the inner products. */
@@ -112,9 +112,10 @@ static void state_rows(struct lower *l, const struct chunk_op *c, const struct s
         s.dst = MM_STATE;
         s.out_bits = (uint8_t)l->ret->state_bits;
         s.dst_pitch = (uint32_t)line;
-        s.set = where_slice(where_at(c->v, (int64_t)(at * l->v.pitch)), c->r, l->v.bits);
+        s.set = where_slice(l, where_at(c->v, (int64_t)(at * l->v.line)), c->r, &l->v);
         s.transpose = true;
-        s.pitch = l->v.pitch;
+        s.pitch = l->v.line;
+        s.plane = l->v.plane;
         s.tensor = l->v.kind;
         s.what = WHAT_STATE;
         s.col = c->r->dv0;

@@ -57,6 +57,17 @@ struct cmd *emit_store(struct lower *l, struct where w, const struct rows_of *r,
     return c;
 }
 
+struct cmd *emit_store_tiles(struct lower *l, struct where w, const struct rows_of *r, const struct tensor *t)
+{
+    struct cmd *c = emit_store(l, w, r, t, true);
+    c->rows = (uint32_t)(r->cols / l->geom.n_tile);
+    c->row_bytes = (uint32_t)(r->rows * t->line);
+    c->row_stride = (int64_t)t->plane;
+    c->cols = l->geom.n_tile;
+    c->tiled = true;
+    return c;
+}
+
 struct affine position_of(const struct lower *l, const struct affine *tok)
 {
     struct affine seq = aff_scale(l->seq, PROG_SEQUENCE), at;
@@ -181,7 +192,7 @@ static void emit_ldw(struct lower *l, const struct sweep *s, const struct tile *
         c->row_bytes = (uint32_t)bytes_of(t->cols, s->w_bits);
         c->transpose = true;
         c->row_stride = (int64_t)s->pitch;
-        n_stride = (int64_t)bytes_of(nt, s->w_bits);
+        n_stride = (int64_t)(s->plane ? s->plane : bytes_of(nt, s->w_bits));
         k_stride = (int64_t)(kt * s->pitch);
     } else {
         c->rows = (uint32_t)t->cols;
@@ -256,6 +267,7 @@ static void emit_mm(struct lower *l, const struct sweep *s, const struct tile *t
     c->src_pitch = s->src_pitch;
     c->dst_at = s->dst_at;
     c->dst_pitch = s->dst_pitch;
+    c->dst_tile = s->dst_tile;
     c->unit_at = unit_of(l);
     c->what = (uint8_t)s->what;
     c->col_at = s->col;

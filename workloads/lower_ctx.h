@@ -17,6 +17,9 @@ struct tensor {
     bool in_place;       /* staged results go to where the inputs were: one pair of parts for both */
     uint64_t cols, bits;  /* numbers of a row, bits of one */
     uint64_t pitch, rows;
+    /* Values that sets take lie tile by tile of columns, so that a set is one run of bytes: `line` bytes
+     * between tokens, `plane` between tiles. plane 0: rows are whole, line is pitch. */
+    uint64_t line, plane;
     uint64_t base;       /* L2 or off-chip offset */
     struct affine outer; /* further offset from enclosing loops (layer, head, batch) */
     uint16_t ready;      /* posted by the store unit once a block is written */
@@ -171,6 +174,8 @@ struct where where_at(struct where w, int64_t bytes);
 /* `cols` columns from `first` on pass next; tensor_whole: all of them again. */
 void tensor_slice(struct tensor *t, uint64_t cols, const struct affine *first);
 void tensor_whole(struct tensor *t);
+/* Where column `col` of rows begins. */
+struct affine column_place(const struct lower *l, const struct tensor *t, const struct affine *col);
 /* Bytes between the rows of a block where commands find it. */
 uint64_t staged_pitch(const struct tensor *t);
 /* Rows of a block that has `rows`, fewer when staging of t is smaller. */
@@ -192,6 +197,9 @@ struct cmd *emit_load(struct lower *l, enum ring_id ring, struct where w, const 
 /* Out of the output slot. */
 struct cmd *emit_store(struct lower *l, struct where w, const struct rows_of *r, const struct tensor *t,
                        bool release);
+/* The same into tiles of columns. */
+struct cmd *emit_store_tiles(struct lower *l, struct where w, const struct rows_of *r,
+                             const struct tensor *t);
 /* `a_bits`, `w_bits`: of the operands in their slots. */
 struct cmd *emit_vec(struct lower *l, enum vec_kind kind, uint64_t rows, uint64_t cols, uint64_t a_bits,
                      uint64_t w_bits);
@@ -208,7 +216,7 @@ struct sweep {
     bool first, last;
     enum ring_id src;
     uint8_t src_age;
-    uint32_t src_at, src_pitch, dst_at, dst_pitch; /* bytes */
+    uint32_t src_at, src_pitch, dst_at, dst_pitch, dst_tile; /* bytes */
     uint8_t a_bits, w_bits; /* that the moving operand and the stationary one take */
     uint8_t passes;         /* by sweep_mode */
     uint64_t k_tile; /* contraction of a set in this mode */
@@ -236,6 +244,7 @@ struct sweep {
     uint64_t k0, k_step;  /* first contraction element: k0 + k_step * index(k_depth) */
     int k_depth;          /* -1: k0 alone */
     bool transpose;  /* contraction runs along the source's rows */
+    uint64_t plane;  /* and its columns lie in tiles, so many bytes apart; 0: side by side */
     bool from_state;
     uint64_t pitch;
     uint8_t tensor;
@@ -319,6 +328,8 @@ bool retention_fused(const struct lower *l, enum work_form form);
 bool cached_fused(const struct lower *l);
 /* Tokens that the retention op of the prefill handles at a time. */
 uint64_t retention_block(const struct lower *l);
+/* Whether slices of value columns are whole tiles of the array. */
+bool value_tiles(const struct lower *l);
 /* Value columns that the state buffer and rows against a cache leave room for. */
 uint64_t value_columns(const struct lower *l);
 /* Value columns of a state slice that every op of this run can hold. */

@@ -104,6 +104,10 @@ static void chunk(struct lower *l, const struct group *gr, uint64_t k0, int kdep
                       .pos = position_of(l, &gr->blk->tok), .pos_step = position_step(l)};
     s.dst_pitch = (uint32_t)bytes_of(gr->n, s.out_bits);
     s.dst_at = (uint32_t)(part * gr->blk->rows * s.dst_pitch);
+    if (gr->seg->dst->plane) {
+        s.dst_pitch = (uint32_t)gr->seg->dst->line;
+        s.dst_tile = (uint32_t)(gr->blk->rows * s.dst_pitch);
+    }
     sweep_mode(l, &s, weight_mode(l));
     if (l->geom.swapped) {
         swapped_chunk(l, gr, &s, x, k0, kdepth, part);
@@ -175,9 +179,9 @@ static void post_process(struct lower *l, const struct group *gr)
 }
 
 /* Where the group's columns begin in a row of t: a staged block may have one slice alone. */
-static struct affine columns_at(const struct group *gr, const struct tensor *t)
+static struct affine columns_at(const struct lower *l, const struct group *gr, const struct tensor *t)
 {
-    struct affine col = col_bytes(&gr->col, t->bits), view = aff_scale(t->view_off, -1);
+    struct affine col = column_place(l, t, &gr->col), view = aff_scale(t->view_off, -1);
     return t->ext && t->view ? aff_add(col, &view) : col;
 }
 
@@ -187,7 +191,7 @@ static void emit_group(struct lower *l, const struct group *gr)
     const struct gemm_seg *seg = gr->seg;
     struct tensor *dst = seg->dst;
     struct rows_of r = {gr->blk->rows, gr->n, dst->bits, 0};
-    struct affine col = columns_at(gr, dst);
+    struct affine col = columns_at(l, gr, dst);
     if (seg->post == POST_RESIDUAL)
         emit_load(l, RING_AUX, where_add(gr->res, &col), &r, staged_pitch(dst), dst->kind, true, true);
     emit_slot(l, OP_ALLOC, UNIT_ENGINE, RING_OUT, 0, 0);
@@ -195,13 +199,15 @@ static void emit_group(struct lower *l, const struct group *gr)
         contraction(l, gr, part);
     emit_slot(l, OP_COMMIT, UNIT_ENGINE, RING_OUT, 0, plain(seg->post) ? 2 : 1);
     post_process(l, gr);
-    struct cmd *c = emit_store(l, where_add(gr->out, &col), &r, dst, seg->dst2 == NULL);
+    struct where to = where_add(gr->out, &col);
+    struct cmd *c = dst->plane ? emit_store_tiles(l, to, &r, dst)
+                               : emit_store(l, to, &r, dst, seg->dst2 == NULL);
     emit_what(l, c, seg->what, &gr->col, &gr->blk->tok);
     if (!seg->dst2)
         return;
     r.at = 2 * r.rows * r.cols;
     r.bits = seg->dst2->bits;
-    col = columns_at(gr, seg->dst2);
+    col = columns_at(l, gr, seg->dst2);
     c = emit_store(l, where_add(gr->out2, &col), &r, seg->dst2, true);
     emit_what(l, c, WHAT_KHAT, &gr->col, &gr->blk->tok);
 }

@@ -65,6 +65,13 @@ void tensor_whole(struct tensor *t)
     t->view = 0;
 }
 
+struct affine column_place(const struct lower *l, const struct tensor *t, const struct affine *col)
+{
+    if (!t->plane)
+        return col_bytes(col, t->bits);
+    return aff_scale(aff_divide(*col, (int64_t)l->geom.n_tile), (int64_t)t->plane);
+}
+
 static struct affine place(const struct tensor *t, const struct block *b, uint64_t pitch)
 {
     struct affine a = aff_scale(b->tok, (int64_t)pitch);
@@ -322,7 +329,7 @@ struct where tensor_in(struct lower *l, struct tensor *t, const struct block *b)
     }
     if (t->pending)
         prog_wait(l->p, THREAD_ACCEL, t->reader, t->ready, t->parts);
-    return (struct where){place(t, b, t->pitch), L2RING_NONE};
+    return (struct where){place(t, b, t->line), L2RING_NONE};
 }
 
 void tensor_in_end(struct lower *l, struct tensor *t)
@@ -334,7 +341,7 @@ void tensor_in_end(struct lower *l, struct tensor *t)
 struct where tensor_out(struct lower *l, struct tensor *t, const struct block *b)
 {
     if (!t->ext)
-        return (struct where){place(t, b, t->pitch), L2RING_NONE};
+        return (struct where){place(t, b, t->line), L2RING_NONE};
     prog_wait(l->p, THREAD_ACCEL, UNIT_STORE, t->out_free, 1);
     emit(l, OP_NEXT, UNIT_STORE)->l2ring = t->out_ring;
     return (struct where){aff((int64_t)t->out_base), t->out_ring};

@@ -363,11 +363,26 @@ static bool choose_homes(struct lower *l)
     return true;
 }
 
+/* Values in L2 that sets alone take, tile by tile. What is staged, archived or read by rows is not; nor are
+ * rows that several sequences write at once. */
+static void tile_values(struct lower *l)
+{
+    const struct work *w = l->w;
+    uint64_t nt = l->geom.n_tile, rows = l->keep_kv ? l->context : l->v.rows;
+    bool by_rows = w->phase != PHASE_DECODE && w->form == FORM_RECURRENT;
+    if (!l->v.used || l->v.ext || l->v.reader != UNIT_WEIGHT || by_rows || l->kv_local || l->geom.swapped ||
+        l->dv % nt || (l->keep_kv && w->batch > 1) || !value_tiles(l))
+        return;
+    l->v.line = bytes_of(nt, l->v.bits);
+    l->v.plane = rows * l->v.line;
+}
+
 bool plan_memory(struct lower *l)
 {
     layout_weights(l);
     if (l->parked ? !parked_homes(l) : !choose_homes(l))
         return false;
+    tile_values(l);
     struct program *p = l->p;
     struct tensor *t[MAX_TENSORS];
     unsigned n;
@@ -453,7 +468,8 @@ static struct prog_tensor there(const struct tensor *t, enum what_kind what)
 {
     return (struct prog_tensor){.what = (uint8_t)what, .ext = t->ext, .at = (int64_t)t->base,
                                 .pitch = t->pitch, .rows = t->used ? t->rows : 0, .pos = aff(0),
-                                .cols = (uint32_t)t->cols, .bits = (uint32_t)t->bits};
+                                .cols = (uint32_t)t->cols, .bits = (uint32_t)t->bits, .line = t->line,
+                                .plane = t->plane};
 }
 
 /* The last rows of the run that `t` holds. */

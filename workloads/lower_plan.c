@@ -40,6 +40,16 @@ uint64_t value_columns(const struct lower *l)
     return min64(state_fit(l), cached_fit(l));
 }
 
+bool value_tiles(const struct lower *l)
+{
+    struct head_plan hp;
+    uint64_t nt = l->geom.n_tile, cached = cached_plan(l).dv;
+    bool state = l->state_dv == l->dv || l->state_dv % nt == 0;
+    bool whole = plan_form(l, (enum work_form)l->w->form, &hp) && (hp.dv == l->dv || hp.dv % nt == 0);
+    bool cache = decodes(l->w) && l->w->decode == DECODE_KV_CACHE;
+    return state && (l->w->phase == PHASE_DECODE || whole) && (!cache || cached == l->dv || cached % nt == 0);
+}
+
 /* Value columns whose state fits where it works. */
 static uint64_t state_columns(const struct lower *l)
 {
@@ -156,7 +166,8 @@ uint64_t cache_block(const struct lower *l)
 struct head_plan cached_plan(const struct lower *l)
 {
     struct head_plan one = {.rows = 1};
-    one.dv = whole_bytes(l, cached_fit(l));
+    uint64_t fit = cached_fit(l), nt = l->geom.n_tile;
+    one.dv = whole_bytes(l, fit >= nt ? fit / nt * nt : fit);
     one.fused = one.dv == l->dv && bytes_of(l->dv, l->ab) <= l->aux_slot;
     return one;
 }

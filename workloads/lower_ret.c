@@ -105,7 +105,7 @@ static void step_rows(struct lower *l, void *arg, const struct block *b)
     uint64_t at = rows * bytes_of(l->dk, l->ab);
     const struct rows_of q = {rows, l->dk, l->q.bits, 0}, k = {rows, l->dk, l->k.bits, at},
                          v = {rows, r->dv, l->v.bits, 2 * at};
-    struct where values = where_slice(where_tok(s->v, &b->tok, l->v.pitch), r, l->v.bits);
+    struct where values = where_slice(l, where_tok(s->v, &b->tok, l->v.pitch), r, &l->v);
     emit_load(l, RING_ACT, where_tok(s->q, &b->tok, l->q.pitch), &q, l->q.pitch, T_ACT, true, false);
     emit_load(l, RING_ACT, where_tok(s->k, &b->tok, l->k.pitch), &k, l->k.pitch, T_ACT, false, false);
     emit_load(l, RING_ACT, values, &v, l->v.pitch, T_ACT, false, true);

@@ -27,10 +27,10 @@ struct affine key_position(const struct lower *l, const struct affine *tok)
     return aff_add(*tok, &seq);
 }
 
-/* The slice of value columns, `bits` each, of rows that begin at w. */
-struct where where_slice(struct where w, const struct ret_op *r, uint64_t bits)
+/* The slice of value columns of t's rows that begin at w. */
+struct where where_slice(struct lower *l, struct where w, const struct ret_op *r, const struct tensor *t)
 {
-    struct affine at = col_bytes(&r->dv0, bits);
+    struct affine at = column_place(l, t, &r->dv0);
     w.addr = aff_add(w.addr, &at);
     return w;
 }
@@ -112,9 +112,10 @@ void emit_values(struct lower *l, const struct ret_op *r, const struct inner *t,
     s.dst = MM_OUT;
     s.out_bits = 16;
     s.dst_pitch = (uint32_t)(2 * r->dv);
-    s.set = where_slice(v, r, l->v.bits);
+    s.set = where_slice(l, v, r, &l->v);
     s.transpose = true;
-    s.pitch = l->v.pitch;
+    s.pitch = l->v.line;
+    s.plane = l->v.plane;
     s.tensor = l->v.kind;
     s.causal = t->causal ? CAUSAL_VALUES : CAUSAL_NONE;
     s.what = WHAT_RAW;
@@ -140,7 +141,7 @@ void emit_result(struct lower *l, const struct ret_op *r, struct where out, stru
     struct affine none = aff(0);
     struct rows_of rows_of = {rows, r->dv, r->dst->bits, 0};
     if (!r->hp.fused) {
-        struct where to = l->o.ext ? out : where_slice(out, r, l->o.bits);
+        struct where to = l->o.ext ? out : where_slice(l, out, r, &l->o);
         emit_what(l, emit_store(l, to, &rows_of, &l->o, true), WHAT_RAW, &r->dv0, tok);
         return;
     }

@@ -104,6 +104,22 @@ static bool put_row(struct image *im, const struct prog_tensor *t, uint64_t row,
     return to != NULL;
 }
 
+/* Row `row` of unit `unit` of a cache, whole or by tiles. */
+static bool put_cached(struct image *im, const struct prog_tensor *t, uint64_t unit, uint64_t row,
+                       const int16_t *from)
+{
+    struct values *v = im->v;
+    uint64_t n = t->plane ? v->geom.n_tile : t->cols;
+    int64_t at = t->at + (int64_t)(unit * v->p->context * t->pitch + row * t->line);
+    for (uint64_t c = 0; c < t->cols; c += n, at += (int64_t)t->plane) {
+        uint8_t *to = bytes_put(v, &im->none, memory(v, t->ext), at, bytes_of(n, t->bits));
+        if (!to)
+            return false;
+        pack(to, 0, t->bits, n, from + c);
+    }
+    return true;
+}
+
 static bool put_rows(struct image *im)
 {
     struct values *v = im->v;
@@ -179,7 +195,7 @@ static bool put_cache(struct image *im, const struct prog_tensor *t, enum point 
                 const int32_t *row = from + at * width;
                 for (uint64_t i = 0; i < width; i++)
                     v->a[i] = (int16_t)row[i];
-                if (!put_row(im, t, (u * w->batch + s) * v->p->context + r, v->a))
+                if (!put_cached(im, t, u * w->batch + s, r, v->a))
                     return false;
             }
         }

@@ -166,9 +166,11 @@ bool run_load(struct values *v, const struct vissued *is)
     return true;
 }
 
-static bool compare(struct values *v, const struct vissued *is, const uint8_t *from, uint32_t row)
+static bool compare(struct values *v, const struct vissued *is, const uint8_t *from, uint32_t row,
+                    uint64_t first)
 {
     const struct cmd *c = is->c;
+    int64_t col = is->col + (int64_t)first;
     int32_t should = 0;
     int64_t pos = is->pos + (int64_t)(row * c->pos_step);
     unpack(from, 0, c->out_bits, c->cols, v->out);
@@ -176,7 +178,7 @@ static bool compare(struct values *v, const struct vissued *is, const uint8_t *f
         v->wide[i] = v->out[i];
     v->counts->compared += c->cols;
     int64_t bad = expected_differs(v->job->want, (enum what_kind)c->what, (uint64_t)is->unit,
-                                   (uint64_t)is->col, pos,
+                                   (uint64_t)col, pos,
                                    v->wide, c->cols, &should);
     if (bad < 0)
         return true;
@@ -184,7 +186,7 @@ static bool compare(struct values *v, const struct vissued *is, const uint8_t *f
                        "%s of layer %" PRIu64 ", head %" PRIu64 ", sequence %" PRIu64 ", token %" PRIu64
                        ", column %" PRIu64 " is %d; the golden model has %d", what_names[c->what],
                        (uint64_t)is->unit / v->heads, (uint64_t)is->unit % v->heads,
-                       (uint64_t)(pos / PROG_SEQUENCE), position(pos), (uint64_t)(is->col + bad),
+                       (uint64_t)(pos / PROG_SEQUENCE), position(pos), (uint64_t)(col + bad),
                        v->wide[bad],
                        should);
 }
@@ -198,8 +200,9 @@ bool run_store(struct values *v, const struct vissued *is)
     const uint8_t *from = bytes_at(v, is, slot, c->src_at, bytes);
     if (!from)
         return false;
-    for (uint32_t r = 0; row && r < bytes / row; r++)
-        if (!compare(v, is, from + r * row, r))
+    uint64_t tokens = c->tiled && row ? c->row_bytes / row : UINT64_MAX; /* of a tile */
+    for (uint64_t r = 0; row && r < bytes / row; r++)
+        if (!compare(v, is, from + r * row, (uint32_t)(r % tokens), r / tokens * c->cols))
             return false;
     for (uint32_t r = 0; r < c->rows; r++) {
         uint8_t *to = bytes_put(v, is, &v->l2, is->addr + r * c->row_stride, c->row_bytes);
@@ -216,7 +219,7 @@ bool run_take(struct values *v, const struct vissued *is)
     const struct cmd *c = is->c;
     for (uint32_t r = 0; r < c->rows; r++) {
         const uint8_t *from = bytes_at(v, is, &v->l2, is->addr + r * c->row_stride, c->row_bytes);
-        if (!from || !compare(v, is, from, r))
+        if (!from || !compare(v, is, from, r, 0))
             return false;
     }
     return true;
@@ -225,7 +228,7 @@ bool run_take(struct values *v, const struct vissued *is)
 bool check_row(struct values *v, const struct vissued *is, const struct bytes *m)
 {
     const uint8_t *from = bytes_at(v, is, m, is->addr, is->c->row_bytes);
-    return from && compare(v, is, from, 0);
+    return from && compare(v, is, from, 0, 0);
 }
 
 bool run_transfer(struct values *v, const struct vissued *is)
