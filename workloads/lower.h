@@ -10,6 +10,8 @@
  * failure). False when something does not fit: the error says by how many
  * bytes, where, and which keys would make it fit. */
 bool lower(struct program *p, const struct arch *a, const struct work *w, struct err *err);
+/* The same choice of a mapping with every mapping tried: the slow twin. */
+bool lower_exhaustively(struct program *p, const struct arch *a, const struct work *w, struct err *err);
 /* The same for the kernels in tiles, on an engine fed by streams: an error when only one of the two is. */
 bool lower_tiles(struct program *p, const struct arch *a, const struct work *w, struct err *err);
 

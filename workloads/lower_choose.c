@@ -37,46 +37,62 @@ struct style {
     bool pieces; /* heads are projected and retained piece by piece, when they can */
     bool local;  /* L2 holds keys and values of one head, an archive those of earlier scopes */
     bool parked; /* the stream and the rows of finished heads wait off-chip */
+    bool needed; /* spilling that moves nothing off-chip is not wanted */
     uint64_t queries; /* rows of a block in the parallel form, at most: staged ones stay small; 0: 64 */
 };
 
 /* One scope (0: the token block), one token block. */
-static bool lower_one(struct program *p, const struct arch *a, const struct work *w, uint64_t scope,
-                      uint64_t T, struct style style, struct err *err)
+static enum fit lower_one(struct program *p, const struct arch *a, const struct work *w, uint64_t scope,
+                          uint64_t T, struct style style, struct err *err)
 {
     uint64_t rows = max64(w->kind == WORK_GEMM ? gemm_rows(w) : w->seq, 1);
     struct lower l = {.arch = a, .w = w, .p = p, .err = err, .T = T, .may_spill = style.spill,
-                      .may_pipe = style.pieces, .kv_local = style.local, .parked = style.parked};
+                      .may_pipe = style.pieces, .kv_local = style.local, .parked = style.parked,
+                      .must_spill = style.needed};
     l.scope = min64(scope ? scope : T, rows);
     l.R = query_rows(l.scope, rows, style.queries ? style.queries : 64);
     l.context = context_of(w);
-    if (!lower_build(&l) || !program_check(p, a, err)) {
+    enum fit fit = lower_build(&l);
+    if (fit == FIT_WELL && !program_check(p, a, err))
+        fit = FIT_NOT;
+    if (fit != FIT_WELL) {
         program_clear(p);
-        return false;
+        return fit;
     }
     text_printf(&p->notes, "order %s: %llu tokens a layer, token block %llu\n", order_name(w, &l),
                 (unsigned long long)(w->phase == PHASE_DECODE ? w->batch : l.scope), (unsigned long long)T);
     uint64_t each = (w->phase != PHASE_DECODE ? w->seq : 0) + (decodes(w) ? w->tokens : 0);
     p->tokens_done = w->kind == WORK_GEMM ? gemm_rows(w) : w->batch * each;
-    return true;
+    return FIT_WELL;
+}
+
+static bool block_is_fixed(const struct work *w)
+{
+    return w->map.token_block != FIELD_AUTO || w->phase == PHASE_DECODE;
+}
+
+static uint64_t largest_block(const struct arch *a, const struct work *w)
+{
+    bool fixed = block_is_fixed(w);
+    if (w->kind == WORK_GEMM && !fixed && ARCH_CFG(a, buffers)->ideal)
+        return gemm_rows(w); /* buffers without a price take all of it */
+    return w->phase == PHASE_DECODE ? w->batch : fixed ? w->map.token_block : 64;
 }
 
 /* The largest token block that fits, not below `least` when it is free; 0: none does. */
 static uint64_t lower_scope(struct program *p, const struct arch *a, const struct work *w, uint64_t scope,
                             struct style style, uint64_t least, struct err *err)
 {
-    bool fixed = w->map.token_block != FIELD_AUTO || w->phase == PHASE_DECODE;
-    uint64_t most = w->phase == PHASE_DECODE ? w->batch : fixed ? w->map.token_block : 64;
-    if (w->kind == WORK_GEMM && !fixed && ARCH_CFG(a, buffers)->ideal)
-        most = gemm_rows(w); /* buffers without a price take all of it */
-    for (uint64_t T = most; T; T /= 2) {
+    bool fixed = block_is_fixed(w);
+    for (uint64_t T = largest_block(a, w); T; T /= 2) {
         struct err local = {0};
-        bool ok = lower_one(p, a, w, scope, T, style, &local), last = T <= least || fixed;
-        for (unsigned i = 0; !ok && last && i < local.n_diags; i++)
+        enum fit fit = lower_one(p, a, w, scope, T, style, &local);
+        bool last = T <= least || fixed || fit != FIT_NOT;
+        for (unsigned i = 0; fit == FIT_NOT && last && i < local.n_diags; i++)
             err_add(err, local.code, NULL, "%s", local.diags[i].text);
         err_finish(&local);
-        if (ok || last)
-            return ok ? T : 0;
+        if (last)
+            return fit == FIT_WELL ? T : 0;
     }
     return 0;
 }
@@ -134,6 +150,7 @@ static bool lower_quiet(struct program *p, const struct arch *a, const struct wo
 struct search {
     const struct arch *arch;
     const struct work *work;
+    bool exhaustive; /* leaves nothing out */
     struct program *best, trial;
     struct machine *machine;
     bool found, parked;
@@ -156,6 +173,7 @@ static bool consider(struct search *s, uint64_t scope, struct style style)
 {
     struct err quiet = {0};
     bool staged = style.spill || style.parked;
+    style.needed = style.spill && !s->exhaustive;
     /* Staging that leaves only a few tokens a block wastes every weight set. */
     uint64_t block = lower_scope(&s->trial, s->arch, s->work, scope, style, staged ? 4 : 1, &quiet);
     s->whole = block >= SCOPE_UNIT && !s->trial.ext_bytes;
@@ -192,26 +210,40 @@ static bool same_blocks(const struct work *w)
     return SCOPE_UNIT % w->chunk == 0 || w->chunk % SCOPE_UNIT == 0;
 }
 
+/* Every scope in one style. `at_home` has a bit for each scope that fits in the largest blocks with nothing
+ * off-chip: what a style that puts more there adds is transfers, so that scope is left out. Returns such bits
+ * for this style. */
+static uint64_t consider_style(struct search *s, uint64_t rows, struct style style, uint64_t at_home)
+{
+    uint64_t mine = 0, bit = 1;
+    for (uint64_t scope = rows; scope; scope = next_scope(rows, scope), bit <<= 1) {
+        if (style.local && scope == rows)
+            continue;
+        if (!(at_home & bit) || s->exhaustive)
+            consider(s, scope <= SCOPE_UNIT && scope < rows ? 0 : scope, style);
+        else
+            s->whole = true;
+        mine |= s->whole ? bit : 0;
+        if (style.spill && scope == rows && s->whole && same_blocks(s->work))
+            break;
+    }
+    return mine;
+}
+
 /* Every scope from the whole sequence to one token block; the smallest estimate wins, the larger scope
  * among equals. Spilling has to win clearly: where the whole sequence passes in the largest blocks and
  * nothing spills, shorter scopes, which repeat the same steps, cannot. */
-static bool lower_best(struct program *p, const struct arch *a, const struct work *w, uint64_t rows)
+static bool lower_best(struct program *p, const struct arch *a, const struct work *w, uint64_t rows,
+                       bool exhaustive)
 {
-    struct search s = {.arch = a, .work = w, .best = p};
-    static const struct style styles[] = {
-        {.spill = false}, {.pieces = true}, {.local = true}, {.spill = true, .queries = 16},
-        {.spill = true, .pieces = true, .queries = 16},
-    };
-    bool archives = w->form == FORM_PARALLEL && w->phase == PHASE_PREFILL;
+    struct search s = {.arch = a, .work = w, .best = p, .exhaustive = exhaustive};
     program_init(&s.trial);
-    for (unsigned i = 0; i < sizeof styles / sizeof styles[0]; i++)
-        for (uint64_t scope = rows; scope; scope = next_scope(rows, scope)) {
-            if (styles[i].local && (!archives || scope == rows))
-                continue;
-            consider(&s, scope <= SCOPE_UNIT && scope < rows ? 0 : scope, styles[i]);
-            if (styles[i].spill && scope == rows && s.whole && same_blocks(w))
-                break;
-        }
+    uint64_t plain = consider_style(&s, rows, (struct style){.spill = false}, 0);
+    uint64_t pieces = consider_style(&s, rows, (struct style){.pieces = true}, 0);
+    if (w->form == FORM_PARALLEL && w->phase == PHASE_PREFILL)
+        consider_style(&s, rows, (struct style){.local = true}, plain);
+    consider_style(&s, rows, (struct style){.spill = true, .queries = 16}, plain);
+    consider_style(&s, rows, (struct style){.spill = true, .pieces = true, .queries = 16}, pieces);
     bool parks = w->kind == WORK_NETWORK && w->phase == PHASE_PREFILL && w->map.spill;
     if (parks && (!s.found || s.best->ext_bytes)) {
         consider_parked(&s, rows, 16);
@@ -223,7 +255,8 @@ static bool lower_best(struct program *p, const struct arch *a, const struct wor
     return s.found;
 }
 
-bool lower(struct program *p, const struct arch *a, const struct work *w, struct err *err)
+static bool lower_with(struct program *p, const struct arch *a, const struct work *w, bool exhaustive,
+                       struct err *err)
 {
     program_init(p);
     if (work_is_tiled(w) || ARCH_CFG(a, streams)->feed != FEED_BUFFERS)
@@ -239,7 +272,17 @@ bool lower(struct program *p, const struct arch *a, const struct work *w, struct
     const struct style spilled = {.spill = true, .queries = 16};
     if (w->map.order != ORDER_AUTO || !prefill)
         return lower_quiet(p, a, w, fixed) || lower_scope(p, a, w, fixed, spilled, 1, err);
-    if (lower_best(p, a, w, rows))
+    if (lower_best(p, a, w, rows, exhaustive))
         return true;
     return lower_scope(p, a, w, 0, spilled, 1, err); /* for its error, or as a last resort */
+}
+
+bool lower(struct program *p, const struct arch *a, const struct work *w, struct err *err)
+{
+    return lower_with(p, a, w, false, err);
+}
+
+bool lower_exhaustively(struct program *p, const struct arch *a, const struct work *w, struct err *err)
+{
+    return lower_with(p, a, w, true, err);
 }
