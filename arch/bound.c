@@ -12,6 +12,7 @@ struct walk {
     struct machine *m;
     bool counts;  /* collects counters, too */
     bool *begins; /* by pc: a step begins that waits for the one before */
+    bool *shaped; /* by pc of a REPEAT: what is in it depends on its index */
     enum thread_id th;
     uint64_t idx[PROG_MAX_DEPTH];
     uint64_t busy[N_UNITS + 1]; /* cycles; the last is the host's */
@@ -21,13 +22,41 @@ struct walk {
     uint64_t counter[MAX_COUNTERS], macs, issued, traffic[N_TENSOR_KINDS][4];
 };
 
-static bool shaped_by(const struct cmd *cmds, uint32_t pc)
+/* Loops that are open while commands are looked at one after the other. */
+struct open_loops {
+    uint32_t pc[PROG_MAX_DEPTH];
+    unsigned depth;
+};
+
+/* Marks the open loops that `a` depends on. */
+static void mark_shaped(bool *shaped, const struct open_loops *open, const struct affine *a)
 {
-    unsigned d = cmds[pc].depth;
-    for (uint32_t i = pc + 1; i < cmds[pc].match; i++)
-        if (cmds[i].trips.k[d] || cmds[i].rows_aff.k[d] || cmds[i].useful.k[d])
-            return true;
-    return false;
+    for (unsigned d = 0; d < open->depth; d++)
+        shaped[open->pc[d]] |= a->k[d] != 0;
+}
+
+/* By pc of a REPEAT: trip counts or rows within depend on its index; so may useful work, which
+ * only counters ask for. */
+static void find_shaped(const struct walk *w, enum thread_id th, bool *shaped)
+{
+    struct open_loops open = {.depth = 0};
+    const struct cmd *cmds = w->m->prog->cmds[th];
+    for (uint32_t pc = 0; pc < w->m->prog->n[th]; pc++) {
+        const struct cmd *c = &cmds[pc];
+        if (c->op == OP_END) {
+            open.depth--;
+            continue;
+        }
+        if (c->op == OP_REPEAT) {
+            mark_shaped(shaped, &open, &c->trips);
+            open.pc[open.depth++] = pc;
+            continue;
+        }
+        if (c->rows_is_affine)
+            mark_shaped(shaped, &open, &c->rows_aff);
+        if (w->counts && machine_has_useful(c))
+            mark_shaped(shaped, &open, &c->useful);
+    }
 }
 
 /* What one execution adds to the machine's counters, times `n`. */
@@ -152,7 +181,7 @@ static void walk(struct walk *w, uint32_t from, uint32_t to, unsigned depth, uin
             continue;
         }
         int64_t trips = aff_eval(&c->trips, w->idx, depth);
-        bool step = trips > 0 && shaped_by(cmds, pc);
+        bool step = trips > 0 && w->shaped[pc];
         for (int64_t i = 0; i < (step ? trips : trips > 0); i++) {
             w->idx[depth] = (uint64_t)i;
             walk(w, pc + 1, c->match, depth + 1, step ? n : n * (uint64_t)trips);
@@ -183,13 +212,18 @@ static struct walk *walk_program(struct machine *m, bool counts)
         abort();
     w->m = m;
     w->counts = counts;
-    w->begins = calloc(p->n[THREAD_ACCEL] + 1, 1);
+    uint32_t most = p->n[THREAD_ACCEL] > p->n[THREAD_HOST] ? p->n[THREAD_ACCEL] : p->n[THREAD_HOST];
+    w->begins = calloc(most + 1, 2);
     if (!w->begins)
         abort();
+    w->shaped = w->begins + most + 1;
     for (uint32_t i = 0; i < p->n_ops; i++)
         w->begins[p->op_start[i]] = true;
-    for (w->th = THREAD_ACCEL; w->th < N_THREADS; w->th++)
+    for (w->th = THREAD_ACCEL; w->th < N_THREADS; w->th++) {
+        memset(w->shaped, 0, most + 1);
+        find_shaped(w, w->th, w->shaped);
         walk(w, 0, p->n[w->th], 0, 1);
+    }
     free(w->begins);
     end_step(w);
     return w;

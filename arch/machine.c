@@ -49,7 +49,7 @@ void token_post(struct machine *m, uint16_t token, uint32_t n)
 
 void machine_count_useful(struct machine *m, const struct cmd *c, uint64_t macs)
 {
-    if (c->op != OP_MM && c->op != OP_RET_STEP && c->op != OP_CLEAR)
+    if (!machine_has_useful(c))
         return;
     m->macs += macs;
     m->macs_issued += c->op == OP_RET_STEP ? macs : 0;

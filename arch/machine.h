@@ -230,6 +230,10 @@ static inline uint64_t soc_edge(const struct machine *m, uint64_t t)
     return m->soc_ticks == 1 ? t : (t + m->soc_ticks - 1) / m->soc_ticks * m->soc_ticks;
 }
 void token_post(struct machine *m, uint16_t token, uint32_t n);
+static inline bool machine_has_useful(const struct cmd *c)
+{
+    return c->op == OP_MM || c->op == OP_RET_STEP || c->op == OP_CLEAR;
+}
 /* Useful MACs of a command, on whatever they are counted. */
 void machine_count_useful(struct machine *m, const struct cmd *c, uint64_t macs);
 
