@@ -5,6 +5,8 @@
 #include "arch/result.h"
 #include "base/num.h"
 
+#include <stdlib.h>
+
 enum { SCOPE_UNIT = 64 }; /* scopes are whole numbers of so many tokens */
 
 static uint64_t context_of(const struct work *w)
@@ -151,9 +153,10 @@ struct search {
     const struct arch *arch;
     const struct work *work;
     bool exhaustive; /* leaves nothing out */
+    struct mappings *collect; /* gets all of them instead of a choice; NULL */
     struct program *best, trial;
     struct machine *machine;
-    bool found, parked;
+    bool found, parked, off_chip;
     bool whole;      /* the last trial has the largest blocks, and nothing off-chip */
     uint64_t cycles; /* estimate of the best */
 };
@@ -169,27 +172,51 @@ static uint64_t estimate_of(struct search *s)
     return cycles;
 }
 
+/* The estimate knows nothing of the stalls of staging: it has to win clearly. */
+static bool wins(const struct mapping *m, uint64_t cycles, bool best_parked, uint64_t best)
+{
+    bool clearly = m->staged && !(m->parked && best_parked);
+    return cycles < (clearly ? best / 4 * 3 : best);
+}
+
+static void add_mapping(struct mappings *to, const struct program *p, struct mapping m)
+{
+    to->v = xrealloc(to->v, to->n + 1, sizeof *to->v);
+    m.tally = tally_create(p, to->shapes);
+    to->v[to->n++] = m;
+}
+
+static void weigh(struct search *s, struct mapping m)
+{
+    if (s->collect) {
+        add_mapping(s->collect, &s->trial, m);
+        s->found = true;
+        s->off_chip |= m.off_chip;
+        return;
+    }
+    uint64_t cycles = estimate_of(s);
+    if (s->found && !wins(&m, cycles, s->parked, s->cycles))
+        return;
+    struct program better = s->trial;
+    s->trial = *s->best;
+    *s->best = better;
+    s->found = true;
+    s->parked = m.parked;
+    s->off_chip = m.off_chip;
+    s->cycles = cycles;
+}
+
 static bool consider(struct search *s, uint64_t scope, struct style style)
 {
     struct err quiet = {0};
-    bool staged = style.spill || style.parked;
+    struct mapping m = {.staged = style.spill || style.parked, .parked = style.parked};
     style.needed = style.spill && !s->exhaustive;
     /* Staging that leaves only a few tokens a block wastes every weight set. */
-    uint64_t block = lower_scope(&s->trial, s->arch, s->work, scope, style, staged ? 4 : 1, &quiet);
-    s->whole = block >= SCOPE_UNIT && !s->trial.ext_bytes;
-    if (block) {
-        uint64_t cycles = estimate_of(s);
-        /* The estimate knows nothing of the stalls of staging: it has to win clearly. */
-        bool clearly = staged && !(style.parked && s->parked);
-        if (!s->found || cycles < (clearly ? s->cycles / 4 * 3 : s->cycles)) {
-            struct program better = s->trial;
-            s->trial = *s->best;
-            *s->best = better;
-            s->found = true;
-            s->parked = style.parked;
-            s->cycles = cycles;
-        }
-    }
+    uint64_t block = lower_scope(&s->trial, s->arch, s->work, scope, style, m.staged ? 4 : 1, &quiet);
+    m.off_chip = s->trial.ext_bytes > 0;
+    s->whole = block >= SCOPE_UNIT && !m.off_chip;
+    if (block)
+        weigh(s, m);
     err_finish(&quiet);
     return block > 0;
 }
@@ -233,31 +260,33 @@ static uint64_t consider_style(struct search *s, uint64_t rows, struct style sty
 /* Every scope from the whole sequence to one token block; the smallest estimate wins, the larger scope
  * among equals. Spilling has to win clearly: where the whole sequence passes in the largest blocks and
  * nothing spills, shorter scopes, which repeat the same steps, cannot. */
-static bool lower_best(struct program *p, const struct arch *a, const struct work *w, uint64_t rows,
-                       bool exhaustive)
+static bool lower_best(struct search *s, uint64_t rows)
 {
-    struct search s = {.arch = a, .work = w, .best = p, .exhaustive = exhaustive};
-    program_init(&s.trial);
-    uint64_t plain = consider_style(&s, rows, (struct style){.spill = false}, 0);
-    uint64_t pieces = consider_style(&s, rows, (struct style){.pieces = true}, 0);
+    const struct work *w = s->work;
+    program_init(&s->trial);
+    uint64_t plain = consider_style(s, rows, (struct style){.spill = false}, 0);
+    uint64_t pieces = consider_style(s, rows, (struct style){.pieces = true}, 0);
     if (w->form == FORM_PARALLEL && w->phase == PHASE_PREFILL)
-        consider_style(&s, rows, (struct style){.local = true}, plain);
-    consider_style(&s, rows, (struct style){.spill = true, .queries = 16}, plain);
-    consider_style(&s, rows, (struct style){.spill = true, .pieces = true, .queries = 16}, pieces);
+        consider_style(s, rows, (struct style){.local = true}, plain);
+    consider_style(s, rows, (struct style){.spill = true, .queries = 16}, plain);
+    consider_style(s, rows, (struct style){.spill = true, .pieces = true, .queries = 16}, pieces);
     bool parks = w->kind == WORK_NETWORK && w->phase == PHASE_PREFILL && w->map.spill;
-    if (parks && (!s.found || s.best->ext_bytes)) {
-        consider_parked(&s, rows, 16);
+    if (parks && (!s->found || s->off_chip)) {
+        consider_parked(s, rows, 16);
         if (w->form == FORM_PARALLEL) /* half of the staging, and of the slices of value columns */
-            consider_parked(&s, rows, 8);
+            consider_parked(s, rows, 8);
     }
-    program_finish(&s.trial);
-    machine_destroy(s.machine);
-    return s.found;
+    program_finish(&s->trial);
+    machine_destroy(s->machine);
+    return s->found;
 }
 
-static bool lower_with(struct program *p, const struct arch *a, const struct work *w, bool exhaustive,
-                       struct err *err)
+/* The search's choice, or the only program there is, goes to s->best. */
+static bool lower_with(struct search *s, struct err *err)
 {
+    struct program *p = s->best;
+    const struct arch *a = s->arch;
+    const struct work *w = s->work;
     program_init(p);
     if (work_is_tiled(w) || ARCH_CFG(a, streams)->feed != FEED_BUFFERS)
         return lower_tiles(p, a, w, err);
@@ -272,17 +301,53 @@ static bool lower_with(struct program *p, const struct arch *a, const struct wor
     const struct style spilled = {.spill = true, .queries = 16};
     if (w->map.order != ORDER_AUTO || !prefill)
         return lower_quiet(p, a, w, fixed) || lower_scope(p, a, w, fixed, spilled, 1, err);
-    if (lower_best(p, a, w, rows, exhaustive))
+    if (lower_best(s, rows))
         return true;
     return lower_scope(p, a, w, 0, spilled, 1, err); /* for its error, or as a last resort */
 }
 
 bool lower(struct program *p, const struct arch *a, const struct work *w, struct err *err)
 {
-    return lower_with(p, a, w, false, err);
+    return lower_with(&(struct search){.arch = a, .work = w, .best = p}, err);
 }
 
 bool lower_exhaustively(struct program *p, const struct arch *a, const struct work *w, struct err *err)
 {
-    return lower_with(p, a, w, true, err);
+    return lower_with(&(struct search){.arch = a, .work = w, .best = p, .exhaustive = true}, err);
+}
+
+bool lower_mappings(struct mappings *m, const struct arch *a, const struct work *w, struct err *err)
+{
+    struct program p;
+    bool ok = lower_with(&(struct search){.arch = a, .work = w, .best = &p, .collect = m}, err);
+    if (ok && !m->n)
+        add_mapping(m, &p, (struct mapping){.off_chip = p.ext_bytes > 0});
+    program_finish(&p);
+    return ok;
+}
+
+const struct mapping *mappings_choose(const struct mappings *m, const struct machine *on)
+{
+    const struct mapping *best = NULL;
+    uint64_t cycles = 0;
+    for (size_t i = 0; i < m->n && m->n > 1; i++) {
+        const struct mapping *it = &m->v[i];
+        if (it->parked && best && !best->off_chip)
+            break; /* they come last, and are for what does not stay in L2 */
+        uint64_t mine = tally_estimate(it->tally, m->shapes, on);
+        if (best && !wins(it, mine, best->parked, cycles))
+            continue;
+        best = it;
+        cycles = mine;
+    }
+    return best ? best : m->v;
+}
+
+void mappings_finish(struct mappings *m)
+{
+    for (size_t i = 0; i < m->n; i++)
+        tally_destroy(m->v[i].tally);
+    free(m->v);
+    m->v = NULL;
+    m->n = 0;
 }
