@@ -376,7 +376,7 @@ enum fit lower_build(struct lower *l)
     program_clear(l->p);
     if (!prepare(l))
         return FIT_NOT;
-    if (l->must_spill && !spills(l))
+    if (l->unwanted || (l->must_spill && !spills(l)))
         return FIT_UNWANTED;
     start(l);
     uint64_t T = l->T;

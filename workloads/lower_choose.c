@@ -40,8 +40,22 @@ struct style {
     bool local;  /* L2 holds keys and values of one head, an archive those of earlier scopes */
     bool parked; /* the stream and the rows of finished heads wait off-chip */
     bool needed; /* spilling that moves nothing off-chip is not wanted */
+    bool known;  /* in the largest blocks it is known to be no better than what was tried: not wanted either */
     uint64_t queries; /* rows of a block in the parallel form, at most: staged ones stay small; 0: 64 */
 };
+
+static bool block_is_fixed(const struct work *w)
+{
+    return w->map.token_block != FIELD_AUTO || w->phase == PHASE_DECODE;
+}
+
+static uint64_t largest_block(const struct arch *a, const struct work *w)
+{
+    bool fixed = block_is_fixed(w);
+    if (w->kind == WORK_GEMM && !fixed && ARCH_CFG(a, buffers)->ideal)
+        return gemm_rows(w); /* buffers without a price take all of it */
+    return w->phase == PHASE_DECODE ? w->batch : fixed ? w->map.token_block : 64;
+}
 
 /* One scope (0: the token block), one token block. */
 static enum fit lower_one(struct program *p, const struct arch *a, const struct work *w, uint64_t scope,
@@ -50,7 +64,8 @@ static enum fit lower_one(struct program *p, const struct arch *a, const struct 
     uint64_t rows = max64(w->kind == WORK_GEMM ? gemm_rows(w) : w->seq, 1);
     struct lower l = {.arch = a, .w = w, .p = p, .err = err, .T = T, .may_spill = style.spill,
                       .may_pipe = style.pieces, .kv_local = style.local, .parked = style.parked,
-                      .must_spill = style.needed};
+                      .must_spill = style.needed,
+                      .unwanted = style.known && T == largest_block(a, w)};
     l.scope = min64(scope ? scope : T, rows);
     l.R = query_rows(l.scope, rows, style.queries ? style.queries : 64);
     l.context = context_of(w);
@@ -68,35 +83,30 @@ static enum fit lower_one(struct program *p, const struct arch *a, const struct 
     return FIT_WELL;
 }
 
-static bool block_is_fixed(const struct work *w)
-{
-    return w->map.token_block != FIELD_AUTO || w->phase == PHASE_DECODE;
-}
-
-static uint64_t largest_block(const struct arch *a, const struct work *w)
-{
-    bool fixed = block_is_fixed(w);
-    if (w->kind == WORK_GEMM && !fixed && ARCH_CFG(a, buffers)->ideal)
-        return gemm_rows(w); /* buffers without a price take all of it */
-    return w->phase == PHASE_DECODE ? w->batch : fixed ? w->map.token_block : 64;
-}
-
-/* The largest token block that fits, not below `least` when it is free; 0: none does. */
+/* The largest token block that fits or is not wanted, not below `least` when it is free; 0: none does. */
 static uint64_t lower_scope(struct program *p, const struct arch *a, const struct work *w, uint64_t scope,
-                            struct style style, uint64_t least, struct err *err)
+                            struct style style, uint64_t least, enum fit *fit, struct err *err)
 {
     bool fixed = block_is_fixed(w);
+    *fit = FIT_NOT;
     for (uint64_t T = largest_block(a, w); T; T /= 2) {
         struct err local = {0};
-        enum fit fit = lower_one(p, a, w, scope, T, style, &local);
-        bool last = T <= least || fixed || fit != FIT_NOT;
-        for (unsigned i = 0; fit == FIT_NOT && last && i < local.n_diags; i++)
+        *fit = lower_one(p, a, w, scope, T, style, &local);
+        bool last = T <= least || fixed || *fit != FIT_NOT;
+        for (unsigned i = 0; *fit == FIT_NOT && last && i < local.n_diags; i++)
             err_add(err, local.code, NULL, "%s", local.diags[i].text);
         err_finish(&local);
         if (last)
-            return fit == FIT_WELL ? T : 0;
+            return *fit == FIT_NOT ? 0 : T;
     }
     return 0;
+}
+
+static bool lower_scope_or_fail(struct program *p, const struct arch *a, const struct work *w, uint64_t scope,
+                                struct style style, struct err *err)
+{
+    enum fit fit;
+    return lower_scope(p, a, w, scope, style, 1, &fit, err) > 0;
 }
 
 static bool check_modes(const struct arch *a, const struct work *w, struct err *err)
@@ -143,9 +153,9 @@ static uint64_t next_scope(uint64_t rows, uint64_t scope)
 static bool lower_quiet(struct program *p, const struct arch *a, const struct work *w, uint64_t scope)
 {
     struct err quiet = {0};
-    uint64_t block = lower_scope(p, a, w, scope, (struct style){0}, 1, &quiet);
+    bool ok = lower_scope_or_fail(p, a, w, scope, (struct style){0}, &quiet);
     err_finish(&quiet);
-    return block > 0;
+    return ok;
 }
 
 /* The best program so far, and what trials need: one machine gives all estimates. */
@@ -210,12 +220,14 @@ static bool consider(struct search *s, uint64_t scope, struct style style)
 {
     struct err quiet = {0};
     struct mapping m = {.staged = style.spill || style.parked, .parked = style.parked};
-    style.needed = style.spill && !s->exhaustive;
+    enum fit fit;
+    style.needed = style.spill && !s->exhaustive && s->work->form != FORM_PARALLEL;
     /* Staging that leaves only a few tokens a block wastes every weight set. */
-    uint64_t block = lower_scope(&s->trial, s->arch, s->work, scope, style, m.staged ? 4 : 1, &quiet);
+    uint64_t block = lower_scope(&s->trial, s->arch, s->work, scope, style, m.staged ? 4 : 1, &fit,
+                                 &quiet);
     m.off_chip = s->trial.ext_bytes > 0;
     s->whole = block >= SCOPE_UNIT && !m.off_chip;
-    if (block)
+    if (fit == FIT_WELL)
         weigh(s, m);
     err_finish(&quiet);
     return block > 0;
@@ -238,18 +250,16 @@ static bool same_blocks(const struct work *w)
 }
 
 /* Every scope in one style. `at_home` has a bit for each scope that fits in the largest blocks with nothing
- * off-chip: what a style that puts more there adds is transfers, so that scope is left out. Returns such bits
- * for this style. */
+ * off-chip: what a style that puts more there adds is transfers, so that in such blocks it is left out. Returns
+ * such bits for this style. */
 static uint64_t consider_style(struct search *s, uint64_t rows, struct style style, uint64_t at_home)
 {
     uint64_t mine = 0, bit = 1;
     for (uint64_t scope = rows; scope; scope = next_scope(rows, scope), bit <<= 1) {
         if (style.local && scope == rows)
             continue;
-        if (!(at_home & bit) || s->exhaustive)
-            consider(s, scope <= SCOPE_UNIT && scope < rows ? 0 : scope, style);
-        else
-            s->whole = true;
+        style.known = at_home & bit && !s->exhaustive;
+        consider(s, scope <= SCOPE_UNIT && scope < rows ? 0 : scope, style);
         mine |= s->whole ? bit : 0;
         if (style.spill && scope == rows && s->whole && same_blocks(s->work))
             break;
@@ -268,6 +278,8 @@ static bool lower_best(struct search *s, uint64_t rows)
     uint64_t pieces = consider_style(s, rows, (struct style){.pieces = true}, 0);
     if (w->form == FORM_PARALLEL && w->phase == PHASE_PREFILL)
         consider_style(s, rows, (struct style){.local = true}, plain);
+    if (w->form == FORM_PARALLEL) /* smaller blocks of queries may be for the better by themselves */
+        plain = pieces = 0;
     consider_style(s, rows, (struct style){.spill = true, .queries = 16}, plain);
     consider_style(s, rows, (struct style){.spill = true, .pieces = true, .queries = 16}, pieces);
     bool parks = w->kind == WORK_NETWORK && w->phase == PHASE_PREFILL && w->map.spill;
@@ -300,10 +312,10 @@ static bool lower_with(struct search *s, struct err *err)
     uint64_t fixed = w->map.order == ORDER_BLOCK ? 0 : rows;
     const struct style spilled = {.spill = true, .queries = 16};
     if (w->map.order != ORDER_AUTO || !prefill)
-        return lower_quiet(p, a, w, fixed) || lower_scope(p, a, w, fixed, spilled, 1, err);
+        return lower_quiet(p, a, w, fixed) || lower_scope_or_fail(p, a, w, fixed, spilled, err);
     if (lower_best(s, rows))
         return true;
-    return lower_scope(p, a, w, 0, spilled, 1, err); /* for its error, or as a last resort */
+    return lower_scope_or_fail(p, a, w, 0, spilled, err); /* for its error, or as a last resort */
 }
 
 bool lower(struct program *p, const struct arch *a, const struct work *w, struct err *err)

@@ -67,6 +67,7 @@ struct lower {
     bool state_owed;   /* the last head's state is still to be moved out */
     bool may_spill;    /* tensors of one layer may live off-chip */
     bool must_spill;   /* else the mapping is not wanted */
+    bool unwanted;     /* it is not wanted if it fits */
     bool may_pipe;     /* heads may pass in pieces */
     bool kv_local;     /* L2 holds keys and values of one head; an archive those of earlier scopes */
     bool gates_in_y;   /* gates wait where the rows that they gate will be */
