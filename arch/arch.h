@@ -110,8 +110,10 @@ struct streamer_cfg {
     struct stream_cfg load, weight, store;
     uint64_t start_cycles, latency_cycles;
     bool store_fence;
-    int transpose; /* enum transpose_kind */
+    int transpose;      /* enum transpose_kind */
+    int weight_packing; /* enum packing_kind */
 };
+enum packing_kind { PACKING_FIELDS, PACKING_DENSE };
 enum transpose_kind { TRANSPOSE_STRIDED, TRANSPOSE_BUFFER };
 struct buffer_cfg {
     uint64_t bytes, width_bits, banks, slots;

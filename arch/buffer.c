@@ -68,7 +68,7 @@ static void count_mm(struct machine *m, const struct issued *is, uint64_t *n)
     uint64_t done = finished_rows(c, is->rows);
     n[C_ACC_READ] += c->first ? 0 : is->rows * acc;
     n[C_ACC_WRITE] += (c->mm_dst == MM_ACC ? is->rows : is->rows - done) * acc;
-    uint64_t out = (uint64_t)c->cols * c->out_bytes;
+    uint64_t out = bytes_of(c->cols, c->out_bits);
     if (c->mm_dst == MM_OUT)
         n[C_OUT_WRITE] += done * words(out, &b->output);
     else if (c->mm_dst == MM_SCORE)
@@ -78,6 +78,20 @@ static void count_mm(struct machine *m, const struct issued *is, uint64_t *n)
         n[C_STATE_READ] += state;
         n[C_STATE_WRITE] += state;
     }
+}
+
+static void count_vec(struct machine *m, const struct issued *is, uint64_t *n)
+{
+    const struct cmd *c = is->c;
+    const struct buffers_cfg *b = m->buffers;
+    bool aux = c->src.ring == RING_AUX, apart = c->src2.ring == RING_AUX;
+    uint64_t elements = (uint64_t)is->rows * c->cols, second = bytes_of(elements, c->w_bits);
+    uint64_t first = bytes_of(elements, c->a_bits) + (apart ? 0 : second);
+    uint64_t out = bytes_of(elements, (uint64_t)c->out_bits + c->out2_bits);
+    n[aux ? C_AUX_READ : C_OUT_READ] += words(first, aux ? &b->operand : &b->output);
+    n[C_AUX_READ] += apart ? words(second, &b->operand) : 0;
+    aux = c->dst.ring == RING_AUX;
+    n[aux ? C_AUX_WRITE : C_OUT_WRITE] += words(out, aux ? &b->operand : &b->output);
 }
 
 void buffers_count(struct machine *m, const struct issued *is)
@@ -106,18 +120,11 @@ void buffers_count(struct machine *m, const struct issued *is)
         bool acc = m->retention->state == STATE_ENGINE;
         n[acc ? C_ACC_READ : C_STATE_READ] += is->rows * state * (m->retention->fused_readout ? 1 : 2);
         n[acc ? C_ACC_WRITE : C_STATE_WRITE] += is->rows * state;
-        n[C_ACT_READ] += is->rows * words(2 * c->k + c->cols, &b->activation);
-        n[C_OUT_WRITE] += words(elements * c->out_bytes, &b->output);
+        n[C_ACT_READ] += is->rows * words(bytes_of(2 * c->k + c->cols, c->a_bits), &b->activation);
+        n[C_OUT_WRITE] += words(bytes_of(elements, c->out_bits), &b->output);
         break;
     }
-    case OP_VEC:
-        n[c->src.ring == RING_AUX ? C_AUX_READ : C_OUT_READ] += words(elements * c->out_bytes, &b->output);
-        n[C_AUX_READ] += c->src2.ring == RING_AUX ? words(elements, &b->operand) : 0;
-        if (c->dst.ring == RING_AUX)
-            n[C_AUX_WRITE] += words(elements * c->out_bytes, &b->operand);
-        else
-            n[C_OUT_WRITE] += words(elements * c->out_bytes, &b->output);
-        break;
+    case OP_VEC: count_vec(m, is, n); break;
     default: break;
     }
 }

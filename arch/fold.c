@@ -28,6 +28,11 @@ uint32_t fold_command(const struct machine *m, uint32_t pc)
     return m->fold->command[THREAD_ACCEL][pc];
 }
 
+uint32_t fold_named(const struct machine *m, uint32_t name)
+{
+    return m->fold->command_pc[name];
+}
+
 uint32_t fold_at(const struct machine *m, enum thread_id th)
 {
     bool waits = th == THREAD_ACCEL && m->fold->at_end;
@@ -68,14 +73,14 @@ static uint32_t save(struct machine *m)
     struct fold *f = m->fold;
     struct state_io io = {.p = f->state, .end = f->state + sizeof f->state};
     machine_state(m, &io);
-    return io.overflow ? NO_NODE : graph_node(&f->graph, f->state, (size_t)(io.p - f->state), f->at_end);
+    return io.overflow ? NO_NODE : graph_node(f->graph, f->state, (size_t)(io.p - f->state), f->at_end);
 }
 
 static void load(struct machine *m)
 {
     struct fold *f = m->fold;
-    const struct node *n = &f->graph.nodes.v[f->node];
-    uint8_t *key = &f->graph.keys.v[n->key];
+    const struct node *n = &f->graph->nodes.v[f->node];
+    uint8_t *key = &f->graph->keys.v[n->key];
     struct state_io io = {.load = true, .p = key, .end = key + n->len};
     machine_state(m, &io);
     assert(!io.overflow && io.p == io.end);
@@ -84,7 +89,7 @@ static void load(struct machine *m)
 /* The edge that was foretold, when folding is checked, has come true. */
 static void compare(const struct machine *m, uint32_t seen)
 {
-    const struct graph *g = &m->fold->graph;
+    const struct graph *g = m->fold->graph;
     if (m->fold->foretold == NO_EDGE || seen == NO_EDGE)
         return;
     const struct edge *a = &g->edges.v[m->fold->foretold], *b = &g->edges.v[seen];
@@ -137,9 +142,42 @@ void fold_init(struct machine *m)
     f->node = NO_NODE;
     f->foretold = NO_EDGE;
     f->n_totals = FIRST_COUNTER + m->n_counters;
-    fold_names(m);
     period_init(m);
     record_init(m);
+}
+
+bool fold_key(const struct machine *m, struct hash128 *key)
+{
+    const struct program *p = m->prog;
+    struct { /* what of the program its commands do not say */
+        uint32_t context_token, n_tokens;
+        uint64_t soc_ticks, periph_ticks;
+        uint8_t wait_class[PROG_MAX_TOKENS];
+    } k;
+    if (!m->fold || m->streams)
+        return false;
+    memset(&k, 0, sizeof k);
+    k.context_token = p->context_token, k.n_tokens = p->n_tokens;
+    k.soc_ticks = m->soc_ticks, k.periph_ticks = m->periph_ticks;
+    for (unsigned t = 0; t < p->n_tokens; t++)
+        k.wait_class[t] = p->tokens[t].wait_class;
+    *key = hash_bytes(&k, sizeof k);
+    return true;
+}
+
+void fold_share(struct machine *m, struct graph *g)
+{
+    m->fold->graph = g;
+    m->fold->shared = true;
+}
+
+void fold_begin(struct machine *m)
+{
+    if (!m->fold)
+        return;
+    if (!m->fold->graph)
+        m->fold->graph = graph_create();
+    fold_names(m);
 }
 
 void fold_check(struct machine *m)
@@ -153,13 +191,15 @@ void fold_finish(struct machine *m)
     struct fold *f = m->fold;
     if (!f)
         return;
-    graph_finish(&f->graph);
+    if (!f->shared)
+        graph_destroy(f->graph);
     for (int th = 0; th < N_THREADS; th++) {
         free(f->dynamic[th]);
         free(f->command[th]);
         free(f->place[th]);
         free(f->modulus[th]);
     }
+    free(f->command_pc);
     free(f->layer_step);
     free(f->done.v);
     free(f);

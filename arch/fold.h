@@ -10,6 +10,8 @@
 
 #include "arch/machine.h"
 
+#include "base/hash.h"
+
 /* Counting down: bytes of the running transfers off-chip and in L2 (tx, rx each), of the burst; words of a
  * stream's line, lines of its plane (streams); ticks until a unit is done, when they are many. */
 enum left_id { LEFT_EXT = 0, LEFT_L2 = 2, LEFT_BURST = 4, LEFT_WORDS = 5, LEFT_LINES = 8, LEFT_DONE = 11,
@@ -22,7 +24,20 @@ enum step_kind { STEP_ENTER, STEP_SKIP, STEP_ITERATE, STEP_LEAVE, STEP_RING, STE
                  STEP_USEFUL, STEP_MARK, STEP_TRANSFER, STEP_TRANSFER_END, STEP_ADVANCE };
 
 void fold_init(struct machine *m);
+/* The program is about to run. */
+void fold_begin(struct machine *m);
 void fold_finish(struct machine *m);
+
+/* What was seen of a machine may serve the next run of an equal architecture. False: there is nothing of the
+ * kind. *key says what has to be equal besides: clocks, and what tokens are. */
+struct graph;
+bool fold_key(const struct machine *m, struct hash128 *key);
+/* Before the run: builds on the graph, which the caller destroys after the machine. */
+void fold_share(struct machine *m, struct graph *g);
+struct graph *graph_create(void);
+void graph_destroy(struct graph *g);
+size_t graph_bytes(const struct graph *g);
+
 /* Folds, and simulates on all the same: what was foretold has to come true. */
 void fold_check(struct machine *m);
 
@@ -35,6 +50,8 @@ uint64_t fold_ahead(const struct machine *m, unsigned unit);
 
 /* Names for the state: commands that do the same have the same. */
 uint32_t fold_command(const struct machine *m, uint32_t pc);
+/* A command of that name. */
+uint32_t fold_named(const struct machine *m, uint32_t name);
 /* The one that a thread is at. */
 uint32_t fold_at(const struct machine *m, enum thread_id th);
 

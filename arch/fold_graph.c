@@ -42,8 +42,20 @@ uint32_t graph_node(struct graph *g, const uint8_t *key, size_t len, bool at_end
     return g->table[at];
 }
 
-void graph_finish(struct graph *g)
+struct graph *graph_create(void)
 {
+    struct graph *g = calloc(1, sizeof *g);
+    if (!g)
+        abort();
+    return g;
+}
+
+void graph_destroy(struct graph *g)
+{
+    if (!g)
+        return;
+    names_finish(&g->commands);
+    names_finish(&g->places);
     free(g->nodes.v);
     free(g->edges.v);
     free(g->steps.v);
@@ -54,4 +66,14 @@ void graph_finish(struct graph *g)
     free(g->streams.v);
     free(g->keys.v);
     free(g->table);
+    free(g);
+}
+
+size_t graph_bytes(const struct graph *g)
+{
+    return g->keys.cap + g->nodes.cap * sizeof *g->nodes.v + g->edges.cap * sizeof *g->edges.v +
+           g->steps.cap * sizeof *g->steps.v + g->tokens.cap * sizeof *g->tokens.v +
+           g->sums.cap * sizeof *g->sums.v + g->marks.cap * sizeof *g->marks.v +
+           g->lefts.cap * sizeof *g->lefts.v + g->streams.cap * sizeof *g->streams.v +
+           g->table_size * sizeof *g->table + g->commands.items.cap + g->places.items.cap;
 }

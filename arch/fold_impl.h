@@ -66,7 +66,20 @@ struct node {
 };
 
 #define POOL(type) struct { type *v; size_t n, cap; }
+
+/* Equal items have the same name, the number of the first. */
+struct names {
+    POOL(uint8_t) items; /* n: bytes */
+    size_t size;         /* of an item */
+    uint32_t n;
+    uint32_t *table; /* names by hash, NO_NAME: empty */
+    size_t table_size;
+};
+enum { NO_NAME = UINT32_MAX };
+
+/* What was seen of a machine, in terms that hold for any program on it. */
 struct graph {
+    struct names commands, places;
     POOL(struct node) nodes;
     POOL(struct edge) edges;
     POOL(struct step) steps;
@@ -87,7 +100,6 @@ struct graph {
 
 /* The state's node, made when new; NO_NODE: no room. */
 uint32_t graph_node(struct graph *g, const uint8_t *key, size_t len, bool at_end);
-void graph_finish(struct graph *g);
 
 enum { MAX_STEPS = 256, MAX_EDGE_MARKS = 32, MAX_EDGE_TRANSFERS = 32, STATE_ROOM = 16384 };
 
@@ -132,7 +144,8 @@ struct mark { /* a layer that is over */
 };
 
 struct fold {
-    struct graph graph;
+    struct graph *graph;
+    bool shared; /* the graph outlives the machine */
     struct event event;
     bool at_end;      /* the sequencer waits at an END for this cycle's boundary */
     bool check;
@@ -141,6 +154,7 @@ struct fold {
     unsigned n_totals;
     uint8_t *dynamic[N_THREADS]; /* by pc: what of a command depends on loop indices */
     uint32_t *command[N_THREADS], *place[N_THREADS]; /* names, by pc */
+    uint32_t *command_pc; /* by name: an accel command of this program */
     uint64_t *modulus[N_THREADS]; /* by pc of a REPEAT; 0: never multiply */
     int64_t *layer_step;          /* by pc of an accel REPEAT: layers an iteration advances marks by */
     struct recording rec;
@@ -165,6 +179,7 @@ uint32_t fold_head_tokens(const struct machine *m, unsigned channel);
 
 /* ---- fold_names.c ---- */
 void fold_names(struct machine *m);
+void names_finish(struct names *s);
 
 /* ---- fold_record.c ---- */
 void record_init(struct machine *m);

@@ -1,6 +1,6 @@
 /* Names by which the state calls commands and places of a thread. The same edge
  * serves wherever the same happens: in every head, projection and copy of a loop,
- * not only at the same line of the program. */
+ * not only at the same line of the program, and in other programs. */
 #include "arch/fold_impl.h"
 
 #include "base/arena.h"
@@ -24,12 +24,14 @@ static uint8_t dynamic_of(const struct machine *m, const struct cmd *c)
  * Small fields first, no padding: compared as bytes. */
 struct deed {
     uint8_t op, unit, transpose, from_state, tensor, w_bits, a_bits, passes, k_scale, mm_dst, first, last;
-    uint8_t bias, vec_kind, out_bytes, dynamic;
+    uint8_t causal, bias, vec_kind, out_bits, out2_bits, dynamic, none[6];
     struct slot_use src, src2, set, dst;
     uint16_t token, token2;
     uint32_t rows, row_bytes, planes, cols, k, count, cycles, layer_name, words, bank, align;
     int64_t row_stride, plane_stride, rows_fixed, useful;
 };
+_Static_assert(sizeof(struct deed) == 24 + 4 * sizeof(struct slot_use) + 2 * 2 + 11 * 4 + 4 * 8,
+               "no padding");
 
 static struct deed deed_of(const struct machine *m, const struct cmd *c, uint8_t dynamic)
 {
@@ -39,7 +41,8 @@ static struct deed deed_of(const struct machine *m, const struct cmd *c, uint8_t
     d.op = c->op, d.unit = c->unit, d.transpose = c->transpose, d.from_state = c->from_state;
     d.tensor = c->tensor, d.w_bits = c->w_bits, d.a_bits = c->a_bits, d.passes = c->passes;
     d.k_scale = c->k_scale, d.mm_dst = c->mm_dst, d.first = c->first, d.last = c->last, d.bias = c->bias;
-    d.vec_kind = c->vec_kind, d.out_bytes = c->out_bytes, d.dynamic = dynamic;
+    d.causal = c->causal, d.vec_kind = c->vec_kind, d.out_bits = c->out_bits, d.out2_bits = c->out2_bits;
+    d.dynamic = dynamic;
     d.src = c->src, d.src2 = c->src2, d.set = c->set, d.dst = c->dst;
     d.token = c->token, d.token2 = c->token2;
     d.rows = c->rows, d.row_bytes = c->row_bytes, d.planes = c->planes, d.cols = c->cols, d.k = c->k;
@@ -52,44 +55,37 @@ static struct deed deed_of(const struct machine *m, const struct cmd *c, uint8_t
     return d;
 }
 
-/* Finds equal things: the first index that was given one of them. */
-struct names {
-    const uint8_t *items;
-    size_t size;
-    uint32_t *table, mask;
-};
-
-static void names_init(struct names *s, const void *items, size_t size, uint32_t n)
+static void grow(struct names *s)
 {
-    uint32_t room = 16;
-    while (room < 2 * n)
-        room *= 2;
-    *s = (struct names){items, size, xrealloc(NULL, room, sizeof *s->table), room - 1};
-    memset(s->table, 0xff, room * sizeof *s->table);
-}
-
-static uint32_t name_of(struct names *s, uint32_t i)
-{
-    const uint8_t *item = s->items + i * s->size;
-    uint32_t at = (uint32_t)hash64(item, s->size) & s->mask;
-    for (; s->table[at] != UINT32_MAX; at = (at + 1) & s->mask)
-        if (!memcmp(s->items + s->table[at] * s->size, item, s->size))
-            return s->table[at];
-    return s->table[at] = i;
-}
-
-static void name_commands(struct machine *m, enum thread_id th, uint32_t *command)
-{
-    uint32_t n = m->prog->n[th];
-    struct deed *d = xrealloc(NULL, n + 1, sizeof *d);
-    struct names names;
-    names_init(&names, d, sizeof *d, n);
-    for (uint32_t pc = 0; pc < n; pc++) {
-        d[pc] = deed_of(m, &m->prog->cmds[th][pc], m->fold->dynamic[th][pc]);
-        command[pc] = name_of(&names, pc);
+    size_t size = s->table_size ? 2 * s->table_size : 256;
+    s->table = xrealloc(s->table, size, sizeof *s->table);
+    memset(s->table, 0xff, size * sizeof *s->table);
+    s->table_size = size;
+    for (uint32_t i = 0; i < s->n; i++) {
+        size_t at = hash64(s->items.v + i * s->size, s->size) & (size - 1);
+        while (s->table[at] != NO_NAME)
+            at = (at + 1) & (size - 1);
+        s->table[at] = i;
     }
-    free(names.table);
-    free(d);
+}
+
+static uint32_t name_of(struct names *s, const void *item, size_t size)
+{
+    s->size = size;
+    if (2 * (s->n + 1) > s->table_size)
+        grow(s);
+    size_t mask = s->table_size - 1, at = hash64(item, size) & mask;
+    for (; s->table[at] != NO_NAME; at = (at + 1) & mask)
+        if (!memcmp(s->items.v + s->table[at] * size, item, size))
+            return s->table[at];
+    memcpy(POOL_ADD(&s->items, size), item, size);
+    return s->table[at] = s->n++;
+}
+
+void names_finish(struct names *s)
+{
+    free(s->items.v);
+    free(s->table);
 }
 
 struct here { /* a command and what follows it, up to the next END */
@@ -100,18 +96,21 @@ struct here { /* a command and what follows it, up to the next END */
  * where it leads to. */
 static void name_places(struct machine *m, enum thread_id th, const uint32_t *command, uint32_t *place)
 {
-    uint32_t n = m->prog->n[th];
     const struct cmd *cmds = m->prog->cmds[th];
-    struct here *here = xrealloc(NULL, n + 1, sizeof *here);
-    struct names names;
-    names_init(&names, here, sizeof *here, n);
-    for (uint32_t pc = n; pc-- > 0;) {
+    for (uint32_t pc = m->prog->n[th]; pc-- > 0;) {
         bool last = cmds[pc].op == OP_END || cmds[pc].op == OP_HALT, loop = cmds[pc].op == OP_REPEAT;
-        here[pc] = (struct here){command[pc], last ? 0 : place[pc + 1], loop ? place[cmds[pc].match + 1] : 0};
-        place[pc] = name_of(&names, pc);
+        struct here here = {command[pc], last ? 0 : place[pc + 1], loop ? place[cmds[pc].match + 1] : 0};
+        place[pc] = name_of(&m->fold->graph->places, &here, sizeof here);
     }
-    free(names.table);
-    free(here);
+}
+
+/* For names in states: a command of this program for each that it has. */
+static void find_named(struct fold *f, uint32_t n)
+{
+    f->command_pc = xrealloc(NULL, f->graph->commands.n + 1, sizeof *f->command_pc);
+    memset(f->command_pc, 0, f->graph->commands.n * sizeof *f->command_pc);
+    for (uint32_t pc = n; pc-- > 0;)
+        f->command_pc[f->command[THREAD_ACCEL][pc]] = pc;
 }
 
 void fold_names(struct machine *m)
@@ -122,9 +121,13 @@ void fold_names(struct machine *m)
         f->dynamic[th] = xrealloc(NULL, n + 1, sizeof *f->dynamic[th]);
         f->place[th] = xrealloc(NULL, n + 1, sizeof *f->place[th]);
         f->command[th] = xrealloc(NULL, n + 1, sizeof *f->command[th]);
-        for (uint32_t pc = 0; pc < n; pc++)
-            f->dynamic[th][pc] = dynamic_of(m, &m->prog->cmds[th][pc]);
-        name_commands(m, th, f->command[th]);
+        for (uint32_t pc = 0; pc < n; pc++) {
+            const struct cmd *c = &m->prog->cmds[th][pc];
+            f->dynamic[th][pc] = dynamic_of(m, c);
+            struct deed d = deed_of(m, c, f->dynamic[th][pc]);
+            f->command[th][pc] = name_of(&f->graph->commands, &d, sizeof d);
+        }
         name_places(m, th, f->command[th], f->place[th]);
     }
+    find_named(f, m->prog->n[THREAD_ACCEL]);
 }

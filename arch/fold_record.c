@@ -343,13 +343,13 @@ static void keep_sums(struct machine *m, struct edge *e)
 {
     struct fold *f = m->fold;
     const struct recording *r = &f->rec;
-    e->sums = (uint32_t)f->graph.sums.n;
+    e->sums = (uint32_t)f->graph->sums.n;
     for (uint32_t i = 0; i < f->n_totals; i++) {
         uint64_t n = m->total[i] - r->total[i] - (i == 0 ? r->useful : i == 1 ? r->useful_issued : 0);
         if (n)
-            *POOL_ADD(&f->graph.sums, 1) = (struct sum){i, n};
+            *POOL_ADD(&f->graph->sums, 1) = (struct sum){i, n};
     }
-    e->n_sums = (uint16_t)(f->graph.sums.n - e->sums);
+    e->n_sums = (uint16_t)(f->graph->sums.n - e->sums);
 }
 
 static bool always_fits(enum step_kind kind)
@@ -398,7 +398,7 @@ uint32_t record_close(struct machine *m, uint32_t to)
 {
     struct fold *f = m->fold;
     struct recording *r = &f->rec;
-    struct graph *g = &f->graph;
+    struct graph *g = f->graph;
     struct token_rule tokens[PROG_MAX_TOKENS];
     struct left_rule left[N_RULES];
     struct stream_rule stream = {0};

@@ -29,7 +29,7 @@ static bool places_fit(const struct machine *m, const struct edge *e)
 
 static bool tokens_fit(const struct machine *m, const struct edge *e)
 {
-    const struct token_rule *t = &m->fold->graph.tokens.v[e->tokens];
+    const struct token_rule *t = &m->fold->graph->tokens.v[e->tokens];
     for (unsigned n = e->n_tokens; n; n--, t++)
         if (m->token[t->token] < t->low || m->token[t->token] > t->high)
             return false;
@@ -47,7 +47,7 @@ static uint64_t value_of(const struct machine *m, unsigned id)
 
 static struct token_rule rule_of(const struct machine *m, const struct edge *e, uint16_t token)
 {
-    const struct token_rule *t = &m->fold->graph.tokens.v[e->tokens];
+    const struct token_rule *t = &m->fold->graph->tokens.v[e->tokens];
     for (unsigned n = e->n_tokens; n; n--, t++)
         if (t->token == token)
             return *t;
@@ -67,7 +67,7 @@ static uint64_t host_sleeps(const struct machine *m, const struct edge *e, uint6
 
 static bool left_fits(const struct machine *m, const struct edge *e)
 {
-    const struct left_rule *l = &m->fold->graph.lefts.v[e->left];
+    const struct left_rule *l = &m->fold->graph->lefts.v[e->left];
     for (unsigned n = e->n_left; n; n--, l++) {
         if (l->id == HOST_SLEEPS && !host_sleeps(m, e, 1))
             return false;
@@ -125,7 +125,7 @@ static bool step_fits(struct machine *m, const struct step *s, struct effects *o
 
 static bool steps_fit(struct machine *m, const struct edge *e, struct effects *out)
 {
-    const struct step *s = &m->fold->graph.steps.v[e->steps];
+    const struct step *s = &m->fold->graph->steps.v[e->steps];
     struct thread before[N_THREADS];
     if (!e->n_steps)
         return true;
@@ -152,7 +152,7 @@ static bool steps_fit(struct machine *m, const struct edge *e, struct effects *o
 
 static void move_left(struct machine *m, const struct edge *e, uint64_t k)
 {
-    const struct left_rule *l = &m->fold->graph.lefts.v[e->left];
+    const struct left_rule *l = &m->fold->graph->lefts.v[e->left];
     for (unsigned n = e->n_left; n; n--, l++)
         if (l->id < N_LEFT) {
             uint64_t *v = m->fold->left[l->id];
@@ -162,7 +162,7 @@ static void move_left(struct machine *m, const struct edge *e, uint64_t k)
 
 static void move_transfers(struct machine *m, const struct edge *e, const struct effects *out)
 {
-    const struct step *s = &m->fold->graph.steps.v[e->steps];
+    const struct step *s = &m->fold->graph->steps.v[e->steps];
     const struct transfer_ahead *t = out->transfer;
     for (unsigned n = e->plain ? 0 : e->n_steps; n; n--, s++) {
         if (s->kind == STEP_TRANSFER_END)
@@ -178,7 +178,7 @@ static void move_stream(struct machine *m, const struct edge *e, uint64_t since,
 {
     if (e->stream == NO_GUARD)
         return;
-    const struct stream_rule *r = &m->fold->graph.streams.v[e->stream];
+    const struct stream_rule *r = &m->fold->graph->streams.v[e->stream];
     struct stream_layer *l = streams_steady(m);
     uint64_t start = since - m->origin + (k - 1) * e->ticks, cycle = start / m->soc_ticks;
     l->rows += k * r->rows;
@@ -193,7 +193,7 @@ static void move_stream(struct machine *m, const struct edge *e, uint64_t since,
 
 static void finish_layers(struct machine *m, const struct edge *e, const struct effects *out, uint64_t since)
 {
-    const uint64_t *at = &m->fold->graph.marks.v[e->marks];
+    const uint64_t *at = &m->fold->graph->marks.v[e->marks];
     for (unsigned i = 0; i < out->n_marks; i++)
         m->mark[m->marks_in++ % N_MARKS] = out->marks[i];
     for (unsigned n = e->n_marks; n; n--, at++) {
@@ -207,12 +207,12 @@ static void take(struct machine *m, const struct edge *e, const struct effects *
 {
     struct fold *f = m->fold;
     uint64_t since = machine_time(m);
-    const struct sum *s = &f->graph.sums.v[e->sums];
+    const struct sum *s = &f->graph->sums.v[e->sums];
     for (unsigned n = e->n_sums; n; n--, s++)
         m->total[s->at] += k * s->n;
     m->macs += out->useful;
     m->macs_issued += out->useful_issued;
-    const struct token_rule *t = &f->graph.tokens.v[e->tokens];
+    const struct token_rule *t = &f->graph->tokens.v[e->tokens];
     for (unsigned i = 0; i < e->n_tokens; i++)
         m->token[t[i].token] += (uint32_t)((int64_t)k * t[i].delta);
     move_transfers(m, e, out);
@@ -220,7 +220,7 @@ static void take(struct machine *m, const struct edge *e, const struct effects *
     move_stream(m, e, since, k);
     m->skipped += k * e->ticks;
     finish_layers(m, e, out, since);
-    fold_book(m, t, e->n_tokens, &f->graph.lefts.v[e->left], e->n_left);
+    fold_book(m, t, e->n_tokens, &f->graph->lefts.v[e->left], e->n_left);
 }
 
 /* ---- edges from a node to itself ---- */
@@ -228,7 +228,7 @@ static void take(struct machine *m, const struct edge *e, const struct effects *
 static uint64_t left_repeats(const struct machine *m, const struct edge *e)
 {
     uint64_t k = UINT64_MAX, page = m->hyperram_cfg->burst_bytes;
-    const struct left_rule *l = &m->fold->graph.lefts.v[e->left];
+    const struct left_rule *l = &m->fold->graph->lefts.v[e->left];
     for (unsigned n = e->n_left; n; n--, l++) {
         uint64_t v = value_of(m, l->id);
         if (l->id == HOST_SLEEPS)
@@ -245,7 +245,7 @@ static uint64_t left_repeats(const struct machine *m, const struct edge *e)
 /* How often a plain edge that fits once can be taken in a row. */
 static uint64_t repeats(struct machine *m, const struct edge *e)
 {
-    const struct graph *g = &m->fold->graph;
+    const struct graph *g = m->fold->graph;
     const struct token_rule *t = &g->tokens.v[e->tokens];
     const struct thread *a = &m->thread[THREAD_ACCEL];
     uint64_t k = left_repeats(m, e);
@@ -266,7 +266,7 @@ static uint64_t repeats(struct machine *m, const struct edge *e)
 static uint32_t find(struct machine *m, struct effects *out, uint64_t *k)
 {
     struct fold *f = m->fold;
-    struct graph *g = &f->graph;
+    struct graph *g = f->graph;
     if (f->node == NO_NODE || (m->streams && !streams_steady(m)))
         return NO_EDGE;
     for (uint32_t i = g->nodes.v[f->node].edges, before = NO_EDGE; i != NO_EDGE; i = g->edges.v[i].next) {
@@ -297,13 +297,13 @@ bool walk_edge(struct machine *m)
     uint32_t i = find(m, &out, &k);
     if (i == NO_EDGE)
         return false;
-    const struct edge *e = &m->fold->graph.edges.v[i];
+    const struct edge *e = &m->fold->graph->edges.v[i];
     struct thread *a = &m->thread[THREAD_ACCEL];
-    if (k > 1 && e->n_steps && m->fold->graph.steps.v[e->steps].kind == STEP_ITERATE)
+    if (k > 1 && e->n_steps && m->fold->graph->steps.v[e->steps].kind == STEP_ITERATE)
         a->idx[a->depth - 1] += k - 1;
     take(m, e, &out, k);
     m->fold->node = e->to;
-    m->fold->at_end = m->fold->graph.nodes.v[e->to].at_end;
+    m->fold->at_end = m->fold->graph->nodes.v[e->to].at_end;
     return true;
 }
 

@@ -255,6 +255,7 @@ static bool done(const struct machine *m)
 
 static void start(struct machine *m)
 {
+    fold_begin(m);
     machine_post(m, &m->seq_event, 0, PHASE_DELIVER);
     machine_post(m, &m->kick_event, 0, PHASE_REQUEST);
 }

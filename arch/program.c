@@ -58,7 +58,7 @@ struct cmd *prog_add(struct program *p, enum thread_id th, enum op op, enum unit
     c->rows = 1;
     c->passes = c->k_scale = 1;
     c->w_bits = c->a_bits = 8;
-    c->out_bytes = 1;
+    c->out_bits = 8;
     return c;
 }
 
@@ -199,6 +199,8 @@ static void print_transfer(const struct cmd *c, struct text *out)
     text_printf(out, " %s l2[%s", tensor_kind_names[c->tensor], c->l2ring == L2RING_NONE ? "" : "ring+");
     print_affine(&c->addr, out);
     text_printf(out, "] %ux%u B", c->rows, c->row_bytes);
+    if ((c->op == OP_LOAD || c->op == OP_STORE) && c->out_bits < 8)
+        text_printf(out, " of %u-bit numbers", c->out_bits);
     if (c->rows > 1)
         text_printf(out, " step %lld", (long long)c->row_stride);
     if (c->planes > 1)
@@ -229,6 +231,10 @@ static void print_place(const struct cmd *c, struct text *out)
         if (place[i].pitch)
             text_printf(out, "/%u", place[i].pitch);
     }
+    if (c->dst_tile)
+        text_printf(out, " tile %u", c->dst_tile);
+    if (c->tiled)
+        text_printf(out, " tiles of %u columns", c->cols);
 }
 
 static void print_named(const char *name, const struct affine *a, struct text *out)

@@ -141,7 +141,10 @@ struct cmd {
     bool bias;           /* mm of an engine fed by streams: bias travels with the rows */
     bool acc_tile;
     bool gather;         /* rows are those of the tokens, from byte `table` on */
-    uint8_t out_bytes;   /* bytes a result element takes */
+    bool tiled;          /* store: tiles of outputs, `cols` wide, one a line */
+    /* Bits of a number: of a result, of a second one (0: none), or of what moves, `cols` of them a row.
+     * vec: a_bits and w_bits are those of its operands (0: none). */
+    uint8_t out_bits, out2_bits;
     uint8_t what;        /* enum what_kind of the result: scales, tables and what is stored follow from it */
     uint8_t depth;       /* of the loop a REPEAT opens */
     /* slots */
@@ -168,6 +171,7 @@ struct cmd {
      * each other). A second operand without a slot of its own lies in the first one's, a second result in the
      * first one's slot. */
     uint32_t src_at, src_pitch, src2_at, dst_at, dst_pitch, dst2_at;
+    uint32_t dst_tile;   /* mm: bytes between tiles of outputs, each with its rows; 0: rows are whole */
     uint64_t pos_step;
     uint32_t tokens;     /* of the chunk that a state update takes in */
     int64_t table;
@@ -221,12 +225,14 @@ struct prog_matrix {
     uint64_t n, k;     /* outputs and contraction of a matrix */
     uint32_t n_tile, k_tile, bits;
 };
-/* A tensor that is there before the run or read after it. */
+/* A tensor that is there before the run or read after it: rows of `cols` numbers. */
 struct prog_tensor {
     uint8_t what;
     bool ext;
     int64_t at;
     uint64_t pitch, rows;
+    uint32_t cols, bits;
+    uint64_t line, plane; /* bytes between rows of a tile, and between tiles; plane 0: rows are whole */
     struct affine pos; /* of row 0 */
 };
 
@@ -274,6 +280,13 @@ void prog_end(struct program *p, enum thread_id th);
 uint16_t prog_token(struct program *p, const char *name, uint32_t initial, enum wait_class cls);
 void prog_wait(struct program *p, enum thread_id th, enum unit_id unit, uint16_t token, uint64_t n);
 void prog_post(struct program *p, enum thread_id th, enum unit_id unit, uint16_t token, uint64_t n);
+
+/* What a number of so many bits takes where it passes a buffer: buffers hold what lanes take,
+ * fields of 2, 4 or 8 bits and whole words. */
+static inline uint64_t field_bits(uint64_t bits)
+{
+    return bits <= 2 ? 2 : bits <= 4 ? 4 : bits <= 8 ? 8 : bits <= 16 ? 16 : 32;
+}
 
 static inline struct affine aff(int64_t c)
 {

@@ -147,14 +147,27 @@ static void state(struct machine *m, struct state_io *io)
     m->seq_blocked = v >> 1 & 1;
 }
 
+/* Estimates, in words of 32 bits: a command in the program store, and the mean over the units of one with its
+ * sums resolved. Engine and vector unit take eight words (shape 40 bits, places and pitches in three buffers
+ * 84, numbers of units, columns and positions 72, slots 20, flags 20), the four others five (address 20,
+ * place and pitch 28, three sizes 36, two strides 40, slots 10, flags 16). */
+enum { STORED_WORDS = 8, QUEUED_WORDS = (2 * 8 + 4 * 5) / N_UNITS };
+
 static void cost(const struct machine *m, struct cost_sink *sink)
 {
+    uint64_t commands = m->counter[m->cb.sequencer];
     struct cost_item *it = cost_add(sink, "sequencer", "sequencer", 1);
     cost_param(it, "program_bytes", (double)m->sequencer->program_bytes);
     cost_param(it, "contexts", (double)m->regfile_cfg->contexts);
-    cost_count(it, "command", m->counter[m->cb.sequencer]);
+    cost_count(it, "command", commands);
     it->path = "dispatch";
-    cost_idle(m, it, 0, m->counter[m->cb.sequencer] * 8); /* a command is eight fetched words */
+    cost_idle(m, it, 0, commands * STORED_WORDS);
+    it = cost_add(sink, "sequencer", "fifo", N_UNITS); /* the queues, one a unit */
+    cost_param(it, "depth", (double)m->sequencer->queue_depth);
+    cost_param(it, "width_bits", QUEUED_WORDS * 32);
+    cost_count(it, "push", commands);
+    it->path = "pointer";
+    cost_idle(m, it, 0, commands);
 }
 
 const struct arch_class sequencer_class = {.name = "sequencer", .section = &section, .init = init,

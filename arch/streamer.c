@@ -18,6 +18,8 @@
 static const char *const issue_names[] = {"decoupled", "lockstep", NULL};
 static const char *const transpose_names[] = {"strided", "buffer", NULL};
 
+static const char *const packing_names[] = {"fields", "dense", NULL};
+
 #define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct stream_cfg, m), .def = d
 static const struct field stream_fields[] = {
     {F("issue", FIELD_ENUM, issue, "decoupled"), .names = issue_names,
@@ -49,6 +51,9 @@ static const struct field fields[] = {
     {F("transpose", FIELD_ENUM, transpose, "strided"), .names = transpose_names,
      .doc = "strided: one byte a word, a quarter of the rate; "
             "buffer: full rate through a transposing buffer"},
+    {F("weight_packing", FIELD_ENUM, weight_packing, "dense"), .names = packing_names,
+     .doc = "weights of 2 to 8 bits in memory. dense: one after the other, unpacked in front of the sets; "
+            "fields: as lanes take them, in 2, 4 or 8 bits, without an unpacker"},
     {0},
 };
 #undef F
@@ -198,13 +203,21 @@ uint64_t streamer_packets(const struct machine *m, const struct cmd *c)
     return div_up(line_words(c->addr.c & 3, c->row_bytes), ports) * c->rows * c->planes;
 }
 
-enum { C_LOAD_WORDS, C_WEIGHT_WORDS, C_STORE_WORDS, C_COMMANDS };
+enum { C_LOAD_WORDS, C_WEIGHT_WORDS, C_STORE_WORDS, C_COMMANDS, C_UNPACKED };
+
+/* Bytes that pass the unpacker: fields go around it. */
+static uint64_t unpacked_bytes(const struct cmd *c)
+{
+    bool dense = c->op == OP_LDW && field_bits(c->w_bits) != c->w_bits;
+    return dense ? (uint64_t)c->rows * c->row_bytes : 0;
+}
 
 void streamer_count(struct machine *m, enum unit_id u, const struct cmd *c)
 {
     if (c->from_state)
         return;
     m->counter[m->cb.streamer + C_COMMANDS]++;
+    m->counter[m->cb.streamer + C_UNPACKED] += unpacked_bytes(c);
     m->counter[m->cb.streamer + unit_stream[u]] += streamer_words(m, c);
 }
 
@@ -253,6 +266,7 @@ bool streamer_start(struct machine *m, enum unit_id u, const struct issued *is)
     bool write = c->op == OP_STORE || c->op == OP_RET_SAVE;
     m->traffic[c->tensor][write] += bytes;
     m->counter[m->cb.streamer + C_COMMANDS]++;
+    m->counter[m->cb.streamer + C_UNPACKED] += unpacked_bytes(c);
     if (m->tcdm_cfg->ideal) {
         m->counter[m->cb.streamer + unit_stream[u]] += streamer_words(m, c);
         return true;
@@ -422,6 +436,7 @@ static bool init(struct machine *m, struct err *err)
     counter_add(m, "streamer", "weight", "word");
     counter_add(m, "streamer", "store", "word");
     counter_add(m, "streamer", "command", "command");
+    counter_add(m, "streamer", "unpacked", "byte");
     return true;
 }
 
@@ -477,6 +492,13 @@ static void cost(const struct machine *m, struct cost_sink *sink)
         cost_count(it, "byte", n[C_LOAD_WORDS] * 4);
         it->path = "selection";
         cost_idle(m, it, 0, n[C_LOAD_WORDS]);
+    }
+    if (m->streamer_cfg->weight_packing == PACKING_DENSE) {
+        it = cost_add(sink, "streamer", "unpacker", 1);
+        cost_param(it, "bits", 32 * (double)ports);
+        cost_count(it, "unpacked", n[C_UNPACKED]);
+        it->path = "selection";
+        cost_idle(m, it, 0, n[C_UNPACKED]);
     }
 }
 

@@ -29,6 +29,7 @@ static const struct need {
     {"sequencer", "program_bytes contexts", "command"},
     {"address_gen", "dims bits", "packet"},
     {"transposer", "bytes", "byte"},
+    {"unpacker", "bits", "unpacked"},
 };
 
 static bool has_word(const char *words, const char *name)

@@ -333,7 +333,8 @@ static void issued_state(struct machine *m, struct issued *is, struct state_io *
 {
     const struct cmd *cmds = m->prog->cmds[THREAD_ACCEL];
     uint64_t line = 4 * m->tcdm_cfg->banks;
-    is->pc = state_u32(io, io->load ? 0 : fold_command(m, is->pc));
+    uint32_t name = state_u32(io, io->load ? 0 : fold_command(m, is->pc));
+    is->pc = io->load ? fold_named(m, name) : is->pc;
     is->c = &cmds[is->pc];
     is->rows = state_u32(io, is->rows);
     is->seq = state_u8(io, is->seq);
@@ -348,7 +349,8 @@ static void commit_state(struct machine *m, struct commit *k, struct state_io *i
 {
     const struct cmd *cmds = m->prog->cmds[THREAD_ACCEL];
     k->at = state_time(io, m->now, k->at);
-    k->c = &cmds[state_u32(io, io->load ? 0 : fold_command(m, (uint32_t)(k->c - cmds)))];
+    uint32_t name = state_u32(io, io->load ? 0 : fold_command(m, (uint32_t)(k->c - cmds)));
+    k->c = io->load ? &cmds[fold_named(m, name)] : k->c;
     k->dst = named(m, &k->c->dst, state_u8(io, age(m, &k->c->dst, k->dst)));
 }
 

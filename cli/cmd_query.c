@@ -125,8 +125,8 @@ int cmd_query(int argc, char **argv)
         .about = "Runs a canned query, or SQL that begins with SELECT or WITH and changes nothing.\n"
                  "The views v_points, v_latency, v_best_per_seq, v_pareto, v_breakdown, v_energy,\n"
                  "v_component, v_form, v_setting and v_sweep are a good start. A table that is wider\n"
-                 "than the terminal says once, above, what all rows have in common; csv and json are\n"
-                 "always whole.",
+                 "than the terminal says once, above, what all rows have in common, and which columns\n"
+                 "of a canned query it leaves out; csv and json are always whole.",
         .examples = "  retsim query seq.db crossover\n"
                     "  retsim query pe.db pareto --objectives latency,area --format csv\n"
                     "  retsim query pe.db energy --tech configs/tech/generic65.yaml\n"

@@ -15,7 +15,7 @@ static const char examples[] =
     "      -w workloads/models/edge_kjv_d64.yaml -s work.form=chunkwise -s work.chunk=32 --json\n"
     "  retsim run -a configs/arch/pulpissimo_retention.yaml \\\n"
     "      -w workloads/models/edge_d256.yaml -s work.phase=decode -s work.tokens=16 -o points.db\n"
-    "  retsim run -a configs/arch/pulpissimo_retention.yaml -w workloads/networks/kjv_d64_l2 --values\n";
+    "  retsim run -a configs/arch/pulpissimo_retention.yaml -w workloads/models/edge_kjv_d64.yaml --values\n";
 
 static const char *const methods[] = {"full", "folded", "bound"};
 

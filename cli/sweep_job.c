@@ -144,7 +144,8 @@ static void store(struct sweep_job *job, const rs_design *design, const rs_optio
         broken(job, err);
     job->n_new += ok && result;
     job->n_failed += ok && !result;
-    job->n_internal += !result && code == 70;
+    if (!result && code == 70 && job->n_internal++ < SWEEP_MAX_MESSAGES)
+        fprintf(stderr, "retsim sweep: a point fails by a fault of this program: %s\n", message);
     if (result && rs_result_summary(result)->tokens_per_s > job->best_rate)
         job->best_rate = rs_result_summary(result)->tokens_per_s;
     pthread_mutex_unlock(&job->lock);
@@ -162,13 +163,15 @@ static void run_new(struct sweep_job *job, const rs_design *design, const rs_opt
     rs_result_destroy(result);
 }
 
-static void run_point(struct sweep_job *job, uint64_t n, const rs_point *p)
+static void run_point(struct sweep_job *job, uint64_t n, const rs_point *p, rs_memory *memory)
 {
     rs_err *err = rs_err_create();
     rs_options options;
     rs_options_default(&options);
     options.method = rs_sweep_method(job->sweep);
     options.quality = rs_sweep_quality(job->sweep);
+    options.values = rs_sweep_values(job->sweep);
+    options.memory = memory;
     const struct sweep_base *base = find_base(job, p);
     rs_design *design = rs_design_with(base->design, p->sets, p->n_sets, err);
     if (!design)
@@ -183,14 +186,16 @@ static void *work(void *arg)
 {
     struct sweep_job *job = arg;
     rs_point_buf *buf = rs_point_buf_create(job->sweep);
+    rs_memory *memory = rs_memory_create();
     uint64_t count = rs_sweep_count(job->sweep), n;
     while (!job->stop && (n = job->next++) < count) {
         if (!rs_sweep_in_shard(job->sweep, n, job->shard, job->n_shards))
             continue;
         rs_point p = rs_sweep_point(job->sweep, n, buf);
         if (!p.excluded)
-            run_point(job, n, &p);
+            run_point(job, n, &p, memory);
     }
+    rs_memory_destroy(memory);
     rs_point_buf_destroy(buf);
     if (--job->n_active == 0)
         pthread_kill(job->main_thread, SIGUSR2); /* wakes it at once */

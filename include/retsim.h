@@ -64,11 +64,18 @@ const char *rs_design_name(const rs_design *design, const char *part);
 
 typedef enum rs_method { RS_FULL, RS_FOLDED, RS_BOUND } rs_method;
 
+/* What folded runs have seen of their machines. Further runs on equal architectures are faster with it, and
+ * their results the same. One run at a time may use it; between runs it keeps at most 64 MiB. */
+typedef struct rs_memory rs_memory;
+rs_memory *rs_memory_create(void);
+void rs_memory_destroy(rs_memory *memory);
+
 typedef struct rs_options {
     rs_method method; /* default RS_FOLDED */
     bool values;      /* also execute the program on bytes (default false) */
     bool quality;     /* also evaluate the workload's network in integers and in floating point, once for
                          all designs that ask for the same numbers (default false) */
+    rs_memory *memory; /* of earlier runs, for folding (default NULL) */
 } rs_options;
 void rs_options_default(rs_options *options);
 
@@ -265,6 +272,7 @@ const char *rs_sweep_name(const rs_sweep *s);
 uint64_t rs_sweep_count(const rs_sweep *s);
 rs_method rs_sweep_method(const rs_sweep *s);
 bool rs_sweep_quality(const rs_sweep *s);
+bool rs_sweep_values(const rs_sweep *s);
 
 typedef struct rs_point { /* views into arrays owned by the caller's buffer */
     const char *arch_path, *work_path, *tech_path; /* tech NULL = the architecture's */

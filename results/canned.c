@@ -12,6 +12,19 @@
     " AND " o ".work_tokens IS b.work_tokens AND " o ".batch IS b.batch AND " o ".method = b.method" \
     " AND " o ".model_version = b.model_version AND " o ".tech_hash = b.tech_hash"
 
+/* With v_setting in the query, grouped by key. */
+#define WIDTHS \
+    ", max(CASE setting WHEN 'work.quant.weights' THEN value END) AS weights," \
+    " max(CASE setting WHEN 'work.quant.activations' THEN value END) AS activations," \
+    " max(CASE setting WHEN 'arch.retention.state_bits' THEN value END) AS state_bits"
+
+/* Of a component's counts of one action, those that another action counts. */
+#define COUNT_OF(action, component) \
+    "(SELECT count FROM action a WHERE a.key = p.key AND a.tech_hash = p.tech_hash AND a.component = '" \
+    component "' AND a.action = '" action "')"
+#define PER_CENT(part, whole, component) \
+    "100.0 * " COUNT_OF(part, component) " / " COUNT_OF(whole, component)
+
 /* Square of the difference against the squares of both errors. */
 #define SQUARE(x) "(" x ") * (" x ")"
 #define TIE_WITH(f) \
@@ -19,28 +32,38 @@
     SQUARE(f "(energy_uj * energy_rel_err) OVER job")
 
 const struct canned canned_queries[] = {
-    {"points", "one row per point: configuration, time, energy, area",
-     "SELECT id, " JOB ", cycles, time_ms, us_per_token, tokens_per_s, utilization, energy_uj,"
+    {.name = "points", .doc = "one row per point: configuration, time, energy, area",
+     .sql = "SELECT id, " JOB ", cycles, time_ms, us_per_token, tokens_per_s, utilization, energy_uj,"
      " energy_onchip_fj / 1e9 AS onchip_uj, energy_offchip_fj / 1e9 AS offchip_uj,"
      " energy_idle_fj / 1e9 AS idle_uj, energy_rel_err, nj_per_token, power_uw, area_mm2, area_rel_err,"
      " voltage, soc_hz / 1e6 AS soc_mhz, fmax_hz / 1e6 AS fmax_mhz, sqnr_db, method, hypothetical, tech"
-     " FROM v_points" JOB_ORDER},
-    {"latency", "cycles, time and rate of each point",
-     "SELECT " JOB ", cycles, time_ms, us_per_token, tokens_per_s, utilization, method FROM v_latency"
+     " FROM v_points" JOB_ORDER,
+     .spare = "onchip_uj offchip_uj idle_uj soc_mhz fmax_mhz power_uw area_rel_err energy_rel_err"
+     " tokens_per_s us_per_token nj_per_token sqnr_db method hypothetical tech utilization voltage time_ms"
+     " id"},
+    {.name = "latency", .doc = "cycles, time and rate of each point",
+     .sql = "SELECT " JOB ", cycles, time_ms, us_per_token, tokens_per_s, utilization, method FROM v_latency"
      JOB_ORDER},
-    {"best", "the fastest point for each network, phase and sequence length",
-     "SELECT work, phase, seq, batch, arch, array, form, chunk, cycles, time_ms, us_per_token, energy_uj,"
-     " area_mm2, utilization FROM v_best_per_seq ORDER BY work, phase, seq, batch, tech_hash"},
-    {"quality", "bits per byte and SQNR beside cycles, energy and area, best first (points with quality)",
-     "SELECT " JOB ", max(CASE setting WHEN 'work.quant.weights' THEN value END) AS weights,"
-     " max(CASE setting WHEN 'work.quant.activations' THEN value END) AS activations,"
-     " max(CASE setting WHEN 'arch.retention.state_bits' THEN value END) AS state_bits, sqnr_db,"
-     " bits_per_byte, bits_per_byte - float_bits_per_byte AS over_float, cycles, nj_per_token, area_mm2"
+    {.name = "best", .doc = "the fastest point for each network, phase and sequence length",
+     .sql = "SELECT work, phase, seq, batch, arch, array, form, chunk, cycles, time_ms, us_per_token,"
+     " energy_uj, area_mm2, utilization FROM v_best_per_seq ORDER BY work, phase, seq, batch, tech_hash"},
+    {.name = "quality",
+     .doc = "bits per byte and SQNR beside cycles, energy and area, best first (points with quality)",
+     .sql = "SELECT " JOB WIDTHS ", sqnr_db, bits_per_byte,"
+     " bits_per_byte - float_bits_per_byte AS over_float, cycles, nj_per_token, area_mm2"
      " FROM v_points JOIN v_setting USING (key) WHERE sqnr_db IS NOT NULL GROUP BY key, tech_hash"
      " ORDER BY work, phase, seq, bits_per_byte, nj_per_token, key"},
-    {"pareto", "points that no other beats in every objective (--objectives time,energy,area)", NULL},
-    {"ranking", "points of each job by energy; a tie is a difference inside the error bars",
-     "SELECT work, phase, seq, batch, arch, array, form, chunk, voltage,"
+    {.name = "values", .doc = "what execution on bytes compared and measured (points with values)",
+     .sql = "SELECT " JOB WIDTHS ", cycles, values_compared, sqnr_db, bits_per_byte,"
+     " bits_per_byte - float_bits_per_byte AS over_float, " PER_CENT("zero_operand", "operation", "engine")
+     " AS engine_zero_percent, " PER_CENT("toggle", "operand_bit", "engine") " AS engine_toggle_percent, "
+     PER_CENT("toggle", "operand_bit", "tcdm") " AS tcdm_toggle_percent"
+     " FROM v_points p JOIN v_setting USING (key) WHERE has_values GROUP BY key, tech_hash" JOB_ORDER,
+     .spare = "bits_per_byte sqnr_db tcdm_toggle_percent cycles engine_zero_percent"},
+    {.name = "pareto",
+     .doc = "points that no other beats in every objective (--objectives time,energy,area)"},
+    {.name = "ranking", .doc = "points of each job by energy; a tie is a difference inside the error bars",
+     .sql = "SELECT work, phase, seq, batch, arch, array, form, chunk, voltage,"
      " soc_hz / 1e6 AS soc_mhz, CASE WHEN soc_hz > fmax_hz THEN 'above limit' END AS clock,"
      " row_number() OVER job AS place,"
      " energy_uj, energy_rel_err, energy_onchip_fj / 1e9 AS onchip_uj, energy_offchip_fj / 1e9 AS offchip_uj,"
@@ -49,51 +72,53 @@ const struct canned canned_queries[] = {
      " CASE WHEN row_number() OVER job > 1 AND " TIE_WITH("first_value") " THEN 'tie' END AS tie_with_best,"
      " tech, id FROM v_points WINDOW job AS (PARTITION BY work, phase, seq, work_tokens, batch, method,"
      " model_version, tech ORDER BY energy_fj, key)"
-     " ORDER BY work, phase, seq, work_tokens, batch, method, model_version, tech, place"},
-    {"breakdown", "where the cycles of each point go",
-     "SELECT work, arch, phase, form, chunk, seq, cause, cycles, percent FROM v_breakdown"
+     " ORDER BY work, phase, seq, work_tokens, batch, method, model_version, tech, place",
+     .spare = "onchip_uj offchip_uj idle_uj clock soc_mhz tech voltage id tie_with_before batch"
+     " energy_rel_err times_best"},
+    {.name = "breakdown", .doc = "where the cycles of each point go",
+     .sql = "SELECT work, arch, phase, form, chunk, seq, cause, cycles, percent FROM v_breakdown"
      " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, key, ord"},
-    {"energy", "energy of each component and kind, summed over its actions",
-     "SELECT " JOB ", component, kind, max(bound) AS bound, sum(energy_fj) / 1e6 AS energy_nj,"
+    {.name = "energy", .doc = "energy of each component and kind, summed over its actions",
+     .sql = "SELECT " JOB ", component, kind, max(bound) AS bound, sum(energy_fj) / 1e6 AS energy_nj,"
      " sum(energy_fj * rel_err) / max(sum(energy_fj), 1) AS rel_err, sum(percent) AS percent, tech"
      " FROM v_energy GROUP BY key, tech_hash, component, kind"
      " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, tech_hash, key, min(ord)"},
-    {"actions", "counts and energy of each action of each component",
-     "SELECT " JOB ", component, action, kind, bound, count, unit, priced, energy_fj, rel_err, tech"
+    {.name = "actions", .doc = "counts and energy of each action of each component",
+     .sql = "SELECT " JOB ", component, action, kind, bound, count, unit, priced, energy_fj, rel_err, tech"
      " FROM v_energy"
      " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, tech_hash, key, ord"},
-    {"sensitivity", "how far energy, area and fmax move when one coefficient changes by 20 % (--tech FILE)",
-     NULL},
-    {"ert", "energy reference table of Accelergy, YAML (--tech FILE)", NULL},
-    {"art", "area reference table of Accelergy, YAML (--tech FILE)", NULL},
-    {"area", "area of each component, once per architecture",
-     "SELECT arch, array, component, class, max(area_um2) AS area_um2, max(area_rel_err) AS rel_err,"
+    {.name = "sensitivity",
+     .doc = "how far energy, area and fmax move when one coefficient changes by 20 % (--tech FILE)"},
+    {.name = "ert", .doc = "energy reference table of Accelergy, YAML (--tech FILE)"},
+    {.name = "art", .doc = "area reference table of Accelergy, YAML (--tech FILE)"},
+    {.name = "area", .doc = "area of each component, once per architecture",
+     .sql = "SELECT arch, array, component, class, max(area_um2) AS area_um2, max(area_rel_err) AS rel_err,"
      " max(area_percent) AS percent, tech"
      " FROM v_component GROUP BY arch_hash, tech_hash, ord, component"
      " ORDER BY arch, arch_hash, tech_hash, ord"},
-    {"power", "power of each point by on-chip, off-chip and idle energy over its time",
-     "SELECT " JOB ", power_uw / 1e3 AS power_mw, energy_onchip_fj / time_ms / 1e9 AS onchip_mw,"
+    {.name = "power", .doc = "power of each point by on-chip, off-chip and idle energy over its time",
+     .sql = "SELECT " JOB ", power_uw / 1e3 AS power_mw, energy_onchip_fj / time_ms / 1e9 AS onchip_mw,"
      " energy_offchip_fj / time_ms / 1e9 AS offchip_mw, energy_idle_fj / time_ms / 1e9 AS idle_mw,"
      " energy_upper_fj / time_ms / 1e9 AS upper_bound_mw, energy_rel_err AS rel_err, tech"
      " FROM v_points" JOB_ORDER},
-    {"clock", "longest path and clock of each component, once per architecture",
-     "SELECT arch, array, component, path, path_fo4, path_rel_err, max(fmax_hz) / 1e6 AS fmax_mhz,"
+    {.name = "clock", .doc = "longest path and clock of each component, once per architecture",
+     .sql = "SELECT arch, array, component, path, path_fo4, path_rel_err, max(fmax_hz) / 1e6 AS fmax_mhz,"
      " fmax_rel_err AS rel_err, tech FROM v_component WHERE path IS NOT NULL"
      " GROUP BY arch_hash, tech_hash, ord ORDER BY arch, arch_hash, tech_hash, fmax_hz, ord"},
-    {"layers", "cycles of each layer",
-     "SELECT p.work, p.arch, p.phase, p.form, p.chunk, p.seq, l.layer_index, l.layer, l.cycles,"
+    {.name = "layers", .doc = "cycles of each layer",
+     .sql = "SELECT p.work, p.arch, p.phase, p.form, p.chunk, p.seq, l.layer_index, l.layer, l.cycles,"
      " 100.0 * l.cycles / max(p.cycles, 1) AS percent FROM point p JOIN layer l ON l.key = p.key"
      " ORDER BY p.work, p.arch, p.arch_hash, p.phase, p.seq, p.form, p.chunk, p.key, l.ord"},
-    {"traffic", "bytes over each interface, and spilled bytes",
-     "SELECT p.work, p.arch, p.phase, p.form, p.chunk, p.seq, t.interface, t.bytes,"
+    {.name = "traffic", .doc = "bytes over each interface, and spilled bytes",
+     .sql = "SELECT p.work, p.arch, p.phase, p.form, p.chunk, p.seq, t.interface, t.bytes,"
      " 1.0 * t.bytes / max(p.tokens, 1) AS bytes_per_token FROM point p JOIN traffic t ON t.key = p.key"
      " ORDER BY p.work, p.arch, p.arch_hash, p.phase, p.seq, p.form, p.chunk, p.key, t.ord"},
-    {"homes", "where weights, activations and states live",
-     "SELECT p.work, p.arch, p.phase, p.form, p.chunk, p.seq, h.tensor, h.home, h.bytes"
+    {.name = "homes", .doc = "where weights, activations and states live",
+     .sql = "SELECT p.work, p.arch, p.phase, p.form, p.chunk, p.seq, h.tensor, h.home, h.bytes"
      " FROM point p JOIN home h ON h.key = p.key"
      " ORDER BY p.work, p.arch, p.arch_hash, p.phase, p.seq, p.form, p.chunk, p.key, h.ord"},
-    {"crossover", "fastest form at each sequence length, its lead, and where it changes",
-     /* A form stays the best as long as no other one is faster; several may be the best together. */
+    {.name = "crossover", .doc = "fastest form at each sequence length, its lead, and where it changes",
+     .sql = /* A form stays the best as long as no other one is faster; several may be the best together. */
      "WITH f AS (SELECT *, min(cycles) OVER job AS least FROM v_form"
      "  WINDOW job AS (PARTITION BY " POINT_JOB ")),"
      " best AS (SELECT *, group_concat(form, ' = ') AS forms, max(chunk) AS best_chunk"
@@ -110,21 +135,21 @@ const struct canned canned_queries[] = {
      "  THEN before || ' -> ' || forms || ' between ' || before_seq || ' and ' || b.seq END AS crossover"
      " FROM lined b LEFT JOIN later l ON l.later_place = 1 AND (" SAME_JOB("l") ")"
      " ORDER BY b.work, b.arch, b.arch_hash, b.phase, b.seq, b.batch, b.work_tokens, b.tech_hash"},
-    {"failures", "points that could not run, and why",
-     "SELECT work, arch, phase, form, chunk, seq, code, message FROM failure"
+    {.name = "failures", .doc = "points that could not run, and why",
+     .sql = "SELECT work, arch, phase, form, chunk, seq, code, message FROM failure"
      " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, key, tech_hash"},
-    {"notes", "warnings and decisions of each point",
-     "SELECT " JOB ", n.text AS note FROM v_points p JOIN note n ON n.key = p.key"
+    {.name = "notes", .doc = "warnings and decisions of each point",
+     .sql = "SELECT " JOB ", n.text AS note FROM v_points p JOIN note n ON n.key = p.key"
      " AND n.tech_hash = p.tech_hash ORDER BY work, arch, arch_hash, phase, seq, form, chunk, p.key, n.ord"},
-    {"sweeps", "sweeps: points planned, stored and failed, host time",
-     "SELECT * FROM v_sweep ORDER BY sweep"},
-    {"settings", "keys with more than one value among the stored points, and their values",
-     "SELECT part, setting, count(*) AS n_values, group_concat(value, ' ') AS value_list FROM"
+    {.name = "sweeps", .doc = "sweeps: points planned, stored and failed, host time",
+     .sql = "SELECT * FROM v_sweep ORDER BY sweep"},
+    {.name = "settings", .doc = "keys with more than one value among the stored points, and their values",
+     .sql = "SELECT part, setting, count(*) AS n_values, group_concat(value, ' ') AS value_list FROM"
      " (SELECT DISTINCT part, setting, value FROM v_setting ORDER BY part, setting, value)"
      " GROUP BY part, setting HAVING count(*) > 1 ORDER BY part, setting"},
-    {"provenance", "where and when each point ran, and for how long",
-     "SELECT lower(hex(r.key)) AS id, p.work, p.arch, p.phase, p.form, p.seq, r.host, r.host_seconds,"
+    {.name = "provenance", .doc = "where and when each point ran, and for how long",
+     .sql = "SELECT lower(hex(r.key)) AS id, p.work, p.arch, p.phase, p.form, p.seq, r.host, r.host_seconds,"
      " r.method, r.attempts, r.started, r.version FROM provenance r LEFT JOIN point p ON p.key = r.key"
      " ORDER BY r.started, r.key, r.tech_hash"},
-    {NULL, NULL, NULL},
+    {.name = NULL},
 };

@@ -133,14 +133,15 @@ static int put_json(struct rows *r, struct text *out)
     return rc;
 }
 
-bool output_rows(struct rs_db *db, sqlite3_stmt *st, enum output_format format, const uint8_t *keep,
-                 int skip, struct text *out, rs_err *err)
+bool output_rows(struct rs_db *db, sqlite3_stmt *st, const struct output *how, struct text *out,
+                 rs_err *err)
 {
-    struct rows r = {.st = st, .keep = keep, .skip = skip, .n = sqlite3_column_count(st)};
+    struct rows r = {.st = st, .keep = how->keep, .skip = how->skip, .n = sqlite3_column_count(st),
+                     .spare = how->spare};
     output_rewind(&r);
-    int rc = format == OUTPUT_CSV    ? put_csv(&r, out)
-             : format == OUTPUT_JSON ? put_json(&r, out)
-                                     : output_table(&r, db->columns, out);
+    int rc = how->format == OUTPUT_CSV    ? put_csv(&r, out)
+             : how->format == OUTPUT_JSON ? put_json(&r, out)
+                                          : output_table(&r, db->columns, out);
     if (rc != SQLITE_DONE)
         return db_fail(db, "run the query", err);
     output_rewind(&r);

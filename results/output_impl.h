@@ -9,6 +9,7 @@ struct rows {
     const uint8_t *keep; /* one byte a row; NULL: all are shown */
     size_t next;
     int skip, n; /* columns skip .. n-1 are shown */
+    const char *spare; /* names of columns that a table may leave out, the first to go first; or NULL */
 };
 
 /* Steps to the next row to show; the value is SQLite's. */
@@ -17,8 +18,9 @@ void output_rewind(struct rows *r);
 /* One cell as text; exact: with all digits. */
 void output_cell(struct text *out, sqlite3_stmt *st, int col, bool exact);
 /* An aligned table (table.c). A table that is wider than `columns`, when these are not 0, is
- * made narrower without losing anything: what all rows have in common is said once
- * above, ids are cut to the digits that tell them apart, a long last column is wrapped. */
+ * made narrower: what all rows have in common is said once above, ids are cut to the digits that
+ * tell them apart, spare columns are left out and named, a long last column is wrapped. A single
+ * row becomes a line a column. */
 int output_table(struct rows *r, unsigned columns, struct text *out);
 
 #endif

@@ -236,8 +236,10 @@ bool pareto_query(struct rs_db *db, const char *objectives, enum output_format f
     sqlite3_create_function(db->sql, "retsim_tie", 1, SQLITE_UTF8, &marks, tie_of, NULL, NULL);
     sqlite3_stmt *st = db_prepare(db, sql.s, "run the query", err);
     text_finish(&sql);
-    bool ok = st && mark_front(db, st, n, &marks, err) &&
-              output_rows(db, st, format, marks.of_row, N_GROUP + 2 * n, out, err);
+    bool ok = st && mark_front(db, st, n, &marks, err);
+    struct output how = {.format = format, .keep = marks.of_row, .skip = N_GROUP + 2 * n,
+                         .spare = "method tech dataflow clock engine_style soc_mhz id"};
+    ok = ok && output_rows(db, st, &how, out, err);
     sqlite3_finalize(st);
     sqlite3_create_function(db->sql, "retsim_tie", 1, SQLITE_UTF8, NULL, NULL, NULL, NULL);
     free(marks.of_row);

@@ -91,7 +91,7 @@ bool plot_load(struct rs_db *db, const char *sql, const char *hint, struct figur
     bool ok = rc == SQLITE_DONE || db_fail(db, "read", err);
     if (ok && !out->n)
         ok = rs_err_add(err, 65, "%s: nothing to draw: %s", db->path, hint);
-    ok = ok && output_rows(db, st, OUTPUT_CSV, NULL, 0, &fig->csv, err);
+    ok = ok && output_rows(db, st, &(struct output){.format = OUTPUT_CSV}, &fig->csv, err);
     sqlite3_finalize(st);
     return ok;
 }

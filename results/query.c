@@ -79,7 +79,7 @@ static bool wrong_sql(struct rs_db *db, rs_err *err)
     return false;
 }
 
-static bool run_sql(struct rs_db *db, const char *sql, enum output_format format, struct text *out,
+static bool run_sql(struct rs_db *db, const char *sql, const struct output *how, struct text *out,
                     rs_err *err)
 {
     sqlite3_stmt *st = NULL;
@@ -91,7 +91,7 @@ static bool run_sql(struct rs_db *db, const char *sql, enum output_format format
     bool ok = *tail ? rs_err_add(err, 65, "SQL: one statement at a time; the rest is `%s`", tail)
               : !sqlite3_stmt_readonly(st)
                   ? rs_err_add(err, 65, "SQL: only queries that change nothing are run")
-                  : output_rows(db, st, format, NULL, 0, out, err);
+                  : output_rows(db, st, how, out, err);
     sqlite3_finalize(st);
     return ok;
 }
@@ -129,11 +129,12 @@ char *rs_db_query(rs_db *db, const char *name_or_sql, const char *format, const 
     if (objectives && (is_sql || (q && q->sql)))
         rs_err_add(err, 64, "objectives belong to the query `pareto` alone");
     else if (is_sql)
-        ok = run_sql(db, s, f, &out, err);
+        ok = run_sql(db, s, &(struct output){.format = f}, &out, err);
     else if (q && !q->sql && strcmp(q->name, "pareto"))
         rs_err_add(err, 64, "`%s` needs a technology: rs_db_sensitivity, rs_db_accelergy", q->name);
     else if (q)
-        ok = q->sql ? run_sql(db, q->sql, f, &out, err) : pareto_query(db, objectives, f, &out, err);
+        ok = q->sql ? run_sql(db, q->sql, &(struct output){.format = f, .spare = q->spare}, &out, err)
+                    : pareto_query(db, objectives, f, &out, err);
     if (ok) {
         text_add(&out, "");
         return out.s;

@@ -6,15 +6,22 @@
 
 struct canned {
     const char *name, *doc, *sql;
+    const char *spare; /* columns that a table may do without, the first to go first; NULL: none */
 };
 extern const struct canned canned_queries[]; /* ends with name NULL */
 
 enum output_format { OUTPUT_TABLE, OUTPUT_CSV, OUTPUT_JSON };
 /* Rows of a prepared statement as text. `keep`, when not NULL, has one byte a
  * row: only rows with 1 are shown. The first `skip` columns are left out.
- * False on an SQL error. */
-bool output_rows(struct rs_db *db, sqlite3_stmt *st, enum output_format format, const uint8_t *keep,
-                 int skip, struct text *out, rs_err *err);
+ * `spare`: as in struct canned. False on an SQL error. */
+struct output {
+    enum output_format format;
+    const uint8_t *keep;
+    int skip;
+    const char *spare;
+};
+bool output_rows(struct rs_db *db, sqlite3_stmt *st, const struct output *how, struct text *out,
+                 rs_err *err);
 /* One CSV field of a column, quoted where needed. */
 void output_csv_field(sqlite3_stmt *st, int col, struct text *out);
 

@@ -52,6 +52,7 @@ CREATE TABLE point(
   sqnr_db REAL,
   bits_per_byte REAL,
   float_bits_per_byte REAL,
+  values_compared INTEGER,
   is_hypothetical INTEGER NOT NULL,
   hypothetical TEXT NOT NULL,
   PRIMARY KEY(key)) STRICT, WITHOUT ROWID;

@@ -169,6 +169,10 @@ static bool put_point(struct rs_db *db, const struct ident *id, const rs_options
     const double quality[] = {s->sqnr_db, s->bits_per_byte, s->float_bits_per_byte};
     for (size_t i = 0; i < sizeof quality / sizeof quality[0]; i++)
         row_real(&row, s->has_values || s->has_quality ? quality[i] : NAN);
+    if (s->has_values)
+        row_u64(&row, s->values_compared);
+    else
+        row_text(&row, NULL);
     row_u64(&row, n_hypo > 0);
     row_text(&row, hypo.s ? hypo.s : "");
     bool ok = db_put_row(db, DB_POINT, &row, is_new, err);

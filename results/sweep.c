@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const top_keys[] = {"sweep", "doc",   "method", "quality", "base", "set",
-                                       "axes",  "where", "groups", NULL};
+static const char *const top_keys[] = {"sweep", "doc",  "method", "quality", "values", "base",
+                                       "set",   "axes", "where",  "groups",  NULL};
 static const char *const group_keys[] = {"doc", "base", "set", "axes", "where", NULL};
 
 struct axis_list {
@@ -266,14 +266,14 @@ static bool decode_method(struct rs_sweep *s, const struct ynode *root, struct e
                    near ? " (did you mean `" : "", near ? near : "", near ? "`?)" : "");
 }
 
-static bool decode_quality(struct rs_sweep *s, const struct ynode *root, struct err *err)
+static bool decode_flag(const struct ynode *root, const char *key, bool *flag, struct err *err)
 {
-    const struct ynode *node = yaml_get(root, "quality");
+    const struct ynode *node = yaml_get(root, key);
     if (!node)
         return true;
-    s->quality = node->kind == YNODE_SCALAR && !strcmp(node->text, "true");
-    return s->quality || (node->kind == YNODE_SCALAR && !strcmp(node->text, "false")) ||
-           err_add(err, ERR_CONFIG, &node->at, "`quality` must be true or false");
+    *flag = node->kind == YNODE_SCALAR && !strcmp(node->text, "true");
+    return *flag || (node->kind == YNODE_SCALAR && !strcmp(node->text, "false")) ||
+           err_add(err, ERR_CONFIG, &node->at, "`%s` must be true or false", key);
 }
 
 static bool decode_sweep(struct rs_sweep *s, struct err *err)
@@ -286,7 +286,8 @@ static bool decode_sweep(struct rs_sweep *s, struct err *err)
         return false;
     ok &= decode_name(s, root, err);
     ok &= decode_method(s, root, err);
-    ok &= decode_quality(s, root, err);
+    ok &= decode_flag(root, "quality", &s->quality, err);
+    ok &= decode_flag(root, "values", &s->values, err);
     return decode_groups(s, root, err) && ok;
 }
 
@@ -382,6 +383,11 @@ uint64_t rs_sweep_count(const rs_sweep *s)
 bool rs_sweep_quality(const rs_sweep *s)
 {
     return s->quality;
+}
+
+bool rs_sweep_values(const rs_sweep *s)
+{
+    return s->values;
 }
 
 rs_method rs_sweep_method(const rs_sweep *s)

@@ -33,6 +33,9 @@ static const struct sweep_key keys[] = {
      "{\"enum\":[\"full\",\"folded\",\"bound\"]}"},
     {"quality", "true|false", "also evaluates each point's work.network in integers (default false)",
      "{\"type\":\"boolean\"}"},
+    {"values", "true|false",
+     "also executes each point's program on bytes; a point with another number than the integer model's "
+     "fails (default false)", "{\"type\":\"boolean\"}"},
     {"base", "{arch: FILE, work: FILE, tech: FILE}",
      "the files that points start from, relative to the sweep file; tech is optional", FILES},
     {"set", "{PATH: VALUE, ...}", "keys that have the same value in all points", SET},

@@ -47,7 +47,7 @@ struct rs_sweep {
     struct arena arena;
     const char *path, *dir, *name, *spec;
     rs_method method;
-    bool quality;
+    bool quality, values;
     size_t n_groups;
     struct group *groups;
     uint64_t count;

@@ -11,7 +11,8 @@ enum { ID_DIGITS = 32, GAP = 2, MIN_WRAP = 24 };
 struct column {
     size_t width;
     bool number, same; /* in all rows */
-    bool hidden;       /* said above the table */
+    bool hidden;       /* said above the table, or left out */
+    bool left_out;
     bool is_id;
     char *first; /* cell of the first row */
 };
@@ -130,6 +131,20 @@ static void shorten_id(struct table *t)
     }
 }
 
+/* Leaves spare columns out until the table fits. */
+static void leave_out(struct table *t, size_t columns)
+{
+    for (const char *s = t->r->spare; s && *s && total_width(t) > columns;) {
+        size_t len = strcspn(s, " ");
+        for (int c = t->r->skip; c < t->r->n; c++) {
+            const char *name = sqlite3_column_name(t->r->st, c);
+            if (!t->cols[c].hidden && strlen(name) == len && !strncmp(s, name, len))
+                t->cols[c].hidden = t->cols[c].left_out = true;
+        }
+        s += len + (s[len] == ' ');
+    }
+}
+
 static void narrow(struct table *t, size_t columns)
 {
     if (t->n_rows > 1 && total_width(t) > columns)
@@ -137,35 +152,61 @@ static void narrow(struct table *t, size_t columns)
             t->cols[c].hidden = t->cols[c].same;
     if (total_width(t) > columns)
         shorten_id(t);
+    leave_out(t, columns);
     struct column *last = &t->cols[last_shown(t)];
     size_t others = total_width(t) - last->width;
     if (others + last->width > columns && !last->number && others + MIN_WRAP <= columns)
         last->width = t->wrap = columns - others;
 }
 
-/* `in all rows: batch 1, method exact`, in lines of at most `columns`. */
-static void put_common(const struct table *t, size_t columns, struct text *out)
+/* `title: word, word`, in lines of at most `columns`. */
+static void put_word(struct text *out, const char *title, size_t columns, size_t *used, const char *word)
 {
-    size_t used = 0;
+    size_t need = width_of(word), indent = strlen(title);
+    if (!*used)
+        text_add(out, title);
+    else if (*used + 2 + need > columns)
+        text_printf(out, ",\n%*s", (int)indent, "");
+    else
+        text_add(out, ", ");
+    *used = !*used || *used + 2 + need > columns ? indent + need : *used + 2 + need;
+    text_add(out, word);
+}
+
+/* What all rows have in common, and which columns are not shown. */
+static void put_hidden(const struct table *t, size_t columns, struct text *out)
+{
+    struct text word = {0};
+    size_t common = 0, left = 0;
     for (int c = t->r->skip; c < t->r->n; c++) {
-        const char *value = t->cols[c].first, *name = sqlite3_column_name(t->r->st, c);
-        if (!t->cols[c].hidden || !*value)
+        const struct column *col = &t->cols[c];
+        if (!col->hidden || col->left_out || !*col->first)
             continue;
-        size_t need = width_of(name) + 1 + width_of(value);
-        if (!used) {
-            text_add(out, "in all rows: ");
-            used = 13;
-        } else if (used + 2 + need > columns) {
-            text_add(out, ",\n             ");
-            used = 13;
-        } else {
-            text_add(out, ", ");
-            used += 2;
-        }
-        text_printf(out, "%s %s", name, value);
-        used += need;
+        word.len = 0;
+        text_printf(&word, "%s %s", sqlite3_column_name(t->r->st, c), col->first);
+        put_word(out, "in all rows: ", columns, &common, word.s);
     }
-    text_add(out, used ? "\n\n" : "");
+    text_add(out, common ? "\n" : "");
+    for (int c = t->r->skip; c < t->r->n; c++)
+        if (t->cols[c].left_out)
+            put_word(out, "left out (csv and json have it): ", columns, &left,
+                     sqlite3_column_name(t->r->st, c));
+    text_add(out, left ? "\n" : "");
+    text_add(out, common || left ? "\n" : "");
+    text_finish(&word);
+}
+
+/* The only row, a line a column. */
+static void put_record(const struct table *t, struct text *out)
+{
+    size_t width = 0;
+    for (int c = t->r->skip; c < t->r->n; c++) {
+        size_t w = width_of(sqlite3_column_name(t->r->st, c));
+        width = w > width ? w : width;
+    }
+    for (int c = t->r->skip; c < t->r->n; c++)
+        if (*t->cols[c].first)
+            text_printf(out, "%-*s  %s\n", (int)width, sqlite3_column_name(t->r->st, c), t->cols[c].first);
 }
 
 static void pad(struct text *out, const char *s, size_t width, bool right, bool last)
@@ -218,21 +259,37 @@ static void put_row(struct table *t, bool head, struct text *out)
     text_add(out, "\n");
 }
 
+static bool leaves_out(const struct table *t)
+{
+    bool any = false;
+    for (int c = t->r->skip; c < t->r->n; c++)
+        any |= t->cols[c].left_out;
+    return any;
+}
+
+static int put_rows(struct table *t, size_t columns, struct text *out)
+{
+    int rc;
+    if (columns)
+        narrow(t, columns);
+    if (columns && t->n_rows == 1 && (leaves_out(t) || total_width(t) > columns)) {
+        put_record(t, out);
+        return SQLITE_DONE;
+    }
+    put_hidden(t, columns, out);
+    put_row(t, true, out);
+    output_rewind(t->r);
+    while ((rc = output_next(t->r)) == SQLITE_ROW)
+        put_row(t, false, out);
+    return rc;
+}
+
 int output_table(struct rows *r, unsigned columns, struct text *out)
 {
     struct table t = {.r = r, .cols = xrealloc(NULL, (size_t)r->n + 1, sizeof *t.cols)};
     int rc = measure(&t);
-    if (rc == SQLITE_DONE && columns && r->n > r->skip)
-        narrow(&t, columns);
-    if (rc == SQLITE_DONE && r->n > r->skip) {
-        put_common(&t, columns, out);
-        put_row(&t, true, out);
-    }
-    output_rewind(r);
-    while (rc == SQLITE_DONE && (rc = output_next(r)) == SQLITE_ROW) {
-        put_row(&t, false, out);
-        rc = SQLITE_DONE;
-    }
+    if (rc == SQLITE_DONE && r->n > r->skip)
+        rc = put_rows(&t, columns, out);
     for (int c = r->skip; c < r->n; c++)
         free(t.cols[c].first);
     text_finish(&t.cell);

@@ -38,14 +38,19 @@ static rs_design *load(const char *arch, const char *work, const char *const *se
 }
 
 /* Processor seconds; the run's cycles go to *cycles. */
-static double run(const rs_design *d, rs_method method, uint64_t *cycles, rs_err *err)
+static double run_with(const rs_design *d, rs_options options, uint64_t *cycles, rs_err *err)
 {
     double start = now();
-    rs_result *r = must(rs_run(d, &(rs_options){.method = method}, err), err);
+    rs_result *r = must(rs_run(d, &options, err), err);
     double seconds = now() - start;
     *cycles = rs_result_summary(r)->cycles;
     rs_result_destroy(r);
     return seconds;
+}
+
+static double run(const rs_design *d, rs_method method, uint64_t *cycles, rs_err *err)
+{
+    return run_with(d, (rs_options){.method = method}, cycles, err);
 }
 
 static void bench_full(rs_err *err)
@@ -113,14 +118,20 @@ static void bench_growth(rs_err *err)
     }
 }
 
-/* Points a second, each with its own design as in a sweep. */
+/* Points a second, each with its own design as in a sweep. What was seen is kept for the 24 points. */
+enum { SWEEP_POINTS = 24 };
 static void bench_sweep(rs_method method, const char *name, rs_err *err)
 {
     static const char *const none[] = {NULL};
     rs_design *base = load(ARCH("pulpissimo_retention"), MODEL("edge_kjv_d64"), none, err);
     double start = now(), seconds = 0;
     unsigned points = 0;
+    rs_memory *memory = NULL;
     for (; seconds * 1000 < SWEEP_MS; points++) {
+        if (points % SWEEP_POINTS == 0) {
+            rs_memory_destroy(memory);
+            memory = rs_memory_create();
+        }
         static const char *const units[] = {"arch.engine.units=4", "arch.engine.units=8",
                                             "arch.engine.units=16"};
         static const char *const lanes[] = {"arch.vector.lanes=4", "arch.vector.lanes=8"};
@@ -128,11 +139,12 @@ static void bench_sweep(rs_method method, const char *name, rs_err *err)
         const char *sets[] = {units[points % 3], lanes[points / 3 % 2], seqs[points / 6 % 4]};
         uint64_t cycles;
         rs_design *d = must(rs_design_with(base, sets, 3, err), err);
-        run(d, method, &cycles, err);
+        run_with(d, (rs_options){.method = method, .memory = memory}, &cycles, err);
         rs_design_destroy(d);
         seconds = now() - start;
     }
     printf("d64 sweep, %-8s %20.1f points/s\n", name, points / seconds);
+    rs_memory_destroy(memory);
     rs_design_destroy(base);
 }
 

@@ -34,7 +34,9 @@ static const struct choice choices[] = {
     {"arch.engine.latency_cycles", ALL, 30, "0|1|11|40"},
     {"arch.engine.requant_lanes", ALL, 30, "1|4|auto"},
     {"arch.engine.modes", ALL, 20, "[{w: 8, a: 8, passes: 2}, {w: 16, a: 8, passes: 4}, {w: 4, a: 8}]|"
-     "[{w: 8, a: 8}, {w: 16, a: 8, passes: 2}, {w: 4, a: 8, macs_per_cycle: 512}]"},
+     "[{w: 8, a: 8}, {w: 16, a: 8, passes: 2}, {w: 4, a: 8, macs_per_cycle: 512}]|"
+     "[{w: 8, a: 8}, {w: 16, a: 8, passes: 2}, {w: 4, a: 4, macs_per_cycle: 1024}, "
+     "{w: 2, a: 2, macs_per_cycle: 2048}]"},
     {"work.shape.pre_norm", NETWORK, 30, "true|false"},
     {"arch.retention.state", RETENTION, 70, "buffer|buffer|engine|l2"},
     {"arch.retention.lanes", RETENTION, 50, "1|4|16|64"},
@@ -94,10 +96,19 @@ static const struct choice choices[] = {
     {"work.k", GEMM, 100, "1|16|50|128|260"},
     {"work.lm_head", NETWORK, 50, "last|all|none"},
     {"work.quant.weights", ALL, 40, "8|4|3|6|2"},
+    {"work.quant.activations", ALL, 40, "8|4|4|2|2|3|5|6|7"},
+    {"work.quant.score_bits", RETENTION, 20, "4|6|8"},
+    {"work.quant.residual_bits", RETENTION, 20, "8|12"},
     {"work.map.order", RETENTION, 60, "auto|layer|block"},
     {"work.map.token_block", ALL, 30, "1|5|16|32|64"},
     {"work.map.spill", ALL, 20, "true|false"},
     {"work.sample_cycles", NETWORK, 20, "0|1000"},
+    {"work.quant.rounding", RETENTION, 30, "truncate|stochastic"},
+    {"work.quant.decay", RETENTION, 20, "shift|multiply|per_token"},
+    {"work.quant.decay_bits", RETENTION, 20, "8|16"},
+    {"work.quant.decay_block", RETENTION, 20, "16|64|256"},
+    {"work.quant.norm_bits", RETENTION, 20, "8|12|16"},
+    {"work.quant.rotary_bits", RETENTION, 20, "8|16"},
 };
 
 /* Widths that divide; smaller than edge models so that `full` takes milliseconds. */
@@ -112,10 +123,11 @@ static const struct widths {
 void random_bases_load(struct random_bases *b)
 {
     rs_err *err = rs_err_create();
+    const char *drawn = "work.network=\"\""; /* shapes are not that of the file's network */
     for (int i = 0; i < N_BASES; i++) {
         char work[256];
         snprintf(work, sizeof work, "%s/%s", TEST_ROOT, work_files[i]);
-        b->design[i] = rs_design_load(TEST_ROOT "/" ARCH_FILE, work, NULL, NULL, 0, err);
+        b->design[i] = rs_design_load(TEST_ROOT "/" ARCH_FILE, work, NULL, &drawn, 1, err);
         cr_assert_not_null(b->design[i], "%s", rs_err_text(err));
     }
     rs_err_destroy(err);

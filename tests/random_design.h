@@ -8,7 +8,7 @@
 #include "include/retsim.h"
 
 enum random_base { BASE_NETWORK, BASE_MSR, BASE_GEMM, N_BASES };
-enum { RANDOM_MAX_SETS = 96, RANDOM_SET_SIZE = 96 };
+enum { RANDOM_MAX_SETS = 96, RANDOM_SET_SIZE = 160 };
 
 struct random_design {
     enum random_base base;

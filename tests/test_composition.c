@@ -64,6 +64,7 @@ static const struct rule {
     {"tcdm.hwpe_grant tcdm.udma_grant traffic.grant", "tcdm.read tcdm.write", NULL},
     {"streamer.load streamer.weight streamer.store", "streamer.push", NULL},
     {"streamer.weight", "engine.write", NULL},
+    {"sequencer.command", "sequencer.push", NULL},
     {"tcdm.udma_grant", "udma.word", NULL},
     {"udma.rx_byte udma.tx_byte", NULL, "in word, rounded up"},
     {"host.active", "host.active_cycle", NULL},
@@ -164,6 +165,39 @@ Test(composition, shipped_architectures)
     }
     cr_expect_geq(g.gl_pathc, 8);
     globfree(&g);
+}
+
+static double sequencer_um2(unsigned depth)
+{
+    char set[48];
+    const char *sets[] = {set, "work.seq=8"};
+    rs_err *err = rs_err_create();
+    size_t n;
+    snprintf(set, sizeof set, "arch.sequencer.queue_depth=%u", depth);
+    rs_design *d = rs_design_load(TEST_ROOT "/configs/arch/pulpissimo_retention.yaml",
+                                  TEST_ROOT "/workloads/models/edge_kjv_d64.yaml", NULL, sets, 2, err);
+    rs_result *r = d ? rs_run(d, &(rs_options){.method = RS_BOUND}, err) : NULL;
+    cr_assert_not_null(r, "%s", rs_err_text(err));
+    const rs_component *c = rs_result_components(r, &n);
+    while (strcmp(c->name, "sequencer"))
+        c++;
+    double area = (double)c->area_um2;
+    rs_result_destroy(r);
+    rs_design_destroy(d);
+    rs_err_destroy(err);
+    return area;
+}
+
+/* Six queues of 192 bits, 9.3 gates a bit. */
+Test(composition, command_queues_take_registers)
+{
+    double one = sequencer_um2(1), four = sequencer_um2(4);
+    double eight = sequencer_um2(8), sixteen = sequencer_um2(16);
+    double bit = (sixteen - four) / (6 * 192 * 12);
+    cr_expect_float_eq((sixteen - eight) / (eight - four), 2, 0.01);
+    cr_expect_gt(four, one);
+    double gate = bit / 9.323; /* placed, of 22 nm */
+    cr_expect(gate > 0.2 && gate < 0.6, "%.3f um2", gate);
 }
 
 /* ---- the one published core that two scalars are calibrated on ---- */

@@ -1,5 +1,6 @@
 /* Golden numerics against torchscale's tensors and trained networks, and the
  * arithmetic that they stand on. */
+#include "tests/effort.h"
 #include "workloads/eval.h"
 
 #include <criterion/criterion.h>
@@ -54,9 +55,31 @@ Test(golden, float_forms_match_torchscale)
         }
         cr_expect(tensor(&e->form[1], "state_final", false) < 1e-6);
         cr_expect(tensor(&e->form[1], "scale_final", false) < 1e-4);
+        cr_expect(tensor(&e->form[0], "out_ref64", false) <= 4e-6);
+        if (i == 0)
+            cr_expect(tensor(&e->form[1], "ret_recurrent_ref64", false) <= 1e-6);
         eval_destroy(e);
         net_destroy(n);
     }
+}
+
+Test(golden, json_names_the_tensors_of_all_forms)
+{
+    struct net *n;
+    struct eval *e = run(MSR, NULL, 0, 7, &n);
+    struct text out = {0};
+    eval_json(e, &out);
+    const char *all = strstr(out.s, "\"tensors\":"), *forms = strstr(out.s, "\"forms\":");
+    static const char *const names[] = {"\"q\":", "\"out_parallel\":", "\"out_recurrent\":",
+                                        "\"out_chunkwise\":", "\"state_final\":", "\"out_ref64\":"};
+    cr_assert(all && forms && all < forms);
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *at = strstr(all, names[i]);
+        cr_expect(at && at < forms, "%s", names[i]);
+    }
+    text_finish(&out);
+    eval_destroy(e);
+    net_destroy(n);
 }
 
 /* What an independent integer program reached, minus half a decibel. */
@@ -90,7 +113,7 @@ Test(golden, trained_networks_keep_their_quality)
         const char *dir;
         double most;
     } cases[] = {{"workloads/networks/kjv_d64_l2", 0.03}, {"workloads/networks/kjv_d128_l4", 0.02}};
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < EFFORT(2, 1); i++) {
         struct net *n;
         struct eval *e = run(cases[i].dir, NULL, 0, 7, &n);
         cr_expect(e->calibrated_from == 12 && e->calibrated_rows == 4 && e->scored_rows == 12);
@@ -119,7 +142,7 @@ Test(golden, fewer_bits_cost_what_the_table_says)
         {"workloads/networks/kjv_d128_l4", "8", "8", 1.2121, {1.2266, 1.2292}},
         {"workloads/networks/kjv_d128_l4", "6", "8", 1.2121, {1.2353, 1.2333}},
         {"workloads/networks/kjv_d128_l4", "6", "6", 1.2121, {1.3344, 1.2988}}};
-    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i += EFFORT(1, 3)) {
         char w[40], a[40];
         const char *sets[] = {"work.quant.calibration_row=12", "work.quant.score_rows=2", w, a};
         struct net *n;

@@ -1,5 +1,6 @@
 /* Quality of the integer datapath where no file has data: shapes, outliers, decays, long
  * sequences, against what was measured by others (facts/retnet.md section 7). */
+#include "tests/effort.h"
 #include "tests/net_gen.h"
 #include "tests/state_error.h"
 
@@ -54,7 +55,7 @@ Test(quality, default_point_reaches_what_was_measured)
                  {MSR_OF(256, 128, 4, 256, 64, 1, 0), {27.1, 27.4, 27.2}},
                  {MSR_OF(256, 64, 2, 64, 64, 1, 3), {22.6, 22.7, 22.6}}};
     struct quant q = gen_quant(NULL, NULL);
-    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i += EFFORT(1, 2)) {
         double db[3];
         uint64_t over;
         median(cases[i].g, &q, db, &over);
@@ -74,7 +75,7 @@ Test(quality, fewer_bits_cost_what_was_measured)
                                                                                              16.5}},
                  {"4", "4", {5.4, 6.3, 5.8}}};
     struct gen g = MSR_OF(256, 128, 4, 256, 64, 1, 0);
-    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i += EFFORT(1, 3)) {
         double db[3];
         uint64_t over;
         char w[40], a[40];
@@ -148,7 +149,7 @@ Test(quality, channel_scales_pay_where_channels_differ)
 Test(quality, other_decays_are_followed)
 {
     static const double decays[2][2] = {{1 - 0.03125, 1 - 0.0078125}, {1 - 0.0345, 1 - 0.0141}};
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = EFFORT(0, 1); i < 2; i++) {
         struct err err = {0};
         struct net *n = net_load(TEST_ROOT "/workloads/networks/kjv_d64_l2", &err);
         struct quant q = gen_quant("work.quant.score_rows=3", NULL);
@@ -170,7 +171,7 @@ Test(quality, other_decays_are_followed)
 Test(quality, state_error_over_8192_tokens)
 {
     enum { LAST = STATE_LENGTHS - 1, UPDATES = STATE_SEEDS * STATE_TOKENS * 256 };
-    for (unsigned i = 0; i < STATE_HEADS; i++) {
+    for (unsigned i = 0; i < STATE_HEADS; i += EFFORT(1, 4)) {
         struct state_error e;
         state_error_of(i, &e);
         for (unsigned v = 0; v < STATE_VARIANTS; v++) {

@@ -20,6 +20,7 @@ static const char *fill(const char *name)
         snprintf(units, sizeof units, "arch.engine.units=%u", 2u << (i / 15 % 5));
         snprintf(style, sizeof style, "arch.engine.style=%s", i / 15 % 5 == 2 ? "systolic" : "dot_product");
         const char *net = i < 75 ? "net_d64.yaml" : "net_d192.yaml";
+        options.values = i == 1;
         rs_design *d = rs_design_load("soc.yaml", net, NULL, sets, 4, err);
         rs_result *r = rs_run(d, &options, err);
         cr_assert(rs_db_put(db, d, &options, r, "q", err));
@@ -264,6 +265,38 @@ Test(query, wide_tables_are_made_to_fit)
     free(wide);
     free(narrow);
     free(csv);
+    rs_db_close(db);
+    rs_err_destroy(err);
+}
+
+/* Tables that stay too wide leave columns out, and say which; csv has them. */
+Test(query, canned_tables_fit_a_terminal)
+{
+    static const char *const names[] = {"points", "ranking", "pareto", "values"};
+    rs_err *err = rs_err_create();
+    rs_db *db = rs_db_open_readonly(fill("fit.db"), err);
+    rs_db_columns(db, 80);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char *table = rs_db_query(db, names[i], "table", NULL, err);
+        cr_assert(table, "%s", rs_err_text(err));
+        cr_expect_leq(longest_line(table), 80, "%s\n%s", names[i], table);
+        free(table);
+    }
+    char *table = rs_db_query(db, "points", "table", NULL, err);
+    char *csv = rs_db_query(db, "points", "csv", NULL, err);
+    const char *left = strstr(table, "\nleft out (csv and json have it): ");
+    cr_assert(left, "%s", table);
+    cr_expect(strstr(left, "onchip_uj"));
+    cr_expect(strstr(csv, ",onchip_uj,"));
+    free(table);
+    free(csv);
+    /* A single row is a line a column. */
+    table = rs_db_query(db, "SELECT 'a value that is forty columns wide, or so' AS one,"
+                            " 'another of the same width, about forty two' AS second, 7 AS n", "table", NULL,
+                        err);
+    cr_expect_str_eq(table, "one     a value that is forty columns wide, or so\n"
+                            "second  another of the same width, about forty two\nn       7\n");
+    free(table);
     rs_db_close(db);
     rs_err_destroy(err);
 }

@@ -131,8 +131,9 @@ static const struct {
     {"base: {}", "1:1: error: a sweep file needs `sweep: NAME`"},
     {"sweep: a b", "1:8: error: the name must be"},
     {BASE "axs: {}", "3:1: error: unknown key `axs` in a sweep file; legal are sweep, doc, method, quality, "
-                     "base, set, axes, where, groups (did you mean `axes`?)"},
+                     "values, base, set, axes, where, groups (did you mean `axes`?)"},
     {BASE "method: foldd", "3:9: error: `method` must be full, folded or bound (did you mean `folded`?)"},
+    {BASE "values: yes", "3:9: error: `values` must be true or false"},
     {"sweep: s\nbase: {arch: a1.yaml, wrk: w1.yaml}", "2:23: error: unknown key `wrk` in `base`; legal are "
                                                       "arch, work, tech (did you mean `work`?)"},
     {"sweep: s\nbase: {arch: a1.yaml}", "no `work` file: give base.work or an axis `work`"},
@@ -262,12 +263,13 @@ Test(sweep, documents_itself)
     char *json = rs_sweep_schema_json(), *text = rs_sweep_explain();
     const struct ynode *root = yaml_parse(&a, "schema", json, strlen(json), &err);
     cr_assert(root, "the schema is no JSON");
-    static const char *const keys[] = {"sweep", "doc", "method", "base", "set", "axes", "where", "groups"};
-    for (size_t i = 0; i < 8; i++) {
+    static const char *const keys[] = {"sweep", "doc",  "method", "quality", "values", "base",
+                                       "set",   "axes", "where",  "groups"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         cr_expect(yaml_get(yaml_get(root, "properties"), keys[i]), "%s", keys[i]);
         cr_expect(strstr(text, keys[i]));
     }
-    cr_expect_eq(yaml_get(root, "properties")->n, 9);
+    cr_expect_eq(yaml_get(root, "properties")->n, sizeof keys / sizeof keys[0]);
     free(json);
     free(text);
     arena_finish(&a);

@@ -178,6 +178,24 @@ Test(sweep_job, stores_failures_and_counts_invalid_points)
     cr_expect_eq(query_number(db, "SELECT message LIKE 'does not fit: %' FROM failure"), 1);
 }
 
+Test(sweep_job, values_are_an_identity_and_a_verdict)
+{
+    const char *axes = "axes: {work.wrong: [0, 1], work.seq: [64, 128]}", *db = scratch("v.db");
+    char with[200];
+    snprintf(with, sizeof with, "values: true\n%s", axes);
+    cr_expect_eq(sweep(sweep_file("timed.yaml", axes), db, "-j", "2"), 0);
+    cr_expect_eq(query_number(db, "SELECT count(*) FROM point WHERE has_values OR values_compared"), 0);
+    cr_expect_eq(sweep(sweep_file("valued.yaml", with), db, "-j", "2"), 70);
+    const char *out = read_out(scratch("out"));
+    cr_expect(strstr(out, "(4 new, 0 before, 2 of them failures)"), "%s", out);
+    cr_expect(strstr(out, "a point fails by a fault of this program: values: row 3 is 7"), "%s", out);
+    cr_expect_eq(query_number(db, "SELECT count(*) FROM point"), 6);
+    cr_expect_eq(query_number(db, "SELECT count(*) FROM point WHERE has_values AND values_compared"
+                                  " = 1000"), 2);
+    cr_expect_eq(query_number(db, "SELECT count(*) FROM failure WHERE has_values AND code = 70 AND"
+                                  " message LIKE 'values: %'"), 2);
+}
+
 Test(sweep_job, dry_run_counts)
 {
     const char *file = sweep_file("s.yaml", AXES), *db = scratch("d.db");

@@ -82,6 +82,7 @@ static const struct { const char *cls, *params, *actions; } classes[] = {
     {"sequencer", "program_bytes=0 contexts=2", "command=1"},
     {"address_gen", "dims=3 bits=32", "packet=1"},
     {"transposer", "bytes=256", "byte=1"},
+    {"unpacker", "bits=128", "unpacked=1"},
 };
 enum { N_CLASSES = sizeof(classes) / sizeof(classes[0]) };
 

@@ -32,6 +32,29 @@ step() {
     verdict "$what" $?
 }
 
+# later NAME COMMAND...: a step that `run_later` runs beside others. No word has blanks.
+later() {
+    printf '%s|' "$1"
+    shift
+    printf '%s\n' "$*"
+} >>"$logs/later"
+
+one='
+    name=${1%%|*}
+    log=$(mktemp "$0/log.XXXXXX")
+    if sh -c "${1#*|}" >"$log" 2>&1 </dev/null; then
+        echo "ok    $name"
+    else
+        printf "%s\n" "FAIL  $name" "$(tail -n 60 "$log" | sed "s/^/      /")"
+    fi'
+
+run_later() {
+    xargs -d '\n' -P "$jobs" -n 1 sh -c "$one" "$logs" <"$logs/later" | tee "$logs/done"
+    n=$(grep -c '^ok ' "$logs/done")
+    passed=$((passed + n))
+    failed=$((failed + $(wc -l <"$logs/later") - n))
+}
+
 build() {
     dir=$1
     shift
@@ -73,14 +96,17 @@ suite build-clang
 # An error stops the program; with recovery a test could pass over it.
 export ASAN_OPTIONS=abort_on_error=1
 export UBSAN_OPTIONS=print_stacktrace=1
-step 'sanitizer build' build build-asan --buildtype=debugoptimized -Db_sanitize=address,undefined \
-    -Db_lundef=false -Dc_args=-fno-sanitize-recover=all
+step 'sanitizer build' build build-asan --buildtype=plain -Db_sanitize=address,undefined -Db_lundef=false \
+    '-Dc_args=-O2 -g1 -fno-sanitize-recover=all'
 suite build-asan
 
+for script in tests/fuzz/*.sh; do
+    later "$script" sh "$script" build-asan/retsim
+done
 bin=build/retsim
 for file in configs/arch/*.yaml configs/tech/*.yaml configs/sweeps/*.yaml workloads/models/*.yaml \
     workloads/kernels/*.yaml; do
-    step "check $file" $bin check "$file"
+    later "check $file" $bin check "$file"
 done
 
 # Every architecture runs every form, and both phases; the instrumented program runs one of them.
@@ -91,48 +117,45 @@ for arch in configs/arch/*.yaml; do
     if grep -q '^streams:' "$arch"; then
         for kernel in workloads/kernels/ita_*.yaml; do
             run="run $name, $(basename "$kernel" .yaml)"
-            step "$run" $bin run -a "$arch" -w "$kernel" -s work.s=200 --json
-            step "$run, sanitizers" build-asan/retsim run -a "$arch" -w "$kernel" -s work.e=512 --json
+            later "$run" $bin run -a "$arch" -w "$kernel" -s work.s=200 --json
+            later "$run, sanitizers" build-asan/retsim run -a "$arch" -w "$kernel" -s work.e=512 --json
         done
         continue
     fi
     for form in parallel recurrent chunkwise; do
-        step "run $name, $form" $bin run -a "$arch" -w $edge -s work.form=$form -s work.phase=both \
+        later "run $name, $form" $bin run -a "$arch" -w $edge -s work.form=$form -s work.phase=both \
             -s work.seq=128 -s work.tokens=8 --json
-        step "run $name, $form, values" $bin run -a "$arch" -w workloads/networks/kjv_d64_l2 \
+        later "run $name, $form, values" $bin run -a "$arch" -w workloads/networks/kjv_d64_l2 \
             -s work.form=$form -s work.phase=both -s work.seq=100 -s work.chunk=24 -s work.tokens=4 \
             --values --json
     done
-    step "run $name, sanitizers" build-asan/retsim run -a "$arch" -w $edge -s work.seq=64 --method full --json
+    later "run $name, sanitizers" build-asan/retsim run -a "$arch" -w $edge -s work.seq=64 --method full \
+        --json
     for kernel in workloads/kernels/*.yaml; do
         case $kernel in */ita_*) continue ;; esac
-        step "run $name, $(basename "$kernel" .yaml)" $bin run -a "$arch" -w "$kernel" --json
+        later "run $name, $(basename "$kernel" .yaml)" $bin run -a "$arch" -w "$kernel" --json
     done
 done
 # Every network lowers and has a lower bound; the small ones run.
 for work in workloads/models/*.yaml; do
-    step "bound $(basename "$work" .yaml)" $bin run -a configs/arch/pulpissimo_retention_big.yaml \
+    later "bound $(basename "$work" .yaml)" $bin run -a configs/arch/pulpissimo_retention_big.yaml \
         -w "$work" -s work.seq=128 --method bound --json
 done
 for work in workloads/models/edge_*.yaml; do
-    step "run $(basename "$work" .yaml), decode" $bin run -a configs/arch/pulpissimo_retention.yaml \
+    later "run $(basename "$work" .yaml), decode" $bin run -a configs/arch/pulpissimo_retention.yaml \
         -w "$work" -s work.phase=decode -s work.tokens=4 --json
 done
 for tech in configs/tech/*.yaml; do
-    step "price with $(basename "$tech" .yaml)" $bin run -a configs/arch/pulpissimo_retention.yaml -w $edge \
+    later "price with $(basename "$tech" .yaml)" $bin run -a configs/arch/pulpissimo_retention.yaml -w $edge \
         -t "$tech" -s work.seq=64 --json
 done
 for sweep in configs/sweeps/*.yaml; do
     name=$(basename "$sweep" .yaml)
-    step "sweep $name, dry" $bin sweep "$sweep" -o "$logs/$name.db" --dry-run
-    step "sweep $name, 6 points" $bin sweep "$sweep" -o "$logs/$name.db" -j 2 --max-points 6
+    later "sweep $name, dry" $bin sweep "$sweep" -o "$logs/$name.db" --dry-run
+    later "sweep $name, 6 points" $bin sweep "$sweep" -o "$logs/$name.db" -j 2 --max-points 6
 done
+run_later
 step 'demo' sh tools/demo.sh
-if [ -d tests/fuzz ]; then
-    for script in tests/fuzz/*.sh; do
-        [ -e "$script" ] && step "$script" sh "$script" build-asan/retsim
-    done
-fi
 
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ] && [ $passed -gt 0 ]

@@ -106,6 +106,10 @@ uint64_t result_estimated_cycles(const struct machine *m, uint64_t cycles);
 bool result_values(struct rs_result *r, const struct rs_design *d, const struct program *p, struct err *err);
 /* Evaluates the network of the workload, without its program (api_values.c). */
 bool result_quality(struct rs_result *r, const struct rs_design *d, struct err *err);
+/* Before a run: the machine builds on what earlier runs of an equal one have seen. After it. Either does
+ * nothing when there is no memory (api_memory.c). */
+void memory_lend(rs_memory *memory, const struct rs_design *d, struct machine *m);
+void memory_return(rs_memory *memory);
 /* A workload out of a network directory, as a tree. NULL on error. */
 struct ynode *network_work(struct arena *a, const char *dir, struct err *err);
 __attribute__((format(printf, 2, 3))) void result_note(struct rs_result *r, const char *fmt, ...);

@@ -117,8 +117,11 @@ static bool run_program(struct rs_result *r, const struct rs_design *d, const rs
                         const struct program *p, struct err *err)
 {
     struct machine *m = machine_create(d->arch, p, &evq_wheel, options->method == RS_FOLDED, err);
+    if (m)
+        memory_lend(options->memory, d, m);
     bool ok = m && measure(r, d, options, m, err);
     machine_destroy(m);
+    memory_return(options->memory);
     return ok;
 }
 

@@ -6,17 +6,39 @@
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { SEED = 1, SCHEDULES = 1 };
+
+/* The directory that work.network names, with a network of the workload's shape; "" when it names
+ * none. NULL with an error. */
+static const char *network_of(struct arena *a, const struct rs_design *d, struct err *err)
+{
+    const struct ynode *node = yaml_get(d->tree[PART_WORK], "network");
+    const struct place *at = node ? &node->at : NULL;
+    const char *dir = d->work->network;
+    struct stat st;
+    if (!*dir)
+        return "";
+    if (d->work_path)
+        dir = path_beside(a, d->work_path, dir);
+    if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode)) {
+        err_add(err, ERR_NOINPUT, at, "work.network: no directory %s; legal: a directory with case.json or "
+                "network.yaml beside .npy tensors, relative to the workload's file", dir);
+        return NULL;
+    }
+    struct net *head = net_header(dir, err);
+    bool ok = head && network_fits(head, d->work, at, err);
+    net_destroy(head);
+    return ok ? dir : NULL;
+}
 
 bool result_values(struct rs_result *r, const struct rs_design *d, const struct program *p, struct err *err)
 {
     struct values_report v;
     rs_summary *s = &r->summary;
-    const char *dir = d->work->network;
-    if (*dir && d->work_path)
-        dir = path_beside(&r->arena, d->work_path, dir);
-    if (!values_point(d->arch, d->work, p, *dir ? dir : NULL, SEED, SCHEDULES, &v, err))
+    const char *dir = network_of(&r->arena, d, err);
+    if (!dir || !values_point(d->arch, d->work, p, *dir ? dir : NULL, SEED, SCHEDULES, &v, err))
         return false;
     if (v.counts.macs != s->macs && s->method != RS_BOUND)
         return err_add(err, ERR_SOFTWARE, NULL,
@@ -46,17 +68,12 @@ bool result_quality(struct rs_result *r, const struct rs_design *d, struct err *
     rs_summary *s = &r->summary;
     struct quality v;
     struct quant q = values_quant(d->arch, d->work);
-    const char *dir = d->work->network;
-    if (!*dir)
+    const char *dir = network_of(&r->arena, d, err);
+    if (dir && !*dir)
         return err_add(err, ERR_CONFIG, NULL,
                        "quality: work.network names no network; legal: a directory with case.json or "
                        "network.yaml and .npy tensors");
-    if (d->work_path)
-        dir = path_beside(&r->arena, d->work_path, dir);
-    struct net *head = net_header(dir, err);
-    bool ok = head && network_fits(head, d->work, err);
-    net_destroy(head);
-    if (!ok || !quality_of(dir, &q, form_of(d->work), d->work->chunk, &v, err))
+    if (!dir || !quality_of(dir, &q, form_of(d->work), d->work->chunk, &v, err))
         return false;
     s->has_quality = true;
     s->sqnr_db = v.sqnr_db;

@@ -24,8 +24,10 @@ static void init_context(struct lower *l)
     l->state_bytes = b->state.bytes;
     l->dk = w->shape.heads ? work_dk(w) : 0;
     l->dv = w->shape.heads ? work_dv(w) : 0;
-    l->wb = w->quant.weights;
-    l->ab = 8; /* narrower activations travel in bytes */
+    l->wb = weight_bits(l);
+    l->ab = activation_bits(l);
+    l->sb = min64(field_bits(w->quant.score_bits), 8); /* wider ones have no values reading */
+    l->xb = w->quant.residual <= 8 ? 8 : 16;
     l->layer = l->head = l->seq = l->blk = l->now = aff(0);
     const uint64_t slots[N_RINGS] = {[RING_ACT] = l->act_slot, [RING_AUX] = l->aux_slot,
         [RING_SET] = engine_set_bytes(l->engine), [RING_SCORE] = l->score_slot,
@@ -33,12 +35,22 @@ static void init_context(struct lower *l)
     memcpy(l->p->slot_bytes, slots, sizeof slots);
 }
 
-static struct tensor tensor(const char *name, enum tensor_kind kind, enum unit_id reader, uint64_t pitch,
-                            uint64_t rows, uint64_t block)
+static struct tensor tensor(const char *name, enum tensor_kind kind, enum unit_id reader, uint64_t cols,
+                            uint64_t bits, uint64_t rows, uint64_t block)
 {
+    uint64_t pitch = round_up(bytes_of(cols, bits), 4); /* the uDMA moves whole words */
     return (struct tensor){.name = name, .kind = (uint8_t)kind, .reader = (uint8_t)reader,
-                           .used = rows && pitch, .pitch = pitch, .rows = rows,
-                           .stage_bytes = pitch * block};
+                           .used = rows && pitch, .cols = cols, .bits = bits, .pitch = pitch,
+                           .line = pitch, .rows = rows, .stage_bytes = pitch * block};
+}
+
+/* Keys as states take them. An odd number of words a line keeps strided reads off a single bank. */
+static struct tensor decayed_keys(const struct lower *l, uint64_t rows, uint64_t block)
+{
+    struct tensor t = tensor("decayed keys", T_ACT, UNIT_LOAD, l->dk, l->ab, rows, block);
+    t.pitch = t.line = (div_up(t.pitch, 4) | 1) * 4;
+    t.stage_bytes = t.pitch * block;
+    return t;
 }
 
 /* Rows of the embedding that are staged at a time: few, since each is a transfer
@@ -69,36 +81,38 @@ static void define_tensors(struct lower *l)
     bool chunk = prefill && w->form == FORM_CHUNKWISE, par = prefill && w->form == FORM_PARALLEL;
     bool scopes = prefill && l->scope < w->seq; /* later tokens of a sequence come back to a layer */
     l->keep_kv = cache || (par && scopes);
-    uint64_t states = s->layers * s->heads * w->batch, slice = l->dk * l->state_dv * l->ret->state_bits / 8;
+    uint64_t slice = bytes_of(l->dk * l->state_dv, l->ret->state_bits), ab = l->ab;
+    uint64_t states = s->layers * s->heads * w->batch;
     /* Slices of one width each: the last may be narrower than its place. */
     uint64_t kept = states * div_up(l->dv, l->state_dv) * slice;
     uint64_t kv_rows = l->keep_kv ? (l->kv_local ? 1 : states) * l->context : rows;
     enum tensor_kind kv = l->keep_kv ? T_KV : T_ACT;
     enum unit_id kv_reader = par || chunk || cache ? UNIT_WEIGHT : UNIT_LOAD;
     if (work_has_stream(w))
-        l->x = tensor("residual", T_RESIDUAL, UNIT_LOAD, 2 * s->d_model, rows, block);
-    l->xn = tensor("normalised", T_ACT, gemm, s->d_model, rows, block);
+        l->x = tensor("residual", T_RESIDUAL, UNIT_LOAD, s->d_model, l->xb, rows, block);
+    l->xn = tensor("normalised", T_ACT, gemm, s->d_model, ab, rows, block);
     /* In pieces, only keys and values of the parallel form outlive one. */
     uint64_t local = l->piece ? max64(l->piece, decode ? w->batch : 0) : rows;
     if (l->piece && !par)
         kv_rows = local;
-    l->q = tensor("queries", T_ACT, UNIT_LOAD, l->dk, local, heads_block);
-    l->k = tensor("keys", kv, kv_reader, l->dk, kv_rows, kv_block);
-    l->v = tensor("values", kv, kv_reader, l->dv, kv_rows, kv_block);
+    l->q = tensor("queries", T_ACT, UNIT_LOAD, l->dk, ab, local, heads_block);
+    l->k = tensor("keys", kv, kv_reader, l->dk, ab, kv_rows, kv_block);
+    l->v = tensor("values", kv, kv_reader, l->dv, ab, kv_rows, kv_block);
     bool direct = prefill && retention_fused(l, (enum work_form)w->form); /* retention itself writes y */
     l->gates_in_y = direct && !decode && !l->piece && !l->may_spill && !l->parked;
-    l->g = tensor("gates", T_ACT, UNIT_LOAD, l->gates_in_y ? s->value_dim : l->dv, local, heads_block);
-    l->y = tensor("heads", T_ACT, gemm, s->value_dim, rows, direct ? heads_block : block);
-    l->h = tensor("hidden", T_ACT, gemm, w->kind == WORK_MSR ? s->d_model : s->ffn_dim, rows, block);
-    /* An odd number of words a line keeps strided reads off a single bank. */
+    uint64_t gates = l->gates_in_y ? s->value_dim : l->dv;
+    l->g = tensor("gates", T_ACT, UNIT_LOAD, gates, ab, local, heads_block);
+    l->y = tensor("heads", T_ACT, gemm, s->value_dim, ab, rows, direct ? heads_block : block);
+    uint64_t hidden = w->kind == WORK_MSR ? s->d_model : s->ffn_dim;
+    l->h = tensor("hidden", T_ACT, gemm, hidden, ab, rows, block);
     bool build = par && decode && !cache;
     if (chunk || build)
-        l->khat = tensor("decayed keys", T_ACT, UNIT_LOAD, l->dk + 4, local, heads_block);
+        l->khat = decayed_keys(l, local, heads_block);
     l->state_resident = l->ret->state == STATE_BUFFER && kept <= l->state_bytes;
     l->state_saved = decode || scopes;
     bool in_l2 = l->ret->state == STATE_L2 || (l->state_saved && !l->state_resident);
     if (in_l2 && (step || chunk || build))
-        l->state = tensor("state", T_STATE, UNIT_LOAD, l->dk * l->state_dv * l->ret->state_bits / 8,
+        l->state = tensor("state", T_STATE, UNIT_LOAD, l->dk * l->state_dv, l->ret->state_bits,
                           states * div_up(l->dv, l->state_dv), 1);
     /* Stepped in L2, a state comes back from where the step before left it. */
     l->state.in_place = l->ret->state == STATE_L2 || pieces(l, l->state.stage_bytes) <= 1;
@@ -107,9 +121,10 @@ static void define_tensors(struct lower *l)
         parked_stages(l, block, direct);
     uint64_t heads = w->lm_head == LM_ALL && prefill ? rows : w->batch;
     if (s->vocab && w->lm_head != LM_NONE && w->kind == WORK_NETWORK)
-        l->logits = tensor("logits", T_LOGIT, UNIT_STORE, 2 * s->vocab, heads, heads);
+        l->logits = tensor("logits", T_LOGIT, UNIT_STORE, s->vocab, 16, heads, heads);
     if (s->vocab && w->kind == WORK_NETWORK) {
-        l->emb = tensor("embedding", T_EMBED, UNIT_LOAD, s->d_model, s->vocab, embed_part(l, block));
+        l->emb = tensor("embedding", T_EMBED, UNIT_LOAD, s->d_model, field_bits(w->quant.weights), s->vocab,
+                        embed_part(l, block));
         l->emb.scattered = true;
     }
 }
@@ -122,7 +137,7 @@ static void define_raw(struct lower *l)
     bool raw = (prefill && !retention_fused(l, (enum work_form)l->w->form)) ||
                (step && !retention_fused(l, FORM_RECURRENT)) || (cache && !cached_fused(l));
     if (raw)
-        l->o = tensor("raw heads", T_ACT, UNIT_LOAD, 2 * l->dv, l->q.rows, l->q.stage_bytes / l->q.pitch);
+        l->o = tensor("raw heads", T_ACT, UNIT_LOAD, l->dv, 16, l->q.rows, l->q.stage_bytes / l->q.pitch);
 }
 
 /* ---- phases ---- */
@@ -254,6 +269,8 @@ static void emit_decode(struct lower *l)
     l->blk = aff(0);
     if (w->decode == DECODE_STATE) {
         l->k.reader = l->v.reader = UNIT_LOAD; /* whoever read them in the prefill */
+        l->v.line = l->v.pitch;
+        l->v.plane = 0;
         decode_run(l, left, aff(0), 0, 0);
         return;
     }
@@ -328,8 +345,8 @@ static bool define(struct lower *l)
     whole_chunks(l);
     if (w->kind == WORK_GEMM) {
         enum unit_id reader = l->geom.swapped ? UNIT_WEIGHT : UNIT_LOAD;
-        l->xn = tensor("a", T_ACT, reader, w->k, gemm_rows(w), min64(l->T, gemm_rows(w)));
-        l->y = tensor("c", T_ACT, UNIT_LOAD, w->n, gemm_rows(w), min64(l->T, gemm_rows(w)));
+        l->xn = tensor("a", T_ACT, reader, w->k, l->ab, gemm_rows(w), min64(l->T, gemm_rows(w)));
+        l->y = tensor("c", T_ACT, UNIT_LOAD, w->n, 8, gemm_rows(w), min64(l->T, gemm_rows(w)));
     } else {
         if (!retention_check(l))
             return false;

@@ -39,8 +39,8 @@ static void move(struct lower *l, enum op op, const struct affine *first, uint64
 
 bool archive_fits(const struct lower *l)
 {
-    bool words = l->dk % 4 == 0 && l->dv % 4 == 0;
-    return words && !l->k.ext && !l->v.ext && pieces(l, l->scope * max64(l->dk, l->dv)) == 1;
+    bool words = l->k.pitch % 4 == 0 && l->v.pitch % 4 == 0;
+    return words && !l->k.ext && !l->v.ext && pieces(l, l->scope * max64(l->k.pitch, l->v.pitch)) == 1;
 }
 
 void archive_open(struct lower *l)

@@ -19,14 +19,15 @@ static void inner_tile(struct lower *l, struct chunk_op *c, struct inner *t, con
     emit_scores(l, c->r, t, where_tok(c->k, at, l->k.pitch));
     if (t->last)
         emit_slot(l, OP_ALLOC, UNIT_ENGINE, RING_OUT, 0, 0);
-    emit_values(l, c->r, t, where_tok(c->v, at, l->v.pitch));
+    emit_values(l, c->r, t, where_tok(c->v, at, l->v.line));
 }
 
 /* Queries x state, decayed and brought to the step of the inner products. */
 static void cross_rows(struct lower *l, const struct chunk_op *c, const struct inner *t)
 {
     struct sweep s = ret_sweep(l, t->rows, c->r->dv, l->dk);
-    sweep_mode(l, &s, l->ret->read_bits, l->ab);
+    sweep_mode(l, &s, engine_mode(l->engine, l->ret->read_bits, l->w->quant.activations));
+    s.w_bits = (uint8_t)l->ret->read_bits;
     s.dst = MM_ACC;
     s.from_state = true;
     s.state = state_at(l, c->r);
@@ -74,12 +75,15 @@ struct state_tile { /* rows of the state that pass at a time, tokens that an act
 /* Products of all tokens of a chunk meet in the accumulators: the state is rounded once. */
 static struct state_tile state_tile_of(const struct lower *l, const struct chunk_op *c)
 {
-    uint64_t nt = l->geom.n_tile, kt = l->geom.k_tile;
-    struct state_tile t = {min64(l->dk, min64(l->act_slot / c->len, l->acc_values / nt)), c->len};
+    uint64_t nt = l->geom.n_tile, kt = l->geom.k_tile, unit = byte_unit(l->khat.bits);
+    uint64_t line = bytes_of(c->len, l->ab);
+    struct state_tile t = {min64(l->dk, min64(l->act_slot / line, l->acc_values / nt)), c->len};
+    t.rows = t.rows < l->dk ? t.rows / unit * unit : l->dk;
     if (t.rows)
         return t;
-    t.rows = max64(min64(l->dk, min64(l->acc_values / c->r->dv, l->act_slot / kt)), 1);
-    t.tokens = l->act_slot / t.rows;
+    t.rows = min64(l->dk, min64(l->acc_values / c->r->dv, l->act_slot / kt));
+    t.rows = t.rows < l->dk ? max64(t.rows / unit * unit, min64(unit, l->dk)) : l->dk;
+    t.tokens = l->act_slot / t.rows * 8 / l->ab;
     t.tokens = t.tokens > kt ? t.tokens / kt * kt : t.tokens;
     return t;
 }
@@ -93,22 +97,25 @@ static void state_rows(struct lower *l, const struct chunk_op *c, const struct s
     for (uint64_t at = 0; at < c->len; at += t->tokens) {
         uint64_t n = min64(t->tokens, c->len - at);
         struct where k = where_at(c->khat, (int64_t)(at * l->khat.pitch));
-        k.addr = aff_add(k.addr, row);
-        struct cmd *ld = emit_load(l, RING_ACT, k, n, rows, l->khat.pitch, T_ACT, true, true);
+        struct affine first = col_bytes(row, l->khat.bits);
+        const struct rows_of keys = {n, rows, l->khat.bits, 0};
+        k.addr = aff_add(k.addr, &first);
+        struct cmd *ld = emit_load(l, RING_ACT, k, &keys, l->khat.pitch, T_ACT, true, true);
         ld->transpose = true;
         ld->rows = (uint32_t)n;
-        ld->row_bytes = (uint32_t)rows;
-        ld->buf_pitch = (uint32_t)n;
+        ld->row_bytes = (uint32_t)bytes_of(rows, keys.bits);
+        ld->buf_pitch = (uint32_t)bytes_of(n, keys.bits);
         struct sweep s = ret_sweep(l, rows, c->r->dv, n);
         s.first = at == 0;
         s.last = at + n == c->len;
         s.acc_tile = n == c->len;
         s.dst = MM_STATE;
-        s.out_bytes = (uint8_t)bytes;
+        s.out_bits = (uint8_t)l->ret->state_bits;
         s.dst_pitch = (uint32_t)line;
-        s.set = where_slice(where_at(c->v, (int64_t)(at * l->v.pitch)), c->r, 1);
+        s.set = where_slice(l, where_at(c->v, (int64_t)(at * l->v.line)), c->r, &l->v);
         s.transpose = true;
-        s.pitch = l->v.pitch;
+        s.pitch = l->v.line;
+        s.plane = l->v.plane;
         s.tensor = l->v.kind;
         s.what = WHAT_STATE;
         s.col = c->r->dv0;

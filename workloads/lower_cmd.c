@@ -19,19 +19,26 @@ void emit_slot(struct lower *l, enum op op, enum unit_id unit, enum ring_id ring
                                    .acquire = op == OP_ALLOC, .commit = op == OP_COMMIT};
 }
 
-struct cmd *emit_load(struct lower *l, enum ring_id ring, struct where w, uint64_t rows, uint64_t row_bytes,
+/* Rows without a gap are one line. */
+static void set_lines(struct cmd *c, const struct rows_of *r, uint64_t pitch)
+{
+    uint64_t row_bytes = bytes_of(r->cols, r->bits);
+    bool one = pitch == row_bytes && r->rows > 1 && r->rows * row_bytes <= UINT32_MAX;
+    c->rows = one ? 1 : (uint32_t)r->rows;
+    c->row_bytes = (uint32_t)(one ? r->rows * row_bytes : row_bytes);
+    c->row_stride = (int64_t)pitch;
+    c->cols = (uint32_t)r->cols;
+    c->out_bits = (uint8_t)r->bits;
+}
+
+struct cmd *emit_load(struct lower *l, enum ring_id ring, struct where w, const struct rows_of *r,
                       uint64_t pitch, uint8_t kind, bool acquire, bool commit)
 {
     struct cmd *c = emit(l, OP_LOAD, UNIT_LOAD);
     c->addr = w.addr;
     c->l2ring = w.l2ring;
-    c->rows = (uint32_t)rows;
-    c->row_bytes = (uint32_t)row_bytes;
-    c->row_stride = (int64_t)pitch;
-    if (pitch == row_bytes && rows > 1 && rows * row_bytes <= UINT32_MAX) { /* one line */
-        c->rows = 1;
-        c->row_bytes = (uint32_t)(rows * row_bytes);
-    }
+    set_lines(c, r, pitch);
+    c->buf_offset = (uint32_t)r->at;
     c->tensor = kind;
     c->dst = (struct slot_use){.ring = (uint8_t)ring, .stage = 2, .acquire = acquire, .commit = commit};
     return c;
@@ -41,21 +48,23 @@ struct cmd *emit_store(struct lower *l, struct where w, const struct rows_of *r,
                        bool release)
 {
     struct cmd *c = emit(l, OP_STORE, UNIT_STORE);
-    uint64_t row_bytes = r->cols * r->bytes;
     c->addr = w.addr;
     c->l2ring = w.l2ring;
-    c->rows = (uint32_t)r->rows;
-    c->row_bytes = (uint32_t)row_bytes;
-    c->row_stride = (int64_t)(t->apart && !t->ext ? t->apart : staged_pitch(t));
-    if ((uint64_t)c->row_stride == row_bytes && r->rows > 1 && r->rows * row_bytes <= UINT32_MAX) {
-        c->rows = 1;
-        c->row_bytes = (uint32_t)(r->rows * row_bytes);
-    }
-    c->cols = (uint32_t)r->cols;
-    c->out_bytes = (uint8_t)r->bytes;
+    set_lines(c, r, t->apart && !t->ext ? t->apart : staged_pitch(t));
     c->src_at = (uint32_t)r->at;
     c->tensor = t->kind;
     c->src = (struct slot_use){.ring = RING_OUT, .stage = 2, .release = release};
+    return c;
+}
+
+struct cmd *emit_store_tiles(struct lower *l, struct where w, const struct rows_of *r, const struct tensor *t)
+{
+    struct cmd *c = emit_store(l, w, r, t, true);
+    c->rows = (uint32_t)(r->cols / l->geom.n_tile);
+    c->row_bytes = (uint32_t)(r->rows * t->line);
+    c->row_stride = (int64_t)t->plane;
+    c->cols = l->geom.n_tile;
+    c->tiled = true;
     return c;
 }
 
@@ -100,10 +109,13 @@ void emit_what(struct lower *l, struct cmd *c, enum what_kind what, const struct
     c->pos_step = position_step(l);
 }
 
-struct cmd *emit_vec(struct lower *l, enum vec_kind kind, uint64_t rows, uint64_t cols)
+struct cmd *emit_vec(struct lower *l, enum vec_kind kind, uint64_t rows, uint64_t cols, uint64_t a_bits,
+                     uint64_t w_bits)
 {
     struct cmd *c = emit(l, OP_VEC, UNIT_VECTOR);
     c->vec_kind = (uint8_t)kind;
+    c->a_bits = (uint8_t)a_bits;
+    c->w_bits = (uint8_t)w_bits;
     c->rows = (uint32_t)rows;
     c->cols = (uint32_t)cols;
     set_unit(l, c);
@@ -120,16 +132,17 @@ static void set_at(struct affine *a, uint64_t tile0, int depth, uint64_t step)
 
 const struct mode_cfg *weight_mode(const struct lower *l)
 {
-    if (l->geom.swapped) /* stationary activations fill a byte each */
-        return engine_mode(l->engine, l->ab, l->wb);
-    return engine_mode(l->engine, l->wb, l->w->quant.activations);
+    uint64_t a = l->w->quant.activations, w = l->w->quant.weights;
+    return l->geom.swapped ? engine_mode(l->engine, a, w) : engine_mode(l->engine, w, a);
 }
 
-void sweep_mode(struct lower *l, struct sweep *s, uint64_t w_bits, uint64_t a_bits)
+const struct mode_cfg *act_mode(const struct lower *l)
 {
-    const struct mode_cfg *m = s->packed ? weight_mode(l) : engine_mode(l->engine, w_bits, a_bits);
-    s->w_bits = (uint8_t)w_bits;
-    s->a_bits = (uint8_t)a_bits;
+    return engine_mode(l->engine, l->w->quant.activations, l->w->quant.activations);
+}
+
+void sweep_mode(struct lower *l, struct sweep *s, const struct mode_cfg *m)
+{
     s->passes = (uint8_t)mode_passes(l->engine, m);
     s->k_tile = l->geom.k_tile * mode_scale(l->engine, m);
 }
@@ -147,6 +160,16 @@ static uint64_t tile_bytes(const struct sweep *s, uint64_t cols, uint64_t parts)
 {
     uint64_t kt = s->k_tile, full = s->packed_k / kt, rest = s->packed_k % kt;
     return parts * (full * bytes_of(cols * kt, s->w_bits) + bytes_of(cols * rest, s->w_bits));
+}
+
+/* Lines without a gap between them are one. */
+static void one_line(struct cmd *c)
+{
+    uint64_t each = (uint64_t)c->cols * c->k / c->rows;
+    if (c->row_stride != c->row_bytes || each * c->w_bits % 8)
+        return;
+    c->row_bytes *= c->rows;
+    c->rows = 1;
 }
 
 static void emit_ldw(struct lower *l, const struct sweep *s, const struct tile *t)
@@ -178,7 +201,7 @@ static void emit_ldw(struct lower *l, const struct sweep *s, const struct tile *
         c->row_bytes = (uint32_t)bytes_of(t->cols, s->w_bits);
         c->transpose = true;
         c->row_stride = (int64_t)s->pitch;
-        n_stride = (int64_t)bytes_of(nt, s->w_bits);
+        n_stride = (int64_t)(s->plane ? s->plane : bytes_of(nt, s->w_bits));
         k_stride = (int64_t)(kt * s->pitch);
     } else {
         c->rows = (uint32_t)t->cols;
@@ -187,6 +210,8 @@ static void emit_ldw(struct lower *l, const struct sweep *s, const struct tile *
         n_stride = (int64_t)(nt * s->pitch);
         k_stride = (int64_t)bytes_of(kt, s->w_bits);
     }
+    if (!s->packed && !s->from_state)
+        one_line(c);
     if (!s->packed)
         c->addr.c += (int64_t)t->n0 * n_stride + (int64_t)t->k0 * k_stride;
     if (t->n_depth >= 0)
@@ -234,7 +259,7 @@ static void emit_mm(struct lower *l, const struct sweep *s, const struct tile *t
     c->passes = s->passes;
     c->k_scale = (uint8_t)(s->k_tile / l->geom.k_tile);
     c->mm_dst = (uint8_t)(t->last ? s->dst : MM_ACC);
-    c->out_bytes = s->out_bytes;
+    c->out_bits = s->out_bits;
     c->acc_offset = s->acc_base;
     c->acc_tile = s->acc_tile;
     c->acc_pitch = (uint32_t)(s->acc_pitch ? s->acc_pitch : s->acc_tile ? l->geom.n_tile : s->n);
@@ -251,6 +276,7 @@ static void emit_mm(struct lower *l, const struct sweep *s, const struct tile *t
     c->src_pitch = s->src_pitch;
     c->dst_at = s->dst_at;
     c->dst_pitch = s->dst_pitch;
+    c->dst_tile = s->dst_tile;
     set_unit(l, c);
     c->what = (uint8_t)s->what;
     c->col_at = s->col;

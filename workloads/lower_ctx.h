@@ -2,6 +2,7 @@
 #ifndef WORKLOADS_LOWER_CTX_H
 #define WORKLOADS_LOWER_CTX_H
 
+#include "base/num.h"
 #include "workloads/lower.h"
 
 enum { MAX_TENSORS = 24, L2_ALIGN = 64 };
@@ -14,7 +15,11 @@ struct tensor {
     uint8_t reader;      /* unit that reads it: load or weight */
     bool used, ext, scattered; /* scattered: rows are fetched one by one */
     bool in_place;       /* staged results go to where the inputs were: one pair of parts for both */
+    uint64_t cols, bits;  /* numbers of a row, bits of one */
     uint64_t pitch, rows;
+    /* Values that sets take lie tile by tile of columns, so that a set is one run of bytes: `line` bytes
+     * between tokens, `plane` between tiles. plane 0: rows are whole, line is pitch. */
+    uint64_t line, plane;
     uint64_t base;       /* L2 or off-chip offset */
     struct affine outer; /* further offset from enclosing loops (layer, head, batch) */
     uint16_t ready;      /* posted by the store unit once a block is written */
@@ -24,7 +29,7 @@ struct tensor {
     uint64_t before;       /* posts that come before those of the last pass over its blocks */
     uint64_t stage_bytes;  /* of one staged block */
     uint64_t apart;        /* bytes between rows as they are written; 0: pitch. Rows of several sequences */
-    uint64_t view;         /* bytes of a token in the current slice of columns, 0 all */
+    uint64_t view;         /* bytes of a token in the current slice of columns, 0 all: tensor_slice */
     struct affine view_off; /* where that slice begins within a row, bytes */
     uint8_t in_ring, out_ring;
     uint64_t in_base, out_base;
@@ -78,7 +83,8 @@ struct lower {
     bool weights_ext, state_resident, state_saved, keep_kv;
     /* capacities in bytes of one slot */
     uint64_t act_slot, aux_slot, score_slot, out_slot, acc_values, state_bytes;
-    uint64_t dk, dv, wb, ab; /* head sizes; bits */
+    uint64_t dk, dv;     /* head sizes */
+    uint64_t wb, ab, xb, sb; /* bits that weights, activations, the stream and scores take */
     /* memory */
     uint64_t l2_top, ext_top, w_slot;
     /* Next free byte for staging x, a head's tensors, y, h: two pairs share their places. */
@@ -168,6 +174,11 @@ void tensor_out_end(struct lower *l, struct tensor *t);
 /* Marks t as being written by posts of `rows` tokens over `n`. */
 void tensor_written(struct tensor *t, uint64_t n, uint64_t rows, uint64_t slices);
 struct where where_at(struct where w, int64_t bytes);
+/* `cols` columns from `first` on pass next; tensor_whole: all of them again. */
+void tensor_slice(struct tensor *t, uint64_t cols, const struct affine *first);
+void tensor_whole(struct tensor *t);
+/* Where column `col` of rows begins. */
+struct affine column_place(const struct lower *l, const struct tensor *t, const struct affine *col);
 /* Bytes between the rows of a block where commands find it. */
 uint64_t staged_pitch(const struct tensor *t);
 /* Rows of a block that has `rows`, fewer when staging of t is smaller. */
@@ -180,16 +191,26 @@ uint64_t pieces(const struct lower *l, uint64_t bytes);
 /* ---- lower_cmd.c ---- */
 struct cmd *emit(struct lower *l, enum op op, enum unit_id unit);
 void emit_slot(struct lower *l, enum op op, enum unit_id unit, enum ring_id ring, uint8_t age, uint8_t stage);
-/* rows x row_bytes from L2 into a ring slot; acquire/commit as given. */
-struct cmd *emit_load(struct lower *l, enum ring_id ring, struct where w, uint64_t rows, uint64_t row_bytes,
-                      uint64_t pitch, uint8_t kind, bool acquire, bool commit);
-/* `rows` of `cols` elements of `bytes` each out of the output slot from byte `at` on. */
-struct rows_of {
-    uint64_t rows, cols, bytes, at;
+/* Rows from L2 into a ring slot; acquire/commit as given. */
+struct rows_of { /* rows of `cols` numbers of so many bits; `at`: their first byte in the slot */
+    uint64_t rows, cols, bits, at;
 };
+struct cmd *emit_load(struct lower *l, enum ring_id ring, struct where w, const struct rows_of *r,
+                      uint64_t pitch, uint8_t kind, bool acquire, bool commit);
+/* Out of the output slot. */
 struct cmd *emit_store(struct lower *l, struct where w, const struct rows_of *r, const struct tensor *t,
                        bool release);
-struct cmd *emit_vec(struct lower *l, enum vec_kind kind, uint64_t rows, uint64_t cols);
+/* The same into tiles of columns. */
+struct cmd *emit_store_tiles(struct lower *l, struct where w, const struct rows_of *r,
+                             const struct tensor *t);
+/* `a_bits`, `w_bits`: of the operands in their slots. */
+struct cmd *emit_vec(struct lower *l, enum vec_kind kind, uint64_t rows, uint64_t cols, uint64_t a_bits,
+                     uint64_t w_bits);
+/* Byte of column `col` of a row; whole by the choice of widths (activation_bits). */
+static inline struct affine col_bytes(const struct affine *col, uint64_t bits)
+{
+    return aff_divide(aff_scale(*col, (int64_t)bits), 8);
+}
 
 /* rows of the moving operand against N outputs x K contraction of stationary
  * sets: n outer, k inner. */
@@ -198,11 +219,12 @@ struct sweep {
     bool first, last;
     enum ring_id src;
     uint8_t src_age;
-    uint32_t src_at, src_pitch, dst_at, dst_pitch; /* bytes */
-    uint8_t a_bits, w_bits, passes; /* by sweep_mode */
+    uint32_t src_at, src_pitch, dst_at, dst_pitch, dst_tile; /* bytes */
+    uint8_t a_bits, w_bits; /* that the moving operand and the stationary one take */
+    uint8_t passes;         /* by sweep_mode */
     uint64_t k_tile; /* contraction of a set in this mode */
     enum mm_dst dst;
-    uint8_t out_bytes;
+    uint8_t out_bits;
     uint32_t acc_base;
     uint32_t acc_pitch; /* 0: n */
     bool acc_tile;      /* an output tile is finished before the next begins */
@@ -225,6 +247,7 @@ struct sweep {
     uint64_t k0, k_step;  /* first contraction element: k0 + k_step * index(k_depth) */
     int k_depth;          /* -1: k0 alone */
     bool transpose;  /* contraction runs along the source's rows */
+    uint64_t plane;  /* and its columns lie in tiles, so many bytes apart; 0: side by side */
     bool from_state;
     uint64_t pitch;
     uint8_t tensor;
@@ -238,10 +261,11 @@ void emit_what(struct lower *l, struct cmd *c, enum what_kind what, const struct
 /* The first row's token: position in its sequence, and which. */
 struct affine position_of(const struct lower *l, const struct affine *tok);
 uint64_t position_step(const struct lower *l);
-/* Operand widths, and what the engine's mode for them says. */
-void sweep_mode(struct lower *l, struct sweep *s, uint64_t w_bits, uint64_t a_bits);
-/* Of products with weights. Narrow activations take a byte in memory, and a narrow lane of the array. */
+/* What the engine's mode says. */
+void sweep_mode(struct lower *l, struct sweep *s, const struct mode_cfg *m);
+/* Of products with weights; of activations with activations. */
 const struct mode_cfg *weight_mode(const struct lower *l);
+const struct mode_cfg *act_mode(const struct lower *l);
 void emit_sweep(struct lower *l, const struct sweep *s);
 
 /* ---- lower_gemm.c ---- */
@@ -275,6 +299,17 @@ void gemm_end(struct lower *l);
 uint64_t weight_k_tile(const struct lower *l);
 /* Outputs that are not cut apart: whole tiles, and rotary turns pairs. */
 uint64_t column_unit(const struct lower *l, enum post post);
+/* Bits that activations take: the field that holds work.quant.activations, or the next one whose numbers end
+ * on a byte wherever rows are cut. */
+uint64_t activation_bits(const struct lower *l);
+/* Bits that weights take: what streams into sets is packed densely (arch.streamer.weight_packing), what
+ * moves past them lies in fields. */
+uint64_t weight_bits(const struct lower *l);
+/* Numbers of so many bits that end on a byte. */
+static inline uint64_t byte_unit(uint64_t bits)
+{
+    return 8 / gcd(8, bits);
+}
 /* Bytes of `parts` matrices of n outputs that take turns by output tile, packed in sets (or rows). */
 uint64_t packed_bytes(const struct lower *l, uint64_t n, uint64_t k, uint64_t parts);
 /* Bytes of one weight slice that any legal schedule needs. */
@@ -296,6 +331,10 @@ bool retention_fused(const struct lower *l, enum work_form form);
 bool cached_fused(const struct lower *l);
 /* Tokens that the retention op of the prefill handles at a time. */
 uint64_t retention_block(const struct lower *l);
+/* Whether slices of value columns are whole tiles of the array. */
+bool value_tiles(const struct lower *l);
+/* Value columns that the state buffer and rows against a cache leave room for. */
+uint64_t value_columns(const struct lower *l);
 /* Value columns of a state slice that every op of this run can hold. */
 uint64_t state_slice(const struct lower *l);
 

@@ -48,11 +48,15 @@ static enum what_kind product_of(const struct gemm_seg *seg, unsigned part)
     }
 }
 
-static uint64_t product_bytes(enum what_kind what)
+/* Bits in the output slot of what the array makes. */
+static uint64_t product_bits(const struct lower *l, enum what_kind what)
 {
-    bool wide = what == WHAT_Q || what == WHAT_K || what == WHAT_OUT || what == WHAT_FC2 ||
-        what == WHAT_LOGITS;
-    return wide ? 2 : 1;
+    switch (what) {
+    case WHAT_Q: case WHAT_K: case WHAT_LOGITS: return 16;
+    case WHAT_OUT: case WHAT_FC2: return l->xb;
+    case WHAT_GEMM: return 8;
+    default: return l->ab;
+    }
 }
 
 static uint64_t parts_of(const struct gemm_seg *seg)
@@ -66,18 +70,20 @@ static void swapped_chunk(struct lower *l, const struct group *gr, struct sweep 
                           int kdepth, unsigned part)
 {
     uint64_t wb = l->wb, line = bytes_of(gr->b->g->k, wb), parts = parts_of(gr->seg);
+    struct rows_of lines = {gr->n, s->k, wb, 0};
     struct where w = where_at(gr->w, (int64_t)(line * part + bytes_of(k0, wb)));
     if (kdepth >= 0)
         w.addr.k[kdepth] += (int64_t)bytes_of(gr->plan.k_chunk, wb);
+    emit_load(l, RING_ACT, w, &lines, line * parts, T_WEIGHT, true, true);
+    s->a_bits = (uint8_t)wb;
+    s->w_bits = (uint8_t)l->ab;
     s->src_pitch = (uint32_t)bytes_of(s->k, wb);
-    emit_load(l, RING_ACT, w, gr->n, s->src_pitch, line * parts, T_WEIGHT, true, true);
     s->swapped = true;
     s->rows = gr->n;
     s->n = gr->blk->rows;
     s->set = x;
     s->pitch = gr->b->g->in->pitch;
     s->tensor = gr->b->g->in->kind;
-    sweep_mode(l, s, l->ab, wb);
     emit_sweep(l, s);
     emit_slot(l, OP_FREE, UNIT_ENGINE, RING_ACT, 0, 2);
 }
@@ -86,26 +92,33 @@ static void swapped_chunk(struct lower *l, const struct group *gr, struct sweep 
 static void chunk(struct lower *l, const struct group *gr, uint64_t k0, int kdepth, uint64_t kc,
                   unsigned part, bool first, bool last)
 {
-    uint64_t wb = l->wb, k = gr->b->g->k;
+    uint64_t k = gr->b->g->k;
     const struct tensor *in = gr->b->g->in;
     enum what_kind what = product_of(gr->seg, part);
     struct where x = where_at(gr->x, (int64_t)bytes_of(k0, l->ab));
     if (kdepth >= 0)
         x.addr.k[kdepth] += (int64_t)bytes_of(gr->plan.k_chunk, l->ab);
     struct sweep s = {.rows = gr->blk->rows, .n = gr->n, .k = kc, .first = first, .last = last,
-                      .src = RING_ACT, .dst = MM_OUT, .out_bytes = (uint8_t)product_bytes(what),
+                      .src = RING_ACT, .dst = MM_OUT, .out_bits = (uint8_t)product_bits(l, what),
                       .tensor = T_WEIGHT, .useful_scale = 1, .k_depth = -1, .what = what, .col = gr->col,
                       .pos = position_of(l, &gr->blk->tok), .pos_step = position_step(l)};
-    s.dst_at = (uint32_t)(part * gr->blk->rows * gr->n);
-    s.dst_pitch = (uint32_t)(gr->n * s.out_bytes);
+    s.dst_pitch = (uint32_t)bytes_of(gr->n, s.out_bits);
+    s.dst_at = (uint32_t)(part * gr->blk->rows * s.dst_pitch);
+    if (gr->seg->dst->plane) {
+        s.dst_pitch = (uint32_t)gr->seg->dst->line;
+        s.dst_tile = (uint32_t)(gr->blk->rows * s.dst_pitch);
+    }
+    sweep_mode(l, &s, weight_mode(l));
     if (l->geom.swapped) {
         swapped_chunk(l, gr, &s, x, k0, kdepth, part);
         return;
     }
+    struct rows_of rows = {gr->blk->rows, kc, l->ab, 0};
     if (!gr->plan.hold)
-        emit_load(l, RING_ACT, x, gr->blk->rows, bytes_of(kc, l->ab), in->pitch, in->kind, true, true);
+        emit_load(l, RING_ACT, x, &rows, in->pitch, in->kind, true, true);
     s.packed = true;
-    sweep_mode(l, &s, wb, l->ab);
+    s.w_bits = (uint8_t)l->wb;
+    s.a_bits = (uint8_t)l->ab;
     s.src_pitch = (uint32_t)bytes_of(kc, l->ab);
     s.set = gr->w;
     s.packed_k = k;
@@ -132,10 +145,6 @@ static void contraction(struct lower *l, const struct group *gr, unsigned part)
         chunk(l, gr, (n - 1) * kc, -1, rest ? rest : kc, part, false, true);
 }
 
-static uint64_t post_bytes(enum post post)
-{
-    return post == POST_RESIDUAL || post == POST_WIDE ? 2 : 1;
-}
 
 static bool plain(enum post post)
 {
@@ -152,23 +161,27 @@ static void post_process(struct lower *l, const struct group *gr)
     if (plain(post))
         return;
     uint64_t rows = gr->blk->rows, n = gr->n;
-    struct cmd *c = emit_vec(l, kinds[post], rows, n);
+    uint64_t a = product_bits(l, product_of(gr->seg, 0));
+    uint64_t second = post == POST_GLU ? a : post == POST_RESIDUAL ? l->xb : 0;
+    struct cmd *c = emit_vec(l, kinds[post], rows, n, a, second);
     emit_what(l, c, gr->seg->what, &gr->col, &gr->blk->tok);
     c->src = (struct slot_use){.ring = RING_OUT, .stage = 1};
     c->dst = (struct slot_use){.ring = RING_OUT, .stage = 2, .commit = true};
-    c->out_bytes = (uint8_t)post_bytes(post);
+    c->out_bits = (uint8_t)gr->seg->dst->bits;
     if (post == POST_GLU)
-        c->src2_at = (uint32_t)(rows * n);
-    if (post == POST_ROTARY_DECAY)
+        c->src2_at = (uint32_t)(rows * bytes_of(n, a));
+    if (post == POST_ROTARY_DECAY) {
         c->dst2_at = (uint32_t)(2 * rows * n);
+        c->out2_bits = (uint8_t)gr->seg->dst2->bits;
+    }
     if (post == POST_RESIDUAL)
         c->src2 = (struct slot_use){.ring = RING_AUX, .stage = 2, .release = true};
 }
 
 /* Where the group's columns begin in a row of t: a staged block may have one slice alone. */
-static struct affine columns_at(const struct group *gr, const struct tensor *t, uint64_t bytes)
+static struct affine columns_at(const struct lower *l, const struct group *gr, const struct tensor *t)
 {
-    struct affine col = aff_scale(gr->col, (int64_t)bytes), view = aff_scale(t->view_off, -1);
+    struct affine col = column_place(l, t, &gr->col), view = aff_scale(t->view_off, -1);
     return t->ext && t->view ? aff_add(col, &view) : col;
 }
 
@@ -177,22 +190,24 @@ static void emit_group(struct lower *l, const struct group *gr)
 {
     const struct gemm_seg *seg = gr->seg;
     struct tensor *dst = seg->dst;
-    struct rows_of r = {gr->blk->rows, gr->n, post_bytes(seg->post), 0};
-    struct affine col = columns_at(gr, dst, r.bytes);
+    struct rows_of r = {gr->blk->rows, gr->n, dst->bits, 0};
+    struct affine col = columns_at(l, gr, dst);
     if (seg->post == POST_RESIDUAL)
-        emit_load(l, RING_AUX, where_add(gr->res, &col), r.rows, r.cols * r.bytes, staged_pitch(dst),
-                  dst->kind, true, true);
+        emit_load(l, RING_AUX, where_add(gr->res, &col), &r, staged_pitch(dst), dst->kind, true, true);
     emit_slot(l, OP_ALLOC, UNIT_ENGINE, RING_OUT, 0, 0);
     for (unsigned part = 0; part < parts_of(seg); part++)
         contraction(l, gr, part);
     emit_slot(l, OP_COMMIT, UNIT_ENGINE, RING_OUT, 0, plain(seg->post) ? 2 : 1);
     post_process(l, gr);
-    struct cmd *c = emit_store(l, where_add(gr->out, &col), &r, dst, seg->dst2 == NULL);
+    struct where to = where_add(gr->out, &col);
+    struct cmd *c = dst->plane ? emit_store_tiles(l, to, &r, dst)
+                               : emit_store(l, to, &r, dst, seg->dst2 == NULL);
     emit_what(l, c, seg->what, &gr->col, &gr->blk->tok);
     if (!seg->dst2)
         return;
     r.at = 2 * r.rows * r.cols;
-    col = columns_at(gr, seg->dst2, r.bytes);
+    r.bits = seg->dst2->bits;
+    col = columns_at(l, gr, seg->dst2);
     c = emit_store(l, where_add(gr->out2, &col), &r, seg->dst2, true);
     emit_what(l, c, WHAT_KHAT, &gr->col, &gr->blk->tok);
 }
@@ -271,8 +286,8 @@ static void block_body(struct lower *l, void *arg, const struct block *blk)
         if (gr.seg->dst2)
             gr.out2 = tensor_out(l, gr.seg->dst2, &at);
         if (gr.plan.hold && !held) {
-            emit_load(l, RING_ACT, gr.x, at.rows, bytes_of(g->k, l->ab), g->in->pitch, g->in->kind, true,
-                      true);
+            struct rows_of rows = {at.rows, g->k, l->ab, 0};
+            emit_load(l, RING_ACT, gr.x, &rows, g->in->pitch, g->in->kind, true, true);
             held = true;
         }
         if (b->next && !i)
@@ -366,18 +381,16 @@ static void set_view(struct body *b)
 {
     const struct gemm_seg *s = &b->g->seg[b->seg0];
     struct tensor *t[2] = {s->dst, s->dst2};
-    for (unsigned i = 0; i < 2 && t[i]; i++) {
-        t[i]->view = b->n * post_bytes(s->post);
-        t[i]->view_off = aff_scale(b->n0, (int64_t)post_bytes(s->post));
-    }
+    for (unsigned i = 0; i < 2 && t[i]; i++)
+        tensor_slice(t[i], b->n, &b->n0);
 }
 
 static void clear_view(struct body *b)
 {
     const struct gemm_seg *s = &b->g->seg[b->seg0];
-    s->dst->view = 0;
+    tensor_whole(s->dst);
     if (s->dst2)
-        s->dst2->view = 0;
+        tensor_whole(s->dst2);
 }
 
 static void streamed_slice(struct lower *l, struct body *b, const struct affine *off, uint64_t bytes)
@@ -421,10 +434,10 @@ static void norm_done(struct lower *l, struct body *b)
 /* Columns of results that staging has room for. */
 static uint64_t staged_cols(const struct lower *l, const struct gemm *g, const struct gemm_seg *s)
 {
-    uint64_t cols = s->n, column = min64(l->T, g->tokens) * post_bytes(s->post);
+    uint64_t cols = s->n, rows = min64(l->T, g->tokens);
     const struct tensor *const to[] = {s->dst, s->dst2};
     for (unsigned i = 0; i < 2 && to[i]; i++)
-        cols = to[i]->ext ? min64(cols, to[i]->stage_bytes / column) : cols;
+        cols = to[i]->ext ? min64(cols, to[i]->stage_bytes / rows * 8 / to[i]->bits) : cols;
     return cols;
 }
 

@@ -67,10 +67,13 @@ void place_cache(struct lower *l, const struct affine *position)
     int64_t heads = (int64_t)l->w->shape.heads, batch = (int64_t)l->w->batch, len = (int64_t)l->context;
     struct affine a = aff_scale(l->layer, heads);
     a = aff_scale(aff_add(a, &l->head), batch);
-    a = aff_scale(aff_add(a, &l->seq), len);
-    a = l->kv_local ? *position : aff_add(a, position);
-    l->k.outer = aff_scale(a, (int64_t)l->k.pitch);
-    l->v.outer = aff_scale(a, (int64_t)l->v.pitch);
+    a = l->kv_local ? aff(0) : aff_scale(aff_add(a, &l->seq), len);
+    struct tensor *const kv[] = {&l->k, &l->v};
+    for (unsigned i = 0; i < 2; i++) {
+        struct affine within = aff_scale(*position, (int64_t)kv[i]->line);
+        kv[i]->outer = aff_scale(a, (int64_t)kv[i]->pitch);
+        kv[i]->outer = aff_add(kv[i]->outer, &within);
+    }
 }
 
 struct gemm projection(struct lower *l, uint64_t tokens)
@@ -236,7 +239,7 @@ static void one_head(struct lower *l, uint64_t tokens, bool norm, bool owed)
     if (l->in_pipe)
         state_fetch(l, &any);
     if (l->gates_in_y)
-        l->g.outer = aff_scale(l->head, (int64_t)l->dv);
+        l->g.outer = aff_scale(l->head, (int64_t)(l->dv * l->ab / 8));
     place_cache(l, &l->blk);
     archive_open(l);
     project(l, tokens, norm);
@@ -330,11 +333,11 @@ void head_on(struct lower *l, uint64_t tokens, uint64_t first)
     struct affine none = aff(0);
     take->addr = aff((int64_t)l->logits.base);
     take->rows = (uint32_t)tokens;
-    take->row_bytes = (uint32_t)l->logits.pitch;
+    take->row_bytes = (uint32_t)bytes_of(s->vocab, 16);
     take->row_stride = (int64_t)l->logits.pitch;
     take->tensor = T_LOGIT;
     take->cols = (uint32_t)s->vocab;
-    take->out_bytes = 2;
+    take->out_bits = 16;
     emit_what(l, take, WHAT_LOGITS, &none, &at);
 }
 

@@ -54,6 +54,24 @@ static uint64_t row_bytes(const struct tensor *t)
     return t->view ? t->view : t->pitch;
 }
 
+void tensor_slice(struct tensor *t, uint64_t cols, const struct affine *first)
+{
+    t->view = cols == t->cols ? t->pitch : bytes_of(cols, t->bits);
+    t->view_off = col_bytes(first, t->bits);
+}
+
+void tensor_whole(struct tensor *t)
+{
+    t->view = 0;
+}
+
+struct affine column_place(const struct lower *l, const struct tensor *t, const struct affine *col)
+{
+    if (!t->plane)
+        return col_bytes(col, t->bits);
+    return aff_scale(aff_divide(*col, (int64_t)l->geom.n_tile), (int64_t)t->plane);
+}
+
 static struct affine place(const struct tensor *t, const struct block *b, uint64_t pitch)
 {
     struct affine a = aff_scale(b->tok, (int64_t)pitch);
@@ -175,6 +193,10 @@ void parked_back(struct lower *l, uint64_t tokens)
 {
     const struct tensor *t = &l->y_back;
     uint64_t bytes = round_up(tokens * t->pitch, 4), max = l->udma->max_transfer_bytes;
+    /* They take the place of the last head's tensors, which its state may still be made of. */
+    prog_post(l->p, THREAD_ACCEL, UNIT_LOAD, t->in_free, 1);
+    prog_post(l->p, THREAD_ACCEL, UNIT_WEIGHT, t->in_free, 1);
+    prog_wait(l->p, THREAD_HOST, N_UNITS, t->in_free, 2);
     for (uint64_t at = 0; at < bytes; at += max) {
         struct cmd *c = prog_add(l->p, THREAD_HOST, OP_UDMA_RX, N_UNITS);
         c->addr = aff((int64_t)(t->base + at));
@@ -307,7 +329,7 @@ struct where tensor_in(struct lower *l, struct tensor *t, const struct block *b)
     }
     if (t->pending)
         prog_wait(l->p, THREAD_ACCEL, t->reader, t->ready, t->parts);
-    return (struct where){place(t, b, t->pitch), L2RING_NONE};
+    return (struct where){place(t, b, t->line), L2RING_NONE};
 }
 
 void tensor_in_end(struct lower *l, struct tensor *t)
@@ -319,7 +341,7 @@ void tensor_in_end(struct lower *l, struct tensor *t)
 struct where tensor_out(struct lower *l, struct tensor *t, const struct block *b)
 {
     if (!t->ext)
-        return (struct where){place(t, b, t->pitch), L2RING_NONE};
+        return (struct where){place(t, b, t->line), L2RING_NONE};
     prog_wait(l->p, THREAD_ACCEL, UNIT_STORE, t->out_free, 1);
     emit(l, OP_NEXT, UNIT_STORE)->l2ring = t->out_ring;
     return (struct where){aff((int64_t)t->out_base), t->out_ring};

@@ -275,6 +275,7 @@ static void share_pool(struct lower *l)
     l->y_back.ext = false;
     l->y_back.base = l->logits.base;
     l->y_back.in_full = role(l, &l->y_back, " back", 0, WAIT_OFFCHIP);
+    l->y_back.in_free = role(l, &l->y_back, " may come back", 0, WAIT_OFFCHIP);
 }
 
 static uint64_t archive_rows(const struct lower *l)
@@ -286,8 +287,8 @@ static void plan_archive(struct lower *l)
 {
     struct archive *a = &l->archive;
     struct tensor *k = &l->k;
-    a->base[0] = ext_take(l, archive_rows(l) * l->dk);
-    a->base[1] = ext_take(l, archive_rows(l) * l->dv);
+    a->base[0] = ext_take(l, archive_rows(l) * l->k.pitch);
+    a->base[1] = ext_take(l, archive_rows(l) * l->v.pitch);
     a->fetched = role(l, k, " and values fetched", 0, WAIT_OFFCHIP);
     a->free = role(l, k, " and values read", 1, WAIT_OFFCHIP);
     a->written = role(l, k, " and values to move out", 0, WAIT_OFFCHIP);
@@ -308,7 +309,7 @@ void parked_stages(struct lower *l, uint64_t block, bool direct)
     uint64_t d = l->w->shape.d_model, unit = block * column_unit(l, POST_ROTARY), ret = retention_block(l);
     uint64_t rows = min64(block, max64(FEW_BYTES / (2 * d), 1)), y = direct ? ret : rows;
     l->x.stage_bytes = max64(rows * l->x.pitch, 2 * unit);
-    l->y.stage_bytes = y * l->dv;
+    l->y.stage_bytes = y * bytes_of(l->dv, l->y.bits);
     struct tensor *const kv[] = {&l->k, &l->v};
     for (unsigned i = 0; i < 2 && l->keep_kv; i++)
         kv[i]->stage_bytes = max64(ret * kv[i]->pitch, unit);
@@ -362,11 +363,26 @@ static bool choose_homes(struct lower *l)
     return true;
 }
 
+/* Values in L2 that sets alone take, tile by tile. What is staged, archived or read by rows is not; nor are
+ * rows that several sequences write at once. */
+static void tile_values(struct lower *l)
+{
+    const struct work *w = l->w;
+    uint64_t nt = l->geom.n_tile, rows = l->keep_kv ? l->context : l->v.rows;
+    bool by_rows = w->phase != PHASE_DECODE && w->form == FORM_RECURRENT;
+    if (!l->v.used || l->v.ext || l->v.reader != UNIT_WEIGHT || by_rows || l->kv_local || l->geom.swapped ||
+        l->dv % nt || (l->keep_kv && w->batch > 1) || !value_tiles(l))
+        return;
+    l->v.line = bytes_of(nt, l->v.bits);
+    l->v.plane = rows * l->v.line;
+}
+
 bool plan_memory(struct lower *l)
 {
     layout_weights(l);
     if (l->parked ? !parked_homes(l) : !choose_homes(l))
         return false;
+    tile_values(l);
     struct program *p = l->p;
     struct tensor *t[MAX_TENSORS];
     unsigned n;
@@ -451,7 +467,9 @@ static void put_layer(struct lower *l)
 static struct prog_tensor there(const struct tensor *t, enum what_kind what)
 {
     return (struct prog_tensor){.what = (uint8_t)what, .ext = t->ext, .at = (int64_t)t->base,
-                                .pitch = t->pitch, .rows = t->used ? t->rows : 0, .pos = aff(0)};
+                                .pitch = t->pitch, .rows = t->used ? t->rows : 0, .pos = aff(0),
+                                .cols = (uint32_t)t->cols, .bits = (uint32_t)t->bits, .line = t->line,
+                                .plane = t->plane};
 }
 
 /* The last rows of the run that `t` holds. */
@@ -510,10 +528,11 @@ void report_homes(struct lower *l)
     home(l, "embedding", l->emb.ext, embed_bytes(l));
     tensors(l, t, &n);
     for (unsigned i = 0; i < n; i++)
-        home(l, t[i]->name, t[i]->ext, (t[i] == &l->g ? l->dv : t[i]->pitch) * t[i]->rows);
+        home(l, t[i]->name, t[i]->ext,
+             (t[i] == &l->g ? bytes_of(l->dv, l->g.bits) : t[i]->pitch) * t[i]->rows);
     home(l, "logits", false, tensor_bytes(&l->logits));
     if (l->kv_local)
-        home(l, "keys and values", true, archive_rows(l) * (l->dk + l->dv));
+        home(l, "keys and values", true, archive_rows(l) * (l->k.pitch + l->v.pitch));
     struct program *p = l->p;
     if (l->state_resident && p->n_homes < sizeof p->homes / sizeof p->homes[0])
         p->homes[p->n_homes++] = (struct prog_home){"state", "buffer", p->state_bytes};

@@ -54,7 +54,7 @@ static void local_outer(struct lower *l, const struct affine *tokens)
     struct tensor *const all[] = {&l->q, &l->khat, &l->g, &l->k, &l->v};
     unsigned n = l->w->form == FORM_PARALLEL ? 3 : 5;
     for (unsigned i = 0; i < n; i++)
-        all[i]->outer = aff_scale(*tokens, -(int64_t)all[i]->pitch);
+        all[i]->outer = aff_scale(*tokens, -(int64_t)all[i]->line);
 }
 
 /* `rows` tokens from `first` of the scope. */

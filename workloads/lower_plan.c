@@ -8,17 +8,52 @@
  * cycle however few rows use it. */
 static uint64_t pair_cost(const struct lower *l, uint64_t rows, uint64_t dv)
 {
-    uint64_t set = l->geom.n_tile * l->geom.k_tile / (4 * l->tcdm->hwpe_ports);
-    uint64_t slow = set > rows ? set : rows;
+    uint64_t kt = l->geom.k_tile * mode_scale(l->engine, act_mode(l));
+    uint64_t set = bytes_of(l->geom.n_tile * kt, l->ab) / (4 * l->tcdm->hwpe_ports);
+    const struct engine_cfg *e = l->engine;
+    bool serial = e->style == ENGINE_SYSTOLIC && e->fill_drain == FILL_SERIAL; /* each tile's own */
+    uint64_t slow = max64(set, rows + (serial ? 2 * e->rows + e->cols - 2 : 0));
     return (l->dv + dv - 1) / dv * (l->dk + dv) * slow * 1024 / rows;
+}
+
+/* Columns of a slice end on a byte, or with the head. */
+static uint64_t whole_bytes(const struct lower *l, uint64_t cols)
+{
+    uint64_t unit = byte_unit(l->ab);
+    return cols < l->dv ? cols / unit * unit : l->dv;
+}
+
+static uint64_t state_fit(const struct lower *l)
+{
+    return l->ret->state == STATE_ENGINE ? l->acc_values / l->dk :
+           l->state_bytes * 8 / (l->dk * l->ret->state_bits);
+}
+
+/* Of one query row against a cache. */
+static uint64_t cached_fit(const struct lower *l)
+{
+    return min64(l->acc_values - min64(l->geom.n_tile, l->acc_values), l->out_slot / 2);
+}
+
+uint64_t value_columns(const struct lower *l)
+{
+    return min64(state_fit(l), cached_fit(l));
+}
+
+bool value_tiles(const struct lower *l)
+{
+    struct head_plan hp;
+    uint64_t nt = l->geom.n_tile, cached = cached_plan(l).dv;
+    bool state = l->state_dv == l->dv || l->state_dv % nt == 0;
+    bool whole = plan_form(l, (enum work_form)l->w->form, &hp) && (hp.dv == l->dv || hp.dv % nt == 0);
+    bool cache = decodes(l->w) && l->w->decode == DECODE_KV_CACHE;
+    return state && (l->w->phase == PHASE_DECODE || whole) && (!cache || cached == l->dv || cached % nt == 0);
 }
 
 /* Value columns whose state fits where it works. */
 static uint64_t state_columns(const struct lower *l)
 {
-    uint64_t fit = l->ret->state == STATE_ENGINE ? l->acc_values / l->dk :
-                   l->state_bytes * 8 / (l->dk * l->ret->state_bits);
-    fit = min64(fit, l->dv);
+    uint64_t fit = whole_bytes(l, state_fit(l));
     return l->state_dv ? min64(fit, l->state_dv) : fit;
 }
 
@@ -31,9 +66,9 @@ static uint64_t even_slices(uint64_t dv, uint64_t most, uint64_t tile)
 
 static bool plan_rows(const struct lower *l, uint64_t most, bool with_state, struct head_plan *hp)
 {
-    uint64_t best = UINT64_MAX, nt = l->geom.n_tile;
+    uint64_t best = UINT64_MAX, nt = l->geom.n_tile, q = bytes_of(l->dk, l->ab);
     for (uint64_t rows = 1; rows <= most; rows++) {
-        if (most % rows || rows * rows > l->score_slot || rows * l->dk > l->act_slot)
+        if (most % rows || rows * bytes_of(rows, l->sb) > l->score_slot || rows * q > l->act_slot)
             continue;
         if (l->acc_values / rows <= nt)
             continue;
@@ -51,7 +86,7 @@ static bool plan_rows(const struct lower *l, uint64_t most, bool with_state, str
         hp->rows = rows;
         hp->dv = dv;
     }
-    hp->fused = best != UINT64_MAX && hp->dv == l->dv && hp->rows * l->dv <= l->aux_slot;
+    hp->fused = best != UINT64_MAX && hp->dv == l->dv && hp->rows * bytes_of(l->dv, l->ab) <= l->aux_slot;
     return best != UINT64_MAX;
 }
 
@@ -60,10 +95,11 @@ static bool plan_recurrent(const struct lower *l, struct head_plan *hp)
     hp->dv = state_columns(l);
     if (!hp->dv)
         return false;
-    uint64_t fit = min64(l->act_slot / (2 * l->dk + hp->dv), l->out_slot / (2 * hp->dv));
-    hp->fused = hp->dv == l->dv && l->aux_slot >= l->dv;
+    uint64_t v = bytes_of(hp->dv, l->ab), gate = bytes_of(l->dv, l->ab);
+    uint64_t fit = min64(l->act_slot / (2 * bytes_of(l->dk, l->ab) + v), l->out_slot / (2 * hp->dv));
+    hp->fused = hp->dv == l->dv && l->aux_slot >= gate;
     if (hp->fused)
-        fit = min64(fit, l->aux_slot / l->dv);
+        fit = min64(fit, l->aux_slot / gate);
     for (hp->tokens = l->T; hp->tokens > 1 && hp->tokens > fit; hp->tokens = (hp->tokens + 1) / 2)
         ;
     return fit >= 1;
@@ -130,8 +166,9 @@ uint64_t cache_block(const struct lower *l)
 struct head_plan cached_plan(const struct lower *l)
 {
     struct head_plan one = {.rows = 1};
-    one.dv = min64(l->dv, min64(l->acc_values - l->geom.n_tile, l->out_slot / 2));
-    one.fused = one.dv == l->dv && l->dv <= l->aux_slot;
+    uint64_t fit = cached_fit(l), nt = l->geom.n_tile;
+    one.dv = whole_bytes(l, fit >= nt ? fit / nt * nt : fit);
+    one.fused = one.dv == l->dv && bytes_of(l->dv, l->ab) <= l->aux_slot;
     return one;
 }
 

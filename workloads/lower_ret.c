@@ -102,11 +102,13 @@ static void step_rows(struct lower *l, void *arg, const struct block *b)
     const struct ret_op *r = s->r;
     bool l2 = l->ret->state == STATE_L2;
     uint64_t rows = b->rows;
-    emit_load(l, RING_ACT, where_tok(s->q, &b->tok, l->q.pitch), rows, l->dk, l->q.pitch, T_ACT, true, false);
-    emit_load(l, RING_ACT, where_tok(s->k, &b->tok, l->k.pitch), rows, l->dk, l->k.pitch, T_ACT, false,
-              false)->buf_offset = (uint32_t)(rows * l->dk);
-    emit_load(l, RING_ACT, where_slice(where_tok(s->v, &b->tok, l->v.pitch), r, 1), rows, r->dv, l->v.pitch,
-              T_ACT, false, true)->buf_offset = (uint32_t)(2 * rows * l->dk);
+    uint64_t at = rows * bytes_of(l->dk, l->ab);
+    const struct rows_of q = {rows, l->dk, l->q.bits, 0}, k = {rows, l->dk, l->k.bits, at},
+                         v = {rows, r->dv, l->v.bits, 2 * at};
+    struct where values = where_slice(l, where_tok(s->v, &b->tok, l->v.pitch), r, &l->v);
+    emit_load(l, RING_ACT, where_tok(s->q, &b->tok, l->q.pitch), &q, l->q.pitch, T_ACT, true, false);
+    emit_load(l, RING_ACT, where_tok(s->k, &b->tok, l->k.pitch), &k, l->k.pitch, T_ACT, false, false);
+    emit_load(l, RING_ACT, values, &v, l->v.pitch, T_ACT, false, true);
     if (l2)
         state_load(l, r, ret_unit(l), ret_unit(l));
     state_take(l, ret_unit(l));
@@ -116,7 +118,8 @@ static void step_rows(struct lower *l, void *arg, const struct block *b)
     c->rows = (uint32_t)rows;
     c->k = (uint32_t)l->dk;
     c->cols = (uint32_t)r->dv;
-    c->out_bytes = 2;
+    c->a_bits = (uint8_t)l->ab;
+    c->out_bits = 16;
     c->state_at = state_at(l, r);
     c->useful = aff((int64_t)(2 * rows * l->dk * r->dv));
     c->src = (struct slot_use){.ring = RING_ACT, .stage = 2, .release = true};

@@ -38,9 +38,9 @@ struct inner { /* one tile of queries and keys */
     bool causal, first, last;
 };
 
-/* Token `tok` of rows that begin at w; the slice of value columns, `bytes` each. */
+/* Token `tok` of rows that begin at w; the slice of value columns of t's rows. */
 struct where where_tok(struct where w, const struct affine *tok, uint64_t pitch);
-struct where where_slice(struct where w, const struct ret_op *r, uint64_t bytes);
+struct where where_slice(struct lower *l, struct where w, const struct ret_op *r, const struct tensor *t);
 typedef void (*slice_fn)(struct lower *l, struct ret_op *r);
 void each_slice(struct lower *l, struct ret_op *r, slice_fn fn);
 uint64_t slices_of(const struct lower *l, uint64_t dv);

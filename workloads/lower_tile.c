@@ -14,8 +14,9 @@ struct where where_tok(struct where w, const struct affine *tok, uint64_t pitch)
 struct sweep ret_sweep(struct lower *l, uint64_t rows, uint64_t n, uint64_t k)
 {
     struct sweep s = {.rows = rows, .n = n, .k = k, .first = true, .last = true, .src = RING_ACT,
-                      .src_pitch = (uint32_t)k, .out_bytes = 1, .useful_scale = 1, .k_depth = -1};
-    sweep_mode(l, &s, l->ab, l->ab);
+                      .src_pitch = (uint32_t)bytes_of(k, l->ab), .a_bits = (uint8_t)l->ab,
+                      .w_bits = (uint8_t)l->ab, .useful_scale = 1, .k_depth = -1};
+    sweep_mode(l, &s, act_mode(l));
     return s;
 }
 
@@ -26,10 +27,10 @@ struct affine key_position(const struct lower *l, const struct affine *tok)
     return aff_add(*tok, &seq);
 }
 
-/* The slice of value columns, `bytes` each, of rows that begin at w. */
-struct where where_slice(struct where w, const struct ret_op *r, uint64_t bytes)
+/* The slice of value columns of t's rows that begin at w. */
+struct where where_slice(struct lower *l, struct where w, const struct ret_op *r, const struct tensor *t)
 {
-    struct affine at = aff_scale(r->dv0, (int64_t)bytes);
+    struct affine at = column_place(l, t, &r->dv0);
     w.addr = aff_add(w.addr, &at);
     return w;
 }
@@ -38,16 +39,14 @@ struct where where_slice(struct where w, const struct ret_op *r, uint64_t bytes)
  * slice's of the head's raw rows. */
 static void run_slice(struct lower *l, struct ret_op *r, slice_fn fn)
 {
-    if (r->dst == &l->y) {
-        l->y.view = l->dv;
-        l->y.view_off = aff_scale(l->head, (int64_t)l->dv);
-    } else if (r->dst) {
-        r->dst->view = 2 * r->dv;
-        r->dst->view_off = aff_scale(r->dv0, 2);
-    }
+    struct affine head = aff_scale(l->head, (int64_t)l->dv);
+    if (r->dst == &l->y)
+        tensor_slice(&l->y, l->dv, &head);
+    else if (r->dst)
+        tensor_slice(r->dst, r->dv, &r->dv0);
     fn(l, r);
     if (r->dst)
-        r->dst->view = 0;
+        tensor_whole(r->dst);
 }
 
 /* Slices of value columns, one after the other: the first, a loop over the
@@ -81,7 +80,8 @@ void emit_scores(struct lower *l, const struct ret_op *r, const struct inner *t,
 {
     struct sweep s = ret_sweep(l, t->rows, t->keys, l->dk);
     s.dst = MM_SCORE;
-    s.dst_pitch = (uint32_t)t->keys;
+    s.out_bits = (uint8_t)l->sb;
+    s.dst_pitch = (uint32_t)bytes_of(t->keys, l->sb);
     s.set = k;
     s.pitch = l->k.pitch;
     s.tensor = l->k.kind;
@@ -104,14 +104,18 @@ void emit_values(struct lower *l, const struct ret_op *r, const struct inner *t,
 {
     struct sweep s = ret_sweep(l, t->rows, r->dv, t->keys);
     s.src = RING_SCORE;
+    s.a_bits = (uint8_t)l->sb;
+    s.src_pitch = (uint32_t)bytes_of(t->keys, l->sb);
+    sweep_mode(l, &s, engine_mode(l->engine, l->w->quant.activations, min64(l->w->quant.score_bits, 8)));
     s.first = t->first;
     s.last = t->last;
     s.dst = MM_OUT;
-    s.out_bytes = 2;
+    s.out_bits = 16;
     s.dst_pitch = (uint32_t)(2 * r->dv);
-    s.set = where_slice(v, r, 1);
+    s.set = where_slice(l, v, r, &l->v);
     s.transpose = true;
-    s.pitch = l->v.pitch;
+    s.pitch = l->v.line;
+    s.plane = l->v.plane;
     s.tensor = l->v.kind;
     s.causal = t->causal ? CAUSAL_VALUES : CAUSAL_NONE;
     s.what = WHAT_RAW;
@@ -126,7 +130,8 @@ void emit_values(struct lower *l, const struct ret_op *r, const struct inner *t,
 
 void load_queries(struct lower *l, struct where q, uint64_t rows)
 {
-    emit_load(l, RING_ACT, q, rows, l->dk, l->q.pitch, T_ACT, true, true);
+    struct rows_of r = {rows, l->dk, l->q.bits, 0};
+    emit_load(l, RING_ACT, q, &r, l->q.pitch, T_ACT, true, true);
 }
 
 /* The finished rows: norm and gate on the way out, or raw. */
@@ -134,14 +139,16 @@ void emit_result(struct lower *l, const struct ret_op *r, struct where out, stru
                         uint64_t rows, const struct affine *tok)
 {
     struct affine none = aff(0);
-    struct rows_of rows_of = {rows, r->dv, r->hp.fused ? 1 : 2, 0};
+    struct rows_of rows_of = {rows, r->dv, r->dst->bits, 0};
     if (!r->hp.fused) {
-        struct where to = l->o.ext ? out : where_slice(out, r, 2);
+        struct where to = l->o.ext ? out : where_slice(l, out, r, &l->o);
         emit_what(l, emit_store(l, to, &rows_of, &l->o, true), WHAT_RAW, &r->dv0, tok);
         return;
     }
-    emit_load(l, RING_AUX, g, rows, l->dv, l->g.pitch, T_ACT, true, true);
-    struct cmd *c = emit_vec(l, VEC_RMS_GATE, rows, l->dv);
+    struct rows_of gates = {rows, l->dv, l->g.bits, 0};
+    emit_load(l, RING_AUX, g, &gates, l->g.pitch, T_ACT, true, true);
+    struct cmd *c = emit_vec(l, VEC_RMS_GATE, rows, l->dv, 16, l->ab);
+    c->out_bits = (uint8_t)l->ab;
     emit_what(l, c, WHAT_GATED, &none, tok);
     c->src = (struct slot_use){.ring = RING_OUT, .stage = 1};
     c->src2 = (struct slot_use){.ring = RING_AUX, .stage = 2, .release = true};
@@ -159,6 +166,7 @@ struct where out_place(struct lower *l, struct ret_op *r, const struct block *b)
     struct where w = tensor_out(l, r->dst, b);
     if (r->dst == &l->y && !l->y.ext) {
         struct affine col = aff_scale(l->head, (int64_t)l->dv);
+        col = col_bytes(&col, l->y.bits);
         w.addr = aff_add(w.addr, &col);
     }
     return w;

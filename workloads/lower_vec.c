@@ -9,8 +9,8 @@ struct vec_op { /* rows of `in` (and `gate`) to rows of `out` */
     enum what_kind what;
     struct tensor *in, *gate, *out;
     bool in_place; /* results replace the rows in their own slot, which leaves `out` to the engine */
-    bool back; /* 16-bit rows go back to `in` as well: the residual stream of a post-norm block */
-    uint64_t width, in_bytes, out_bytes;
+    bool back; /* wide rows go back to `in` as well: the residual stream of a post-norm block */
+    uint64_t width;
     uint64_t rows; /* that fit at a time */
     struct affine first, out_col;
     struct affine tok; /* of the block at hand */
@@ -24,20 +24,21 @@ static void sub_rows(struct lower *l, void *arg, const struct block *b)
         none = aff(0);
     struct where src = v->src;
     src.addr = aff_add(src.addr, &at);
-    struct cmd *load = emit_load(l, RING_AUX, src, b->rows, v->width * v->in_bytes, v->in->pitch, v->in->kind,
-                                 true, !v->gate);
-    uint32_t gate_at = (uint32_t)(b->rows * v->width * v->in_bytes);
+    struct rows_of rows = {b->rows, v->width, v->in->bits, 0};
+    struct cmd *load = emit_load(l, RING_AUX, src, &rows, v->in->pitch, v->in->kind, true, !v->gate);
+    uint32_t gate_at = (uint32_t)(b->rows * bytes_of(v->width, v->in->bits));
     if (v->in_place)
         load->dst.stage = 1;
     if (v->gate) {
         struct where g = v->gat;
         struct affine ga = aff_scale(b->tok, (int64_t)v->gate->pitch);
         g.addr = aff_add(g.addr, &ga);
-        emit_load(l, RING_AUX, g, b->rows, v->width, v->gate->pitch, v->gate->kind, false, true)->buf_offset =
-            gate_at;
+        struct rows_of gates = {b->rows, v->width, v->gate->bits, gate_at};
+        emit_load(l, RING_AUX, g, &gates, v->gate->pitch, v->gate->kind, false, true);
     }
-    struct rows_of r = {b->rows, v->width, v->out_bytes, 0};
-    struct cmd *c = emit_vec(l, v->kind, b->rows, v->width);
+    struct rows_of r = {b->rows, v->width, v->out->bits, 0};
+    struct cmd *c = emit_vec(l, v->kind, b->rows, v->width, v->in->bits,
+                             v->gate ? v->gate->bits : 0);
     emit_what(l, c, v->what, &none, &tok);
     c->src = (struct slot_use){.ring = RING_AUX, .stage = 2, .release = !v->in_place};
     c->dst = (struct slot_use){.ring = RING_OUT, .stage = 2, .acquire = true, .commit = true};
@@ -45,9 +46,10 @@ static void sub_rows(struct lower *l, void *arg, const struct block *b)
         c->src.stage = 1;
         c->dst = (struct slot_use){.ring = RING_AUX, .stage = 2, .commit = true};
     }
-    c->out_bytes = (uint8_t)(v->out_bytes + (v->back ? 2 : 0));
+    c->out_bits = (uint8_t)v->out->bits;
+    c->out2_bits = (uint8_t)(v->back ? v->in->bits : 0);
     c->src2_at = v->gate ? gate_at : 0;
-    uint32_t second = v->back ? (uint32_t)(b->rows * v->width) : 0;
+    uint32_t second = v->back ? (uint32_t)(b->rows * bytes_of(v->width, v->out->bits)) : 0;
     c->dst2_at = second; /* the next command may move this one */
     struct where dst = v->dst;
     struct affine da = aff_scale(b->tok, (int64_t)staged_pitch(v->out));
@@ -60,7 +62,7 @@ static void sub_rows(struct lower *l, void *arg, const struct block *b)
     struct where again = v->again;
     again.addr = aff_add(again.addr, &at);
     r.at = second;
-    r.bytes = 2;
+    r.bits = v->in->bits;
     emit_what(l, emit_store(l, again, &r, v->in, true), v->what == WHAT_LN2 ? WHAT_BACK1 : WHAT_BACK2, &none,
               &tok);
 }
@@ -89,8 +91,10 @@ static void vec_block(struct lower *l, void *arg, const struct block *b)
 
 static uint64_t rows_at_a_time(const struct lower *l, const struct vec_op *v)
 {
-    uint64_t in = v->width * (v->in_bytes + (v->gate != NULL));
-    return min64(l->aux_slot / in, l->out_slot / (v->width * (v->out_bytes + (v->back ? 2 : 0))));
+    uint64_t in = bytes_of(v->width, v->in->bits), out = bytes_of(v->width, v->out->bits);
+    in += v->gate ? bytes_of(v->width, v->gate->bits) : 0;
+    out += v->back ? bytes_of(v->width, v->in->bits) : 0;
+    return min64(l->aux_slot / in, l->out_slot / out);
 }
 
 static void vec_op(struct lower *l, struct vec_op *v, uint64_t tokens)
@@ -120,7 +124,7 @@ static void vec_op(struct lower *l, struct vec_op *v, uint64_t tokens)
 static struct vec_op norm_op(struct lower *l, enum what_kind what)
 {
     return (struct vec_op){.kind = VEC_RMS, .what = what, .in = &l->x, .out = &l->xn,
-                           .width = l->w->shape.d_model, .in_bytes = 2, .out_bytes = 1};
+                           .width = l->w->shape.d_model};
 }
 
 void norm_rows(struct lower *l, const struct block *b, enum what_kind what)
@@ -144,27 +148,26 @@ void emit_norm(struct lower *l, uint64_t tokens, const struct affine *first, enu
 void emit_post_norm(struct lower *l, uint64_t tokens, enum what_kind what)
 {
     struct vec_op v = {.kind = VEC_RMS, .what = what, .in = &l->x, .out = &l->xn,
-                       .width = l->w->shape.d_model, .in_bytes = 2, .out_bytes = 1, .back = true};
+                       .width = l->w->shape.d_model, .back = true};
     vec_op(l, &v, tokens);
 }
 
 void emit_narrow(struct lower *l, uint64_t tokens)
 {
     struct vec_op v = {.kind = VEC_REQUANT, .what = WHAT_NARROW, .in = &l->x, .out = &l->xn,
-                       .width = l->w->shape.d_model, .in_bytes = 2, .out_bytes = 1};
+                       .width = l->w->shape.d_model};
     vec_op(l, &v, tokens);
 }
 
 void emit_norm_gate(struct lower *l, uint64_t tokens)
 {
     struct vec_op v = {.kind = VEC_RMS_GATE, .what = WHAT_GATED, .in = &l->o, .gate = &l->g, .out = &l->y,
-                       .width = l->dv, .in_bytes = 2, .out_bytes = 1};
+                       .width = l->dv};
     struct affine col = aff_scale(l->head, (int64_t)l->dv);
-    v.out_col = l->y.ext ? aff(0) : col;
-    l->y.view = l->dv;
-    l->y.view_off = col;
+    v.out_col = l->y.ext ? aff(0) : col_bytes(&col, l->y.bits);
+    tensor_slice(&l->y, l->dv, &col);
     vec_op(l, &v, tokens);
-    l->y.view = 0;
+    tensor_whole(&l->y);
 }
 
 /* ---- embedding ---- */
@@ -183,24 +186,25 @@ static void embed_rows(struct lower *l, void *arg, const struct block *b)
     const struct embed *e = arg;
     uint64_t d = l->w->shape.d_model;
     struct where src = e->table;
-    struct affine at = aff_scale(b->tok, (int64_t)d);
+    struct affine at = aff_scale(b->tok, (int64_t)l->emb.pitch);
+    struct rows_of r = {b->rows, d, l->emb.bits, 0};
     src.addr = aff_add(src.addr, &at);
     /* Row addresses depend on the tokens; every row begins in the same bank. */
-    struct cmd *c = emit_load(l, RING_AUX, src, b->rows, d, d, T_EMBED, true, true);
+    struct cmd *c = emit_load(l, RING_AUX, src, &r, l->emb.pitch, T_EMBED, true, true);
     struct affine none = aff(0), tok = aff_add(b->tok, &e->tok);
-    struct rows_of r = {b->rows, d, 2, 0};
     c->rows = (uint32_t)b->rows;
-    c->row_bytes = (uint32_t)d;
+    c->row_bytes = (uint32_t)bytes_of(d, r.bits);
     if (!l->emb.ext) {
         emit_what(l, c, WHAT_NONE, &none, &tok);
         c->gather = true;
         c->table = (int64_t)l->emb.base;
     }
-    struct cmd *v = emit_vec(l, VEC_GATHER, b->rows, d);
+    struct cmd *v = emit_vec(l, VEC_GATHER, b->rows, d, r.bits, 0);
     emit_what(l, v, WHAT_EMBED, &none, &tok);
     v->src = (struct slot_use){.ring = RING_AUX, .stage = 2, .release = true};
     v->dst = (struct slot_use){.ring = RING_OUT, .stage = 2, .acquire = true, .commit = true};
-    v->out_bytes = 2;
+    r.bits = l->x.bits;
+    v->out_bits = (uint8_t)r.bits;
     struct where dst = e->dst;
     struct affine da = aff_scale(b->tok, (int64_t)l->x.pitch);
     dst.addr = aff_add(dst.addr, &da);
@@ -265,9 +269,10 @@ static void host_embed(struct lower *l, uint64_t tokens, uint64_t rows, uint64_t
 void emit_embed(struct lower *l, uint64_t tokens)
 {
     uint64_t d = l->w->shape.d_model, rows = staged_rows(&l->x, min64(l->T, tokens));
-    struct embed e = {.rows = min64(l->aux_slot / d, l->out_slot / (2 * d))};
+    uint64_t in = bytes_of(d, l->emb.bits), out = bytes_of(d, l->x.bits);
+    struct embed e = {.rows = min64(l->aux_slot / in, l->out_slot / out)};
     struct tensor *ins[] = {&l->emb, NULL}, *outs[] = {&l->x, NULL};
-    e.part = l->emb.ext ? min64(l->emb.stage_bytes / d, rows) : rows;
+    e.part = l->emb.ext ? min64(l->emb.stage_bytes / l->emb.pitch, rows) : rows;
     if (l->x.ext && e.part < rows)
         host_embed(l, tokens, rows, e.part);
     else

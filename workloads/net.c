@@ -209,6 +209,10 @@ static void load_shape(struct reader *r)
                         "d_model / heads even");
     n->dk = n->d / n->H;
     n->dv = n->V / n->H;
+    if (r->ok && (size_of(r, "d_key", 1 << 14, (double)n->dk) != n->dk ||
+                  size_of(r, "d_value", 1 << 15, (double)n->dv) != n->dv) && r->ok)
+        r->ok = err_add(r->err, ERR_CONFIG, &r->root->at,
+                        "d_key must be d_model / heads, d_value value_dim / heads");
 }
 
 static void load_quantized(struct reader *r)

@@ -39,9 +39,9 @@ bool values_run(const struct values_job *job, struct values_counts *counts, stru
 struct net *net_synthetic(const struct work *w, uint64_t seed, uint64_t S, const double **seqs,
                           struct err *err);
 
+/* Is n of the workload's kind and shape? Else an error (78) at the place, NULL: nowhere. */
+bool network_fits(const struct net *n, const struct work *w, const struct place *at, struct err *err);
 /* The workload's numbers with the widths that the hardware has. */
-/* Is n of the workload's kind and shape? Else an error (78). */
-bool network_fits(const struct net *n, const struct work *w, struct err *err);
 struct quant values_quant(const struct arch *a, const struct work *w);
 
 /* What one reading found. */

@@ -43,16 +43,16 @@ void activity_row(struct values *v, const struct cmd *c, uint32_t lanes)
 }
 
 /* Values go past the lanes, and again for each element of the key. */
-void activity_step(struct values *v, const struct cmd *c, const uint8_t *key, const uint8_t *val)
+void activity_step(struct values *v, const struct cmd *c, const int16_t *key, const int16_t *val)
 {
     struct cost_activity *a = &v->counts->activity[ACTIVITY_RETENTION];
     uint64_t lanes = ARCH_CFG(v->job->arch, retention)->lanes, pass = 0;
     for (uint32_t j = 0; j < c->cols; j++) {
         uint64_t before = j >= lanes ? j - lanes : j + (c->cols - 1 - j) / lanes * lanes;
-        pass += ones(val[j] ^ val[before]);
+        pass += ones((uint8_t)(val[j] ^ val[before]));
     }
     for (uint32_t i = 0; i < c->k; i++) {
-        a->toggles += pass + (i ? min64(lanes, c->cols) * ones(key[i] ^ key[i - 1]) : 0);
+        a->toggles += pass + (i ? min64(lanes, c->cols) * ones((uint8_t)(key[i] ^ key[i - 1])) : 0);
         a->zeros += key[i] ? 0 : c->cols;
     }
     a->bits += 16 * (uint64_t)c->k * c->cols;

@@ -42,12 +42,6 @@ static const int16_t *weights_of(const struct values *v, enum what_kind what, ui
     return m->w + out * m->in;
 }
 
-static void pack(uint8_t *b, uint64_t at, unsigned bits, int16_t x)
-{
-    for (unsigned i = 0; i < bits; i++, at++)
-        b[at / 8] = (uint8_t)(b[at / 8] | ((unsigned)x >> i & 1) << at % 8);
-}
-
 struct slab { /* one matrix, or two that take turns, of a layer and head */
     const struct prog_matrix *m;
     uint64_t layer, first; /* first output in the network's matrix */
@@ -65,8 +59,7 @@ static bool put_set(struct image *im, const struct slab *s, unsigned part, uint6
         return false;
     for (uint64_t o = 0; o < n; o++) {
         const int16_t *w = weights_of(v, (enum what_kind)s->m->what[part], s->layer, s->first + n0 + o);
-        for (uint64_t i = 0; i < k; i++)
-            pack(to, (o * k + i) * s->m->bits, s->m->bits, w[k0 + i]);
+        pack(to, o * k * s->m->bits, s->m->bits, k, w + k0);
     }
     return true;
 }
@@ -102,24 +95,29 @@ static bool put_matrix(struct image *im, const struct prog_matrix *m)
     return true;
 }
 
-/* Rows of 16-bit numbers. */
-static bool put_wide(struct image *im, const struct prog_tensor *t, uint64_t row, const int16_t *from)
+static bool put_row(struct image *im, const struct prog_tensor *t, uint64_t row, const int16_t *from)
 {
-    int64_t at = t->at + (int64_t)(row * t->pitch);
-    uint8_t *to = bytes_put(im->v, &im->none, memory(im->v, t->ext), at, t->pitch);
-    for (uint64_t i = 0; to && i < t->pitch / 2; i++)
-        put16(to + 2 * i, from[i]);
+    uint8_t *to = bytes_put(im->v, &im->none, memory(im->v, t->ext), t->at + (int64_t)(row * t->pitch),
+                            bytes_of(t->cols, t->bits));
+    if (to)
+        pack(to, 0, t->bits, t->cols, from);
     return to != NULL;
 }
 
-/* Rows of 8-bit numbers. */
-static bool put_narrow(struct image *im, const struct prog_tensor *t, uint64_t row, const int16_t *from)
+/* Row `row` of unit `unit` of a cache, whole or by tiles. */
+static bool put_cached(struct image *im, const struct prog_tensor *t, uint64_t unit, uint64_t row,
+                       const int16_t *from)
 {
-    uint8_t *to = bytes_put(im->v, &im->none, memory(im->v, t->ext), t->at + (int64_t)(row * t->pitch),
-                            t->pitch);
-    for (uint64_t i = 0; to && i < t->pitch; i++)
-        to[i] = (uint8_t)from[i];
-    return to != NULL;
+    struct values *v = im->v;
+    uint64_t n = t->plane ? v->geom.n_tile : t->cols;
+    int64_t at = t->at + (int64_t)(unit * v->p->context * t->pitch + row * t->line);
+    for (uint64_t c = 0; c < t->cols; c += n, at += (int64_t)t->plane) {
+        uint8_t *to = bytes_put(v, &im->none, memory(v, t->ext), at, bytes_of(n, t->bits));
+        if (!to)
+            return false;
+        pack(to, 0, t->bits, n, from + c);
+    }
+    return true;
 }
 
 static bool put_rows(struct image *im)
@@ -127,13 +125,11 @@ static bool put_rows(struct image *im)
     struct values *v = im->v;
     const struct prog_tensor *e = &v->p->embedding, *in = &v->p->input;
     for (uint64_t r = 0; r < e->rows; r++)
-        if (!put_narrow(im, e, r, v->q->embed.w + r * e->pitch))
+        if (!put_row(im, e, r, v->q->embed.w + r * e->cols))
             return false;
-    for (uint64_t r = 0; r < in->rows; r++) {
-        const int16_t *row = expected_input(v->job->want, r);
-        if (in->what == WHAT_EMBED ? !put_wide(im, in, r, row) : !put_narrow(im, in, r, row))
+    for (uint64_t r = 0; r < in->rows; r++)
+        if (!put_row(im, in, r, expected_input(v->job->want, r)))
             return false;
-    }
     return true;
 }
 
@@ -199,7 +195,7 @@ static bool put_cache(struct image *im, const struct prog_tensor *t, enum point 
                 const int32_t *row = from + at * width;
                 for (uint64_t i = 0; i < width; i++)
                     v->a[i] = (int16_t)row[i];
-                if (!put_narrow(im, t, (u * w->batch + s) * v->p->context + r, v->a))
+                if (!put_cached(im, t, u * w->batch + s, r, v->a))
                     return false;
             }
         }
@@ -231,13 +227,12 @@ bool image_check(struct values *v)
     const struct prog_tensor *t = &v->p->output;
     struct image im = image_of(v);
     bool decode = v->work->phase != PHASE_PREFILL && v->work->kind != WORK_GEMM;
-    uint64_t size = t->what == WHAT_RES2 || t->what == WHAT_BACK2 ? 2 : 1;
     struct cmd *c = &im.c;
     im.none.c = c;
     c->what = t->what;
-    c->cols = (uint32_t)(t->pitch / size);
-    c->out_bytes = (uint8_t)size;
-    c->row_bytes = (uint32_t)t->pitch;
+    c->cols = t->cols;
+    c->out_bits = (uint8_t)t->bits;
+    c->row_bytes = (uint32_t)bytes_of(t->cols, t->bits);
     c->rows = 1;
     im.none.unit = (int64_t)((max64(v->work->shape.layers, 1) - 1) * v->heads);
     for (uint64_t r = 0; r < t->rows; r++) {

@@ -89,8 +89,9 @@ void bytes_hold(struct bytes *m, uint64_t n);
 /* Bytes to write, taken as written. */
 uint8_t *bytes_put(struct values *v, const struct vissued *is, struct bytes *m, int64_t at, uint64_t n);
 struct vslot *slot_of(struct values *v, const struct slot_use *s, uint64_t alloc);
-/* Packed elements of `bits`, the first at bit `at` of b. */
+/* Packed elements of up to 16 bits, the first at bit `at` of b. */
 void unpack(const uint8_t *b, uint64_t at, unsigned bits, uint64_t n, int16_t *to);
+void pack(uint8_t *b, uint64_t at, unsigned bits, uint64_t n, const int16_t *from);
 
 static inline int16_t get16(const uint8_t *b)
 {
@@ -120,7 +121,7 @@ uint64_t eps_position(const struct values *v, uint64_t pos);
 /* ---- values_activity.c: count what passes by ---- */
 void activity_set(struct values *v, const struct vslot *set, uint64_t rows, uint64_t issued);
 void activity_row(struct values *v, const struct cmd *c, uint32_t lanes);
-void activity_step(struct values *v, const struct cmd *c, const uint8_t *key, const uint8_t *val);
+void activity_step(struct values *v, const struct cmd *c, const int16_t *key, const int16_t *val);
 void activity_line(struct values *v, unsigned unit, const uint8_t *b, uint64_t n);
 
 /* ---- values_move.c: load, store, sets, states, off-chip ---- */
@@ -130,7 +131,7 @@ bool run_set(struct values *v, const struct vissued *is);
 bool run_state_move(struct values *v, const struct vissued *is);
 bool run_transfer(struct values *v, const struct vissued *is);
 bool run_take(struct values *v, const struct vissued *is);
-/* The row at is->addr of a memory against the golden model's. */
+/* The row at is->addr of a memory, packed, against the golden model's. */
 bool check_row(struct values *v, const struct vissued *is, const struct bytes *m);
 
 /* ---- values_mm.c ---- */

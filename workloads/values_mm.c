@@ -149,28 +149,24 @@ static bool requantise(struct mm *m)
     return true;
 }
 
-static void put_number(uint8_t *to, uint32_t size, int32_t x)
-{
-    if (size == 2)
-        put16(to, x);
-    else
-        *to = (uint8_t)x;
-}
-
 /* Numbers n of the row: side by side, or below each other when rows are outputs. */
 static bool put_row(struct mm *m)
 {
     const struct cmd *c = m->c;
-    uint32_t size = c->out_bytes, lines = c->swapped ? c->cols : 1, each = c->swapped ? 1 : c->cols;
+    uint32_t lines = c->swapped ? c->cols : 1, each = c->swapped ? 1 : c->cols;
+    for (uint32_t n = 0; n < c->cols; n++)
+        m->v->out[n] = (int16_t)m->v->wide[n];
     for (uint32_t n = 0; n < lines; n++) {
         uint64_t row = c->swapped ? (uint64_t)m->is->n_at + n : m->row;
-        uint64_t col = c->swapped ? m->row : (uint64_t)m->is->n_at;
-        uint8_t *to = bytes_put(m->v, m->is, m->dst, (int64_t)(c->dst_at + row * c->dst_pitch + col * size),
-                                (uint64_t)each * size);
+        uint64_t col = c->swapped ? m->row : (uint64_t)m->is->n_at, nt = m->v->geom.n_tile;
+        uint64_t tile = c->dst_tile ? col / nt * c->dst_tile : 0;
+        uint64_t bit = (c->dst_tile ? col % nt : col) * c->out_bits;
+        uint64_t at = c->dst_at + row * c->dst_pitch + tile;
+        uint8_t *to = bytes_put(m->v, m->is, m->dst, (int64_t)(at + bit / 8),
+                                bytes_of(bit % 8 / c->out_bits + each, c->out_bits));
         if (!to)
             return false;
-        for (uint32_t i = 0; i < each; i++)
-            put_number(to + i * size, size, m->v->wide[n + i]);
+        pack(to, bit % 8, c->out_bits, each, m->v->out + n);
     }
     return true;
 }
@@ -200,7 +196,7 @@ static bool update(struct mm *m)
     const struct cmd *c = m->c;
     const struct qhead *h = head_of(v, m->is);
     uint64_t unit = (uint64_t)m->is->unit, size = v->state_bytes, over = 0;
-    uint64_t draw = state_draw(v->q->q.seed, unit / v->heads, unit % v->heads, position(m->pos));
+    uint64_t draw = state_draw(v->q->q.seed, unit / v->heads, unit % v->heads, position(m->is->pos));
     int64_t at = m->is->state + (int64_t)m->row * c->dst_pitch + m->is->n_at * (int64_t)size;
     const uint8_t *from = bytes_at(v, m->is, &v->state, at, c->cols * size);
     if (!from)

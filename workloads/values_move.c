@@ -54,6 +54,11 @@ uint8_t *bytes_put(struct values *v, const struct vissued *is, struct bytes *m, 
 
 void unpack(const uint8_t *b, uint64_t at, unsigned bits, uint64_t n, int16_t *to)
 {
+    if (bits == 16) {
+        for (uint64_t i = 0; i < n; i++)
+            to[i] = get16(b + at / 8 + 2 * i);
+        return;
+    }
     if (bits == 8 && at % 8 == 0) {
         const int8_t *s = (const int8_t *)b + at / 8;
         for (uint64_t i = 0; i < n; i++)
@@ -66,6 +71,29 @@ void unpack(const uint8_t *b, uint64_t at, unsigned bits, uint64_t n, int16_t *t
             all |= (unsigned)b[at / 8 + 1] << 8;
         all = (all >> low) & ((1u << bits) - 1);
         to[i] = (int16_t)(all >> (bits - 1) ? (int)all - (1 << bits) : (int)all);
+    }
+}
+
+void pack(uint8_t *b, uint64_t at, unsigned bits, uint64_t n, const int16_t *from)
+{
+    b += at / 8;
+    at %= 8;
+    if (bits == 16 || (bits == 8 && !at)) {
+        for (uint64_t i = 0; i < n; i++) {
+            if (bits == 16)
+                put16(b + 2 * i, from[i]);
+            else
+                b[i] = (uint8_t)from[i];
+        }
+        return;
+    }
+    for (uint64_t i = 0; i < n; i++, at += bits) {
+        unsigned low = (unsigned)(at % 8), mask = ((1u << bits) - 1) << low;
+        unsigned all = (unsigned)from[i] << low & mask;
+        uint8_t *to = b + at / 8;
+        to[0] = (uint8_t)((to[0] & ~mask) | all);
+        if (low + bits > 8)
+            to[1] = (uint8_t)((to[1] & ~(mask >> 8)) | all >> 8);
     }
 }
 
@@ -83,50 +111,74 @@ static int64_t line_at(const struct values *v, const struct vissued *is, uint32_
     return c->table + (int64_t)token * c->row_stride;
 }
 
+struct line { /* of a load: its bytes in L2, which of them somebody wrote */
+    const uint8_t *from, *known;
+    uint32_t row;
+};
+
+/* As it is. What nobody wrote stays so: it must not be used. */
+static bool load_plain(struct values *v, const struct vissued *is, struct bytes *slot, const struct line *s)
+{
+    const struct cmd *c = is->c;
+    int64_t to = (int64_t)c->buf_offset + (int64_t)s->row * (c->buf_pitch ? c->buf_pitch : c->row_bytes);
+    if (!inside(v, is, slot, to, c->row_bytes))
+        return false;
+    bytes_hold(slot, (uint64_t)to + c->row_bytes);
+    memcpy(slot->v + to, s->from, c->row_bytes);
+    memcpy(slot->set + to, s->known, c->row_bytes);
+    return true;
+}
+
+/* Numbers of the line below each other: a token is a column. */
+static bool load_transposed(struct values *v, const struct vissued *is, struct bytes *slot,
+                            const struct line *s)
+{
+    const struct cmd *c = is->c;
+    uint32_t bits = c->out_bits;
+    for (uint32_t i = 0; i < c->cols; i++) {
+        int64_t bit = (int64_t)s->row * bits;
+        int64_t to = (int64_t)c->buf_offset + (int64_t)i * c->buf_pitch + bit / 8;
+        int16_t x;
+        if (!inside(v, is, slot, to, 1))
+            return false;
+        bytes_hold(slot, (uint64_t)to + 1);
+        unpack(s->from, (uint64_t)i * bits, bits, 1, &x);
+        pack(slot->v + to, (uint64_t)bit % 8, bits, 1, &x);
+        slot->set[to] = s->known[(uint64_t)i * bits / 8];
+    }
+    return true;
+}
+
 bool run_load(struct values *v, const struct vissued *is)
 {
     const struct cmd *c = is->c;
     struct bytes *slot = &slot_of(v, &c->dst, is->dst)->b;
-    uint32_t pitch = c->buf_pitch ? c->buf_pitch : c->row_bytes;
     count_l2(v, c, false);
     for (uint32_t r = 0; r < c->rows; r++) {
         int64_t at = line_at(v, is, r);
         if (!inside(v, is, &v->l2, at, c->row_bytes))
             return false;
-        const uint8_t *from = v->l2.v + at, *known = v->l2.set + at;
-        activity_line(v, UNIT_LOAD, from, c->row_bytes);
-        /* What nobody wrote stays so: it must not be used. */
-        if (!c->transpose) {
-            int64_t to = (int64_t)c->buf_offset + (int64_t)r * pitch;
-            if (!inside(v, is, slot, to, c->row_bytes))
-                return false;
-            bytes_hold(slot, (uint64_t)to + c->row_bytes);
-            memcpy(slot->v + to, from, c->row_bytes);
-            memcpy(slot->set + to, known, c->row_bytes);
-            continue;
-        }
-        for (uint32_t i = 0; i < c->row_bytes; i++) {
-            int64_t to = (int64_t)c->buf_offset + (int64_t)i * pitch + r;
-            if (!inside(v, is, slot, to, 1))
-                return false;
-            bytes_hold(slot, (uint64_t)to + 1);
-            slot->v[to] = from[i];
-            slot->set[to] = known[i];
-        }
+        const struct line s = {v->l2.v + at, v->l2.set + at, r};
+        activity_line(v, UNIT_LOAD, s.from, c->row_bytes);
+        if (!(c->transpose ? load_transposed(v, is, slot, &s) : load_plain(v, is, slot, &s)))
+            return false;
     }
     return true;
 }
 
-static bool compare(struct values *v, const struct vissued *is, const uint8_t *from, uint32_t row)
+static bool compare(struct values *v, const struct vissued *is, const uint8_t *from, uint32_t row,
+                    uint64_t first)
 {
     const struct cmd *c = is->c;
+    int64_t col = is->col + (int64_t)first;
     int32_t should = 0;
     int64_t pos = is->pos + (int64_t)(row * c->pos_step);
+    unpack(from, 0, c->out_bits, c->cols, v->out);
     for (uint32_t i = 0; i < c->cols; i++)
-        v->wide[i] = c->out_bytes == 2 ? get16(from + 2 * i) : (int8_t)from[i];
+        v->wide[i] = v->out[i];
     v->counts->compared += c->cols;
     int64_t bad = expected_differs(v->job->want, (enum what_kind)c->what, (uint64_t)is->unit,
-                                   (uint64_t)is->col, pos,
+                                   (uint64_t)col, pos,
                                    v->wide, c->cols, &should);
     if (bad < 0)
         return true;
@@ -134,7 +186,7 @@ static bool compare(struct values *v, const struct vissued *is, const uint8_t *f
                        "%s of layer %" PRIu64 ", head %" PRIu64 ", sequence %" PRIu64 ", token %" PRIu64
                        ", column %" PRIu64 " is %d; the golden model has %d", what_names[c->what],
                        (uint64_t)is->unit / v->heads, (uint64_t)is->unit % v->heads,
-                       (uint64_t)(pos / PROG_SEQUENCE), position(pos), (uint64_t)(is->col + bad),
+                       (uint64_t)(pos / PROG_SEQUENCE), position(pos), (uint64_t)(col + bad),
                        v->wide[bad],
                        should);
 }
@@ -143,13 +195,14 @@ bool run_store(struct values *v, const struct vissued *is)
 {
     const struct cmd *c = is->c;
     struct bytes *slot = &slot_of(v, &c->src, is->src)->b;
-    uint64_t bytes = (uint64_t)c->rows * c->row_bytes, row = (uint64_t)c->cols * c->out_bytes;
+    uint64_t bytes = (uint64_t)c->rows * c->row_bytes, row = bytes_of(c->cols, c->out_bits);
     count_l2(v, c, true);
     const uint8_t *from = bytes_at(v, is, slot, c->src_at, bytes);
     if (!from)
         return false;
-    for (uint32_t r = 0; row && r < bytes / row; r++)
-        if (!compare(v, is, from + r * row, r))
+    uint64_t tokens = c->tiled && row ? c->row_bytes / row : UINT64_MAX; /* of a tile */
+    for (uint64_t r = 0; row && r < bytes / row; r++)
+        if (!compare(v, is, from + r * row, (uint32_t)(r % tokens), r / tokens * c->cols))
             return false;
     for (uint32_t r = 0; r < c->rows; r++) {
         uint8_t *to = bytes_put(v, is, &v->l2, is->addr + r * c->row_stride, c->row_bytes);
@@ -166,7 +219,7 @@ bool run_take(struct values *v, const struct vissued *is)
     const struct cmd *c = is->c;
     for (uint32_t r = 0; r < c->rows; r++) {
         const uint8_t *from = bytes_at(v, is, &v->l2, is->addr + r * c->row_stride, c->row_bytes);
-        if (!from || !compare(v, is, from, r))
+        if (!from || !compare(v, is, from, r, 0))
             return false;
     }
     return true;
@@ -175,7 +228,7 @@ bool run_take(struct values *v, const struct vissued *is)
 bool check_row(struct values *v, const struct vissued *is, const struct bytes *m)
 {
     const uint8_t *from = bytes_at(v, is, m, is->addr, is->c->row_bytes);
-    return from && compare(v, is, from, 0);
+    return from && compare(v, is, from, 0, 0);
 }
 
 bool run_transfer(struct values *v, const struct vissued *is)
@@ -239,14 +292,21 @@ static bool set_from_state(struct values *v, const struct vissued *is, struct vs
     return true;
 }
 
-/* A line a contraction element: transposed on the way in. */
-static void set_transposed(struct vslot *s, const struct cmd *c, uint32_t k, const uint8_t *from,
+static bool written(const uint8_t *known, uint64_t i, unsigned bits)
+{
+    return known[i * bits / 8] && known[((i + 1) * bits - 1) / 8];
+}
+
+/* Lines of contraction elements, one or several: transposed on the way in. */
+static void set_transposed(struct vslot *s, const struct cmd *c, uint32_t line, const uint8_t *from,
                            const uint8_t *known)
 {
-    for (uint32_t n = 0; n < c->cols; n++) {
-        s->w[n * c->k + k] = (int8_t)from[n];
-        if (!known[n])
-            unknown(s, n * c->k + k);
+    uint32_t each = c->k / c->rows;
+    for (uint32_t i = 0; i < each * c->cols; i++) {
+        uint32_t at = i % c->cols * c->k + line * each + i / c->cols;
+        unpack(from, (uint64_t)i * c->w_bits, c->w_bits, 1, s->w + at);
+        if (!written(known, i, c->w_bits))
+            unknown(s, at);
     }
 }
 
@@ -259,7 +319,7 @@ static void set_outputs(struct vslot *s, const struct cmd *c, uint32_t line, con
     if (!memchr(known, 0, c->row_bytes))
         return;
     for (uint32_t i = 0; i < n; i++)
-        if (!known[(uint64_t)i * c->w_bits / 8] || !known[((uint64_t)(i + 1) * c->w_bits - 1) / 8])
+        if (!written(known, i, c->w_bits))
             unknown(s, first + i);
 }
 

@@ -350,25 +350,43 @@ static bool product(struct reading *pt, struct values_report *out, struct err *e
     return ok;
 }
 
-bool network_fits(const struct net *n, const struct work *w, struct err *err)
+bool network_fits(const struct net *n, const struct work *w, const struct place *at, struct err *err)
 {
+    static const char *const kinds[] = {[NET_MSR] = "msr", [NET_BLOCK] = "block", [NET_LM] = "network"};
+    static const enum net_kind wanted[] = {[WORK_NETWORK] = NET_LM, [WORK_MSR] = NET_MSR,
+                                           [WORK_BLOCK] = NET_BLOCK};
     const struct shape *s = &w->shape;
-    static const enum net_kind kinds[] = {[WORK_NETWORK] = NET_LM, [WORK_MSR] = NET_MSR,
-                                          [WORK_BLOCK] = NET_BLOCK};
-    bool same_kind = w->kind <= WORK_BLOCK && n->kind == kinds[w->kind];
-    if (same_kind && n->d == s->d_model && n->H == s->heads && n->V == s->value_dim &&
-        n->L == s->layers && n->vocab == s->vocab && n->pre_norm == s->pre_norm &&
-        (n->kind == NET_MSR || n->F == s->ffn_dim))
-        return true;
-    return err_add(err, ERR_CONFIG, NULL,
-                   "values: the network in %s has not the shape that work.shape says", n->dir);
+    const struct {
+        const char *key;
+        uint64_t has, asked;
+    } sizes[] = {
+        {"d_model", n->d, s->d_model}, {"heads", n->H, s->heads}, {"value_dim", n->V, s->value_dim},
+        {"ffn_dim", n->F, n->kind == NET_MSR ? n->F : s->ffn_dim}, {"layers", n->L, s->layers},
+        {"vocab", n->vocab, s->vocab}, {"pre_norm", n->pre_norm, s->pre_norm},
+    };
+    struct text has = {0}, asked = {0};
+    if (w->kind > WORK_BLOCK || n->kind != wanted[w->kind])
+        return err_add(err, ERR_CONFIG, at, "work.network: %s is of kind %s; legal: a network of the "
+                       "workload's kind", n->dir, kinds[n->kind]);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        if (sizes[i].has == sizes[i].asked)
+            continue;
+        text_printf(&has, "%s%s %" PRIu64, has.len ? ", " : "", sizes[i].key, sizes[i].has);
+        text_printf(&asked, "%s%" PRIu64, asked.len ? ", " : "", sizes[i].asked);
+    }
+    bool ok = !has.len || err_add(err, ERR_CONFIG, at, "work.network: %s has %s, and work.shape says %s; "
+                                  "legal: a network of this shape, or \"\" for drawn weights", n->dir, has.s,
+                                  asked.s);
+    text_finish(&has);
+    text_finish(&asked);
+    return ok;
 }
 
 /* The network in `dir`, when it has the workload's shape. */
 static struct net *matching(const char *dir, const struct work *w, struct err *err)
 {
     struct net *n = net_load(dir, err);
-    if (n && network_fits(n, w, err))
+    if (n && network_fits(n, w, NULL, err))
         return n;
     net_destroy(n);
     return NULL;

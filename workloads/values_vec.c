@@ -15,33 +15,29 @@ struct vec {
     int64_t pos;   /* its token */
 };
 
-/* The row's elements of `size` bytes in the first or second operand. */
-static bool take(const struct vec *x, bool second, uint32_t size, int16_t *to)
+/* The row's elements in the first or second operand. */
+static bool take(const struct vec *x, bool second, int16_t *to)
 {
     const struct cmd *c = x->c;
-    uint64_t bytes = (uint64_t)c->cols * size, pitch = !second && c->src_pitch ? c->src_pitch : bytes;
+    unsigned bits = second ? c->w_bits : c->a_bits;
+    uint64_t bytes = bytes_of(c->cols, bits), pitch = !second && c->src_pitch ? c->src_pitch : bytes;
     const uint8_t *from = bytes_at(x->v, x->is, second ? x->src2 : x->src,
                                    (int64_t)((second ? c->src2_at : c->src_at) + x->row * pitch), bytes);
     if (!from)
         return false;
-    for (uint32_t i = 0; i < c->cols; i++)
-        to[i] = size == 2 ? get16(from + 2 * i) : (int8_t)from[i];
+    unpack(from, 0, bits, c->cols, to);
     return true;
 }
 
-static bool give(const struct vec *x, uint32_t at, uint32_t size, const int16_t *from)
+static bool give(const struct vec *x, bool second, const int16_t *from)
 {
     const struct cmd *c = x->c;
-    uint64_t bytes = (uint64_t)c->cols * size;
+    unsigned bits = second ? c->out2_bits : c->out_bits;
+    uint64_t bytes = bytes_of(c->cols, bits), at = second ? c->dst2_at : c->dst_at;
     uint8_t *to = bytes_put(x->v, x->is, x->dst, (int64_t)(at + x->row * bytes), bytes);
     if (!to)
         return false;
-    for (uint32_t i = 0; i < c->cols; i++) {
-        if (size == 2)
-            put16(to + 2 * i, from[i]);
-        else
-            to[i] = (uint8_t)from[i];
-    }
+    pack(to, 0, bits, c->cols, from);
     return true;
 }
 
@@ -54,7 +50,7 @@ static bool decayed_keys(const struct vec *x, const int16_t *k)
     uint64_t last = min64(first + chunk, v->work->seq) - 1;
     for (uint32_t i = 0; i < x->c->cols; i++)
         v->out[i] = (int16_t)clip(rq_apply(v->q->undecay, decayed(&h->decay, last - pos, k[i])), v->q->amax);
-    return give(x, x->c->dst2_at, 1, v->out);
+    return give(x, true, v->out);
 }
 
 static bool rotary(const struct vec *x)
@@ -66,11 +62,11 @@ static bool rotary(const struct vec *x)
     if (x->is->col % 2 || x->c->cols % 2 || position(x->pos) >= v->q->S_max)
         return values_fail(v, x->is, "rotary of columns %" PRId64 " to %" PRId64 " at position %" PRIu64,
                            x->is->col, x->is->col + x->c->cols - 1, position(x->pos));
-    if (!take(x, false, 2, v->a))
+    if (!take(x, false, v->a))
         return false;
     for (uint32_t j = 0; j < x->c->cols / 2; j++)
         rotate_pair(v->a + 2 * j, v->q->cos[at + j], v->q->sin[at + j], rq, v->q->amax, v->b + 2 * j);
-    if (!give(x, x->c->dst_at, 1, v->b))
+    if (!give(x, false, v->b))
         return false;
     return x->c->vec_kind != VEC_ROTARY_DECAY || decayed_keys(x, v->b);
 }
@@ -79,22 +75,22 @@ static bool lut(const struct vec *x)
 {
     struct values *v = x->v;
     const int16_t *table = layer_of(v, x->is)->swish;
-    if (!take(x, false, 1, v->a))
+    if (!take(x, false, v->a))
         return false;
     for (uint32_t i = 0; i < x->c->cols; i++)
         v->out[i] = table[v->a[i] + 128];
-    return give(x, x->c->dst_at, 1, v->out);
+    return give(x, false, v->out);
 }
 
 static bool glu(const struct vec *x)
 {
     struct values *v = x->v;
     const struct qlayer *l = layer_of(v, x->is);
-    if (!take(x, false, 1, v->a) || !take(x, true, 1, v->b))
+    if (!take(x, false, v->a) || !take(x, true, v->b))
         return false;
     for (uint32_t i = 0; i < x->c->cols; i++)
         v->out[i] = (int16_t)clip(rq_apply(l->prod, (int32_t)l->act[v->a[i] + 128] * v->b[i]), v->q->amax);
-    return give(x, x->c->dst_at, 1, v->out);
+    return give(x, false, v->out);
 }
 
 static bool residual(const struct vec *x)
@@ -102,11 +98,11 @@ static bool residual(const struct vec *x)
     struct values *v = x->v;
     const struct qlayer *l = layer_of(v, x->is);
     struct rq keep = x->c->what == WHAT_RES1 ? l->res1 : l->res2;
-    if (!take(x, false, 2, v->a) || !take(x, true, 2, v->b))
+    if (!take(x, false, v->a) || !take(x, true, v->b))
         return false;
     for (uint32_t i = 0; i < x->c->cols; i++)
         v->out[i] = (int16_t)clip(rq_apply(keep, v->b[i]) + v->a[i], v->q->omax);
-    return give(x, x->c->dst_at, 2, v->out);
+    return give(x, false, v->out);
 }
 
 struct norm { /* gains and scales of one */
@@ -129,7 +125,7 @@ static bool rms(const struct vec *x)
 {
     struct values *v = x->v;
     struct norm n = norm_of(x);
-    if (!take(x, false, 2, v->a))
+    if (!take(x, false, v->a))
         return false;
     int64_t std = rms_std(n.rms, v->a, x->c->cols);
     for (uint32_t i = 0; i < x->c->cols; i++) {
@@ -137,17 +133,17 @@ static bool rms(const struct vec *x)
         v->out[i] = (int16_t)clip(rms_element(n.rms, n.narrow, v->a[i], gain, std), v->q->amax);
         v->b[i] = (int16_t)clip(rms_element(n.rms, n.back, v->a[i], gain, std), v->q->omax);
     }
-    return give(x, x->c->dst_at, 1, v->out) && (!x->c->dst2_at || give(x, x->c->dst2_at, 2, v->b));
+    return give(x, false, v->out) && (!x->c->out2_bits || give(x, true, v->b));
 }
 
 static bool narrow(const struct vec *x)
 {
     struct values *v = x->v;
-    if (!take(x, false, 2, v->a))
+    if (!take(x, false, v->a))
         return false;
     for (uint32_t i = 0; i < x->c->cols; i++)
         v->out[i] = (int16_t)clip(rq_apply(v->q->narrow, v->a[i]), v->q->amax);
-    return give(x, x->c->dst_at, 1, v->out);
+    return give(x, false, v->out);
 }
 
 static bool gather(const struct vec *x)
@@ -157,11 +153,11 @@ static bool gather(const struct vec *x)
     if (token >= v->n->vocab)
         return values_fail(v, x->is, "there is no token at position %" PRIu64, position(x->pos));
     struct rq rq = v->q->rq_embed[token];
-    if (!take(x, false, 1, v->a))
+    if (!take(x, false, v->a))
         return false;
     for (uint32_t i = 0; i < x->c->cols; i++)
         v->out[i] = (int16_t)clip(rq_apply(rq, v->a[i]), v->q->omax);
-    return give(x, x->c->dst_at, 2, v->out);
+    return give(x, false, v->out);
 }
 
 static bool norm_gate(const struct vec *x)
@@ -172,12 +168,12 @@ static bool norm_gate(const struct vec *x)
     uint64_t pos = position(x->pos);
     enum net_form form = form_at(v, pos);
     uint64_t eps = h->eps[form][eps_position(v, pos)];
-    if (!take(x, false, 2, v->a) || !take(x, true, 1, v->b))
+    if (!take(x, false, v->a) || !take(x, true, v->b))
         return false;
     head_norm_row(&l->y, v->a, x->c->cols, eps, v->out);
     for (uint32_t i = 0; i < x->c->cols; i++)
         v->out[i] = (int16_t)clip(rq_apply(l->gated, (int32_t)v->out[i] * v->b[i]), v->q->amax);
-    return give(x, x->c->dst_at, 1, v->out);
+    return give(x, false, v->out);
 }
 
 static bool (*const kinds[N_VEC_KINDS])(const struct vec *x) = {
@@ -209,7 +205,7 @@ struct step {
     const struct vissued *is;
     const struct cmd *c;
     const struct qhead *h;
-    const uint8_t *q, *k, *val; /* of the token */
+    const int16_t *q, *k, *val; /* of the token */
     uint64_t pos;
 };
 
@@ -228,12 +224,11 @@ static void step_row(const struct step *t, uint32_t i, uint64_t draw, uint64_t *
     struct values *v = t->v;
     uint64_t size = v->state_bytes;
     uint8_t *row = v->state.v + t->is->state + i * t->c->cols * size;
-    int32_t q = (int8_t)t->q[i], k = (int8_t)t->k[i], top = (1 << (v->q->q.read_bits - 1)) - 1;
+    int32_t q = t->q[i], k = t->k[i], top = (1 << (v->q->q.read_bits - 1)) - 1;
     uint64_t at = i * v->n->dv + (uint64_t)t->is->col;
     for (uint32_t c = 0; c < t->c->cols; c++) {
         int32_t s = state_token(&t->h->state, draw, at + c, state_get(v, row + c * size),
-                                k * (int8_t)t->val[c],
-                                over);
+                                k * t->val[c], over);
         if (size == 2)
             put16(row + 2 * c, s);
         else
@@ -258,6 +253,16 @@ static bool one_token(struct step *t, struct bytes *dst, uint32_t r)
     return to != NULL;
 }
 
+/* NULL when nobody wrote it. */
+static const int16_t *step_operand(const struct step *t, const struct bytes *src, uint64_t at, uint32_t n,
+                                   int16_t *to)
+{
+    const uint8_t *from = bytes_at(t->v, t->is, src, (int64_t)at, bytes_of(n, t->c->a_bits));
+    if (from)
+        unpack(from, 0, t->c->a_bits, n, to);
+    return from ? to : NULL;
+}
+
 bool run_step(struct values *v, const struct vissued *is)
 {
     const struct cmd *c = is->c;
@@ -266,11 +271,12 @@ bool run_step(struct values *v, const struct vissued *is)
     uint64_t elements = (uint64_t)c->k * c->cols;
     if (!bytes_at(v, is, &v->state, is->state, elements * v->state_bytes))
         return false;
+    /* Queries, keys and values of the tokens lie one after the other. */
+    uint64_t key = bytes_of(c->k, c->a_bits), value = bytes_of(c->cols, c->a_bits);
     for (uint32_t r = 0; r < is->rows; r++) {
-        /* Queries, keys and values of the tokens lie one after the other. */
-        t.q = bytes_at(v, is, src, r * (int64_t)c->k, c->k);
-        t.k = bytes_at(v, is, src, (int64_t)(is->rows + r) * c->k, c->k);
-        t.val = bytes_at(v, is, src, 2 * (int64_t)is->rows * c->k + r * (int64_t)c->cols, c->cols);
+        t.q = step_operand(&t, src, r * key, c->k, v->a);
+        t.k = step_operand(&t, src, (is->rows + r) * key, c->k, v->b);
+        t.val = step_operand(&t, src, 2 * is->rows * key + r * value, c->cols, v->out);
         t.pos = position(is->pos + (int64_t)(r * c->pos_step));
         if (!t.q || !t.k || !t.val || !one_token(&t, dst, r))
             return false;
