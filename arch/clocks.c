@@ -31,13 +31,4 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
     return true;
 }
 
-static bool init(struct machine *m, struct err *err)
-{
-    (void)err;
-    uint64_t g = gcd(m->clocks->soc_hz, m->clocks->periph_hz);
-    m->soc_ticks = m->clocks->periph_hz / g;
-    m->periph_ticks = m->clocks->soc_hz / g;
-    return true;
-}
-
-const struct arch_class clocks_class = {.name = "clocks", .section = &section, .check = check, .init = init};
+const struct arch_class clocks_class = {.name = "clocks", .section = &section, .check = check};

@@ -205,6 +205,8 @@ enum { HOST_INTERRUPTS = 1, HYPER_BURSTS = 2 };
 bool program_check(const struct program *p, const struct arch *a, struct err *err);
 
 /* ---- machine.c ---- */
+/* Configurations, geometry and clocks: all of a machine that costs of single commands depend on. */
+void machine_resolve(struct machine *m, const struct arch *a);
 struct machine *machine_create(const struct arch *arch, const struct program *prog, const struct evq_ops *ops,
                                bool folding, struct err *err);
 void machine_destroy(struct machine *m);
