@@ -86,7 +86,8 @@ static void same_bound(const struct random_design *d, const rs_design *design)
     err_finish(&err);
 }
 
-static void each_random(void (*check)(const struct random_design *, const rs_design *), uint64_t n, uint64_t seed)
+static void each_random(void (*check)(const struct random_design *, const rs_design *), uint64_t n,
+                        uint64_t seed)
 {
     struct random_bases bases;
     struct rng rng = {seed};

@@ -14,7 +14,8 @@ bool lower(struct program *p, const struct arch *a, const struct work *w, struct
 /* The same choice of a mapping with every mapping tried: the slow twin. */
 bool lower_exhaustively(struct program *p, const struct arch *a, const struct work *w, struct err *err);
 
-/* The programs that lower chooses among, as tallies: what does not touch lowering chooses anew in microseconds. */
+/* The programs that lower chooses among, as tallies: what lowering does not read chooses anew among them in
+ * microseconds. */
 struct mapping {
     struct tally *tally;
     bool staged, parked, off_chip; /* some tensor is staged; the stream is; something lives off-chip */

@@ -40,7 +40,7 @@ struct style {
     bool local;  /* L2 holds keys and values of one head, an archive those of earlier scopes */
     bool parked; /* the stream and the rows of finished heads wait off-chip */
     bool needed; /* spilling that moves nothing off-chip is not wanted */
-    bool known;  /* in the largest blocks it is known to be no better than what was tried: not wanted either */
+    bool known;  /* in the largest blocks it is known to be no better than what was tried, and not wanted */
     uint64_t queries; /* rows of a block in the parallel form, at most: staged ones stay small; 0: 64 */
 };
 
@@ -102,8 +102,8 @@ static uint64_t lower_scope(struct program *p, const struct arch *a, const struc
     return 0;
 }
 
-static bool lower_scope_or_fail(struct program *p, const struct arch *a, const struct work *w, uint64_t scope,
-                                struct style style, struct err *err)
+static bool lower_scope_or_fail(struct program *p, const struct arch *a, const struct work *w,
+                                uint64_t scope, struct style style, struct err *err)
 {
     enum fit fit;
     return lower_scope(p, a, w, scope, style, 1, &fit, err) > 0;
@@ -250,8 +250,8 @@ static bool same_blocks(const struct work *w)
 }
 
 /* Every scope in one style. `at_home` has a bit for each scope that fits in the largest blocks with nothing
- * off-chip: what a style that puts more there adds is transfers, so that in such blocks it is left out. Returns
- * such bits for this style. */
+ * off-chip: what a style that puts more there adds is transfers, so that in such blocks it is left out.
+ * Returns such bits for this style. */
 static uint64_t consider_style(struct search *s, uint64_t rows, struct style style, uint64_t at_home)
 {
     uint64_t mine = 0, bit = 1;
