@@ -159,6 +159,19 @@ uint64_t bound_of(const struct machine *m, const struct bound_sums *s)
     return max64(cycles, offchip_cycles(m, s->off_bytes, s->off_bursts));
 }
 
+const char *bound_limit(const struct machine *m, const struct bound_sums *s)
+{
+    static const char *const units[N_UNITS + 1] = {"load", "weight", "engine", "retention", "vector", "store",
+                                                   "host"};
+    uint64_t bound = bound_of(m, s);
+    for (unsigned u = 0; u <= N_UNITS; u++)
+        if (s->busy[u] == bound)
+            return units[u];
+    if (offchip_cycles(m, s->off_bytes, s->off_bursts) == bound)
+        return "hyperram";
+    return s->steps * m->sequencer->step_cycles == bound ? "sequencer" : "tcdm";
+}
+
 uint64_t estimate_of_sums(const struct machine *m, const struct bound_sums *s)
 {
     /* Steps hide most of what goes off-chip and the other way round; not the first rows

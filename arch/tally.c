@@ -40,6 +40,7 @@ struct tally {
     uint32_t *ends;     /* of each step, in items; what the host does comes after the last */
     uint32_t n_ends, cap_ends;
     uint64_t steps;     /* of the sequencer */
+    struct tally_totals totals;
 };
 
 struct shapes *shapes_create(void)
@@ -203,12 +204,24 @@ static void shape_of(struct shape *k, const struct visited *v)
     k->cycles = c->cycles;
 }
 
+static void add_totals(struct tally_totals *t, const struct visited *v)
+{
+    const struct cmd *c = v->c;
+    if (machine_has_useful(c))
+        t->macs += (uint64_t)aff_eval(&c->useful, v->idx, v->depth) * v->n;
+    if (cmd_streams(c) && !c->from_state)
+        t->l2_bytes += (uint64_t)c->rows * c->row_bytes * c->planes * v->n;
+    if (c->op == OP_UDMA_RX || c->op == OP_UDMA_TX)
+        t->offchip_bytes += c->row_bytes * v->n;
+}
+
 static void command(void *self, const struct visited *v)
 {
     struct making *m = self;
     struct shape k;
     if (v->th == THREAD_ACCEL)
         m->t->steps += v->n;
+    add_totals(&m->t->totals, v);
     if (v->n == 0 || (v->th == THREAD_ACCEL && !cmd_works(v->c)))
         return;
     shape_of(&k, v);
@@ -219,7 +232,7 @@ struct tally *tally_create(const struct program *p, struct shapes *shapes)
 {
     struct making m = {xrealloc(NULL, 1, sizeof *m.t), shapes};
     memset(m.t, 0, sizeof *m.t);
-    program_visit(p, &(struct visitor){&m, command, end_step, false});
+    program_visit(p, &(struct visitor){&m, command, end_step, true});
     return m.t;
 }
 
@@ -275,11 +288,19 @@ static void sum(const struct tally *t, struct shapes *s, const struct machine *m
     }
 }
 
-uint64_t tally_bound(const struct tally *t, struct shapes *s, const struct machine *m)
+const struct tally_totals *tally_totals(const struct tally *t)
+{
+    return &t->totals;
+}
+
+uint64_t tally_bound(const struct tally *t, struct shapes *s, const struct machine *m, const char **limit)
 {
     struct bound_sums sums;
     sum(t, s, m, &sums);
-    return bound_of(m, &sums);
+    uint64_t cycles = bound_of(m, &sums);
+    if (limit)
+        *limit = bound_limit(m, &sums);
+    return cycles;
 }
 
 uint64_t tally_estimate(const struct tally *t, struct shapes *s, const struct machine *m)

@@ -49,6 +49,8 @@ static inline uint64_t step_cycles(const uint64_t busy[N_UNITS])
     return most;
 }
 uint64_t bound_of(const struct machine *m, const struct bound_sums *s);
+/* Which of them it is. */
+const char *bound_limit(const struct machine *m, const struct bound_sums *s);
 uint64_t estimate_of_sums(const struct machine *m, const struct bound_sums *s);
 
 #endif
