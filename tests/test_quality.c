@@ -176,11 +176,16 @@ Test(quality, state_error_over_8192_tokens)
         state_error_of(i, &e);
         for (unsigned v = 0; v < STATE_VARIANTS; v++) {
             double want = state_measured[i][v];
-            cr_expect(fabs(e.db[v][LAST] - want) < STATE_LIMIT_DB, "h %u, variant %u: %.1f dB, measured %.1f",
+            cr_expect(want == 0 || fabs(e.db[v][LAST] - want) < STATE_LIMIT_DB,
+                      "h %u, variant %u: %.1f dB, measured %.1f",
                       state_heads[i], v, e.db[v][LAST], want);
             cr_expect(e.over[v] < UPDATES / 100000, "h %u, variant %u: %d clipped", state_heads[i], v,
                       (int)e.over[v]);
         }
+        /* Ties are frequent where k v is shifted (p > 0). */
+        cr_expect(e.db[STATE_16_EVEN][LAST] > e.db[STATE_16][LAST] - 0.5, "h %u", state_heads[i]);
+        if (state_heads[i] >= 2 && state_heads[i] <= 5)
+            cr_expect(e.db[STATE_16_EVEN][LAST] > e.db[STATE_16][LAST] + 12, "h %u", state_heads[i]);
         if (state_heads[i] >= 5)
             cr_expect(e.db[STATE_16_STOCHASTIC][LAST] > e.db[STATE_16][LAST] + 10 &&
                       e.db[STATE_16_CHUNK][LAST] > e.db[STATE_16][LAST] + 8 &&
