@@ -104,7 +104,7 @@ typedef struct rs_bound {
 rs_bounds *rs_bounds_create(const rs_design *base, const char *const *paths, size_t n_paths, rs_err *err);
 void rs_bounds_destroy(rs_bounds *bounds);
 /* One point: a value for each path, in base units (bytes, hertz), 0 or 1 for a switch, the index of a name
- * in its list, UINT64_MAX for `auto`. False on a value that is not legal or a design that does not fit. *
+ * in its list, UINT64_MAX for `auto`. False on a value that is not legal or a design that does not fit. */
 bool rs_bounds_at(rs_bounds *bounds, const uint64_t *values, rs_bound *out, rs_err *err);
 /* The lowered program as text (the specification of the sequencer). Heap
  * string that the caller frees. */
