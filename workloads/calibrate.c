@@ -21,6 +21,11 @@ struct samples {
     struct bin *bin; /* N_BINS; the first takes all that is smaller */
 };
 
+static inline double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
 static void sample(struct samples *s, const double *v, uint64_t n)
 {
     if (!s->bin)
@@ -32,7 +37,7 @@ static void sample(struct samples *s, const double *v, uint64_t n)
         b->n++;
         b->sum += x;
         b->squares += x * x;
-        s->most = fmax(s->most, x);
+        s->most = larger(s->most, x);
     }
     if (s->n + (double)n <= MAX_KEPT) {
         s->kept = xrealloc(s->kept, (uint64_t)s->n + n + 1, sizeof *v);
@@ -49,6 +54,7 @@ static void largest_state(const struct net *n, uint64_t S, const double *q, cons
                           double gamma, struct head_range *most)
 {
     double *state = xrealloc(NULL, (n->dk + 1) * n->dv, sizeof *state), *o = state + n->dk * n->dv;
+    double largest = 0;
     memset(state, 0, n->dk * n->dv * sizeof *state);
     for (uint64_t t = 0; t < S; t++) {
         memset(o, 0, n->dv * sizeof *o);
@@ -57,24 +63,30 @@ static void largest_state(const struct net *n, uint64_t S, const double *q, cons
                 double *s = &state[i * n->dv + c];
                 *s = *s * gamma + k[t * n->dk + i] * v[t * n->V + c];
                 o[c] += q[t * n->dk + i] * *s;
-                most->state = fmax(most->state, fabs(*s));
+                largest = larger(largest, fabs(*s));
             }
         for (uint64_t c = 0; c < n->dv; c++)
-            most->row = fmax(most->row, fabs(o[c]));
+            most->row = larger(most->row, fabs(o[c]));
     }
+    most->state = larger(most->state, largest);
     free(state);
 }
 
+/* Key m meets DEALT queries at a time: sums that do not wait for each other. */
 static double largest_score(const struct net *n, uint64_t S, const double *qr, const double *kr, double gamma)
 {
+    enum { DEALT = 4 };
     double most = 0;
-    for (uint64_t t = 0; t < S; t++) {
+    for (uint64_t m = 0; m < S; m++) {
         double decay = 1;
-        for (uint64_t m = t + 1; m-- > 0 && decay > 1e-4; decay *= gamma) {
-            double sum = 0;
+        for (uint64_t t = m; t < S && decay > 1e-4; t += DEALT) {
+            double sum[DEALT] = {0};
+            uint64_t some = min64(DEALT, S - t);
             for (uint64_t i = 0; i < n->dk; i++)
-                sum += qr[t * n->dk + i] * kr[m * n->dk + i];
-            most = fmax(most, fabs(sum) * decay);
+                for (unsigned j = 0; j < DEALT; j++)
+                    sum[j] += qr[min64(t + j, S - 1) * n->dk + i] * kr[m * n->dk + i];
+            for (unsigned j = 0; j < some; j++, decay *= gamma)
+                most = larger(most, fabs(sum[j]) * decay);
         }
     }
     return most;
