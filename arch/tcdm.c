@@ -27,11 +27,12 @@ static const char *const kind_names[] = {"crossbar", "hci", NULL};
 
 #define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct hci_cfg, m), .def = d
 static const struct field hci_fields[] = {
-    {F("invert_prio", FIELD_BOOL, invert_prio, "false"),
+    {F("invert_prio", FIELD_BOOL, invert_prio, "false"), .no_program = true,
      .doc = "false: the cores' side has priority; true: the accelerator's"},
-    {F("prio_num", FIELD_U64, prio_num, "1"), .max = 255, .unit = "conflict cycles",
+    {F("prio_num", FIELD_U64, prio_num, "1"), .no_program = true, .max = 255, .unit = "conflict cycles",
      .doc = "of `prio_den` conflict cycles the side with priority wins this many; 0: all"},
-    {F("prio_den", FIELD_U64, prio_den, "2"), .min = 1, .max = 255, .unit = "conflict cycles",
+    {F("prio_den", FIELD_U64, prio_den, "2"), .no_program = true,
+     .min = 1, .max = 255, .unit = "conflict cycles",
      .doc = "length of a round of priorities"},
     {0},
 };
@@ -41,20 +42,22 @@ static const struct section hci_section = {"hci", "priorities of the wide port",
 
 #define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct tcdm_cfg, m), .def = d
 static const struct field fields[] = {
-    {F("kind", FIELD_ENUM, kind, "crossbar"), .names = kind_names,
+    {F("kind", FIELD_ENUM, kind, "crossbar"), .no_program = true, .names = kind_names,
      .doc = "crossbar: PULPissimo's; hci: the cluster interconnect, one wide port (hypothetical)"},
     {F("hci", FIELD_SECTION, hci, NULL), .sub = &hci_section, .doc = "priorities of the wide port"},
-    {F("banks", FIELD_U64, banks, "4"), .min = 1, .max = 64, .doc = "word-interleaved banks, a power of two",
+    {F("banks", FIELD_U64, banks, "4"), .no_program = true,
+     .min = 1, .max = 64, .doc = "word-interleaved banks, a power of two",
      .prov = PROV_RTL, .source = "pulp_soc_defines.sv NB_L2_CHANNELS"},
     {F("bytes", FIELD_BYTES, bytes, "512 KiB"), .min = 1024, .max = 1ull << 44,
      .doc = "interleaved memory, all banks together", .prov = PROV_RTL,
      .source = "soc_mem_map.svh: window 0x1C010000..0x1C090000; 256 KiB are built by default"},
-    {F("masters", FIELD_U64, masters, "13"), .min = 10, .max = 64, .doc = "masters of the crossbar",
+    {F("masters", FIELD_U64, masters, "13"), .no_program = true,
+     .min = 10, .max = 64, .doc = "masters of the crossbar",
      .prov = PROV_RTL, .source = "soc_interconnect_wrap.sv: 9 + NB_HWPE_PORTS"},
     {F("hwpe_ports", FIELD_U64, hwpe_ports, "4"), .min = 1, .max = MAX_PORTS,
      .doc = "32-bit ports of the accelerator, or words of its wide port; other than 4 is hypothetical",
      .prov = PROV_RTL, .source = "pulp_soc.sv NB_HWPE_PORTS"},
-    {F("ideal", FIELD_BOOL, ideal, "false"),
+    {F("ideal", FIELD_BOOL, ideal, "false"), .no_program = true,
      .doc = "operands are there when they are asked for: transfers take no time (hypothetical)"},
     {0},
 };
