@@ -427,12 +427,9 @@ uint64_t work_macs(const struct work *w)
     return (uint64_t)count_macs(w);
 }
 
-struct work *work_decode(struct arena *a, const struct ynode *root, struct err *err)
+bool work_check(struct work *w, const struct ynode *root, struct err *err)
 {
-    struct work *w = ARENA_NEW(a, struct work, 1);
     struct check c = {w, root, yaml_get(root, "shape"), err};
-    if (!schema_decode(a, &section, root, "work", w, err))
-        return NULL;
     bool ok = check_foreign(&c);
     ok &= check_tiled(&c);
     if (w->kind != WORK_GEMM && !work_is_tiled(w)) {
@@ -442,5 +439,17 @@ struct work *work_decode(struct arena *a, const struct ynode *root, struct err *
     if (ok && count_macs(w) > INT64_MAX)
         ok = err_add(err, ERR_CONFIG, &root->at, "the workload has more than 2^63 multiply-accumulates; "
                      "legal: a smaller seq, tokens or batch");
-    return ok ? w : NULL;
+    return ok;
+}
+
+struct work *work_decode_unchecked(struct arena *a, const struct ynode *root, struct err *err)
+{
+    struct work *w = ARENA_NEW(a, struct work, 1);
+    return schema_decode(a, &section, root, "work", w, err) ? w : NULL;
+}
+
+struct work *work_decode(struct arena *a, const struct ynode *root, struct err *err)
+{
+    struct work *w = work_decode_unchecked(a, root, err);
+    return w && work_check(w, root, err) ? w : NULL;
 }
