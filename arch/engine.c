@@ -14,6 +14,7 @@
 #include "arch/row_pipe.h"
 
 #include "base/num.h"
+#include <stdlib.h>
 
 static const char *const style_names[] = {"dot_product", "systolic", NULL};
 static const char *const flow_names[] = {"os", "ws", "is", NULL};
@@ -241,9 +242,31 @@ static bool check_modes(const struct engine_cfg *e, const struct ynode *node, st
     return true;
 }
 
+static void note_idle(struct arch *a, const char *key, uint64_t value)
+{
+    const struct field *f = fields;
+    while (strcmp(f->key, key))
+        f++;
+    if (value != strtoull(f->def, NULL, 10) && a->n_warnings < ARCH_MAX_NOTES)
+        a->warnings[a->n_warnings++] = arena_printf(a->arena, "arch.engine.%s has no effect: arch.engine."
+                                                    "style is %s", key,
+                                                    style_names[ARCH_CFG(a, engine)->style]);
+}
+
+/* Sizes of the other style with values that somebody chose, and expects something of. It is the values that
+ * say so, not who wrote them: the same design has the same notes. */
+static void note_idle_keys(struct arch *a)
+{
+    const struct engine_cfg *e = ARCH_CFG(a, engine);
+    bool systolic = e->style == ENGINE_SYSTOLIC;
+    note_idle(a, systolic ? "units" : "rows", systolic ? e->units : e->rows);
+    note_idle(a, systolic ? "length" : "cols", systolic ? e->length : e->cols);
+}
+
 static bool check(struct arch *a, const struct ynode *node, struct err *err)
 {
     const struct engine_cfg *e = ARCH_CFG(a, engine);
+    note_idle_keys(a);
     struct engine_geom g = engine_geometry(e);
     if (!engine_mode(e, 8, 8))
         return err_add(err, ERR_CONFIG, &node->at, "arch.engine.modes lacks {w: 8, a: 8}; "

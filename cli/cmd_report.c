@@ -194,6 +194,8 @@ static bool put_sections(struct report *r, rs_err *err)
         {"best", NULL, "Fastest point for each network, phase and sequence length", false},
         {"crossover", NULL, "Fastest form at each sequence length", false},
         {"pareto", NULL, "Pareto front of cycles, energy and area", true},
+        {"quality", NULL, "Bits per byte and signal to noise ratio", true},
+        {"values", NULL, "What execution on bytes compared and measured", true},
         {"area", NULL, "Area of each component", true},
         {"hypothetical", "SELECT DISTINCT arch, hypothetical AS keys FROM v_points WHERE is_hypothetical"
          " ORDER BY arch, keys",

@@ -103,6 +103,12 @@ static const struct choice choices[] = {
     {"work.map.token_block", ALL, 30, "1|5|16|32|64"},
     {"work.map.spill", ALL, 20, "true|false"},
     {"work.sample_cycles", NETWORK, 20, "0|1000"},
+    {"work.quant.rounding", RETENTION, 30, "truncate|stochastic"},
+    {"work.quant.decay", RETENTION, 20, "shift|multiply|per_token"},
+    {"work.quant.decay_bits", RETENTION, 20, "8|16"},
+    {"work.quant.decay_block", RETENTION, 20, "16|64|256"},
+    {"work.quant.norm_bits", RETENTION, 20, "8|12|16"},
+    {"work.quant.rotary_bits", RETENTION, 20, "8|16"},
 };
 
 /* Widths that divide; smaller than edge models so that `full` takes milliseconds. */

@@ -55,9 +55,31 @@ Test(golden, float_forms_match_torchscale)
         }
         cr_expect(tensor(&e->form[1], "state_final", false) < 1e-6);
         cr_expect(tensor(&e->form[1], "scale_final", false) < 1e-4);
+        cr_expect(tensor(&e->form[0], "out_ref64", false) <= 4e-6);
+        if (i == 0)
+            cr_expect(tensor(&e->form[1], "ret_recurrent_ref64", false) <= 1e-6);
         eval_destroy(e);
         net_destroy(n);
     }
+}
+
+Test(golden, json_names_the_tensors_of_all_forms)
+{
+    struct net *n;
+    struct eval *e = run(MSR, NULL, 0, 7, &n);
+    struct text out = {0};
+    eval_json(e, &out);
+    const char *all = strstr(out.s, "\"tensors\":"), *forms = strstr(out.s, "\"forms\":");
+    static const char *const names[] = {"\"q\":", "\"out_parallel\":", "\"out_recurrent\":",
+                                        "\"out_chunkwise\":", "\"state_final\":", "\"out_ref64\":"};
+    cr_assert(all && forms && all < forms);
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *at = strstr(all, names[i]);
+        cr_expect(at && at < forms, "%s", names[i]);
+    }
+    text_finish(&out);
+    eval_destroy(e);
+    net_destroy(n);
 }
 
 /* What an independent integer program reached, minus half a decibel. */

@@ -126,12 +126,30 @@ struct job {
     struct err *err;
 };
 
+/* A case may hold the output and the recurrent rows in double precision beside the form's own. */
+static const char *stored_ref64(const struct net *n, enum net_form form, enum point p)
+{
+    if (form == NET_PARALLEL && p == output_of(n))
+        return n->kind == NET_LM ? "logits_ref64" : "out_ref64";
+    return form == NET_RECURRENT && p == P_RET && n->kind != NET_LM ? "ret_recurrent_ref64" : NULL;
+}
+
+static void compare_ref64(struct job *j, struct eval_form *f, enum point p, const struct shot *real,
+                          double sqnr)
+{
+    const char *name = stored_ref64(j->n, f->form, p);
+    struct npy stored;
+    if (name && net_reference(j->n, name, &stored, j->err) && stored.n == real->n)
+        f->tensors[f->n_tensors++] =
+            (struct eval_tensor){name, max_abs_error(real->v, stored.v, real->n), sqnr};
+}
+
 /* even: the float model in the coordinates of the integers. */
 static void compare(struct job *j, struct eval_form *f, const struct shots *real, const struct shots *even,
                     const struct shots *whole)
 {
     struct net *n = j->n;
-    f->tensors = ARENA_NEW(&j->e->arena, struct eval_tensor, n->L * N_POINTS);
+    f->tensors = ARENA_NEW(&j->e->arena, struct eval_tensor, n->L * N_POINTS + 1);
     for (uint64_t l = 0; l < n->L; l++)
         for (unsigned p = 0; p < N_POINTS; p++) {
             const struct shot *r = &real->s[l * N_POINTS + p], *w = &whole->s[l * N_POINTS + p];
@@ -151,6 +169,7 @@ static void compare(struct job *j, struct eval_form *f, const struct shots *real
                 f->max_abs_error = t->max_abs_error;
                 f->sqnr_db = t->sqnr_db;
             }
+            compare_ref64(j, f, p, r, t->sqnr_db);
         }
 }
 
@@ -365,10 +384,38 @@ static void json_tensors(struct json *j, const struct eval_form *f)
     }
 }
 
+static struct eval_tensor *tensor_of(const struct eval_form *f, const char *name)
+{
+    for (unsigned i = 0; i < f->n_tensors; i++)
+        if (!strcmp(f->tensors[i].name, name))
+            return &f->tensors[i];
+    return NULL;
+}
+
+/* fmin and fmax pass over what is not there. */
+static void worst_tensors(struct eval_form *w, const struct eval_form *f)
+{
+    for (unsigned i = 0; i < f->n_tensors; i++) {
+        const struct eval_tensor *t = &f->tensors[i];
+        struct eval_tensor *has = tensor_of(w, t->name);
+        if (!has)
+            w->tensors[w->n_tensors++] = *t;
+        else
+            *has = (struct eval_tensor){t->name, fmax(has->max_abs_error, t->max_abs_error),
+                                        fmin(has->sqnr_db, t->sqnr_db)};
+    }
+}
+
 /* The worst of all forms: a summary that hides nothing. */
-static struct eval_form worst(const struct eval *e)
+static struct eval_form worst(struct eval *e)
 {
     struct eval_form w = e->form[0];
+    unsigned most = 0;
+    for (unsigned i = 0; i < e->n_forms; i++)
+        most += e->form[i].n_tensors;
+    w.tensors = ARENA_NEW(&e->arena, struct eval_tensor, most);
+    w.n_tensors = 0;
+    worst_tensors(&w, &e->form[0]);
     for (unsigned i = 1; i < e->n_forms; i++) {
         const struct eval_form *f = &e->form[i];
         w.max_abs_error = fmax(w.max_abs_error, f->max_abs_error);
@@ -377,13 +424,14 @@ static struct eval_form worst(const struct eval *e)
         w.float_bits = fmax(w.float_bits, f->float_bits);
         w.integer_bits = fmax(w.integer_bits, f->integer_bits);
         w.agreement = fmin(w.agreement, f->agreement);
+        worst_tensors(&w, f);
         for (unsigned p = 0; p < NET_MAX_LAYERS * N_OVERFLOWS; p++)
             w.over.n[p / N_OVERFLOWS][p % N_OVERFLOWS] += f->over.n[p / N_OVERFLOWS][p % N_OVERFLOWS];
     }
     return w;
 }
 
-void eval_json(const struct eval *e, struct text *out)
+void eval_json(struct eval *e, struct text *out)
 {
     struct json j;
     struct eval_form w = worst(e);
@@ -393,8 +441,7 @@ void eval_json(const struct eval *e, struct text *out)
     json_str(&j, "form", e->n_forms == 1 ? net_form_names[w.form] : "all");
     json_form(&j, &w);
     json_open(&j, "tensors", '{');
-    if (e->n_forms == 1)
-        json_tensors(&j, &w);
+    json_tensors(&j, &w);
     json_close(&j, '}');
     json_open(&j, "forms", '{');
     for (unsigned i = 0; i < e->n_forms; i++) {

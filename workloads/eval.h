@@ -37,7 +37,7 @@ struct eval *eval_run(struct net *n, const struct quant *q, unsigned forms, stru
 /* Calibrates as eval_run does. positions: of the tables, at least those of the network's sequences. */
 struct qnet *eval_quantize(struct net *n, const struct quant *q, uint64_t positions, struct err *err);
 void eval_destroy(struct eval *e);
-void eval_json(const struct eval *e, struct text *out);
+void eval_json(struct eval *e, struct text *out);
 void eval_text(const struct eval *e, struct text *out);
 
 #endif

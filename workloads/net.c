@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 const char *const net_form_names[N_NET_FORMS] = {"parallel", "recurrent", "chunkwise"};
@@ -209,6 +210,10 @@ static void load_shape(struct reader *r)
                         "d_model / heads even");
     n->dk = n->d / n->H;
     n->dv = n->V / n->H;
+    if (r->ok && (size_of(r, "d_key", 1 << 14, (double)n->dk) != n->dk ||
+                  size_of(r, "d_value", 1 << 15, (double)n->dv) != n->dv) && r->ok)
+        r->ok = err_add(r->err, ERR_CONFIG, &r->root->at,
+                        "d_key must be d_model / heads, d_value value_dim / heads");
 }
 
 static void load_quantized(struct reader *r)
@@ -243,14 +248,31 @@ static void load_tensors(struct reader *r)
         n->x = tensor(r, "x", n->S, n->d);
 }
 
+/* The file that describes the network; NULL with an error when there is none. */
+static const char *description(struct net *n, struct err *err)
+{
+    const char *yaml = path_of(n, "network", ".yaml"), *json = path_of(n, "case", ".json");
+    struct place at = {.file = n->dir};
+    struct stat st;
+    if (access(yaml, F_OK) == 0)
+        return yaml;
+    if (access(json, F_OK) == 0)
+        return json;
+    bool is_dir = stat(n->dir, &st) == 0 && S_ISDIR(st.st_mode);
+    err_add(err, ERR_NOINPUT, &at, "%s; legal: the directory of a network, with case.json or network.yaml "
+            "beside .npy tensors, such as workloads/networks/kjv_d64_l2",
+            is_dir ? "no case.json or network.yaml is in it" : "this is no directory");
+    return NULL;
+}
+
 static struct net *load(const char *dir, bool tensors, struct err *err)
 {
     struct net *n = xrealloc(NULL, 1, sizeof *n);
     memset(n, 0, sizeof *n);
     n->dir = arena_strdup(&n->arena, dir);
-    const char *yaml = path_of(n, "network", ".yaml"), *json = path_of(n, "case", ".json");
     struct reader r = {.n = n, .err = err, .ok = true};
-    r.root = yaml_load(&n->arena, access(yaml, R_OK) == 0 ? yaml : json, err);
+    const char *file = description(n, err);
+    r.root = file ? yaml_load(&n->arena, file, err) : NULL;
     if (r.root && r.root->kind != YNODE_MAP)
         r.ok = err_add(err, ERR_CONFIG, &r.root->at, "a network is described by keys and values");
     if (r.root && r.ok)

@@ -196,7 +196,7 @@ static bool update(struct mm *m)
     const struct cmd *c = m->c;
     const struct qhead *h = head_of(v, m->is);
     uint64_t unit = (uint64_t)m->is->unit, size = v->state_bytes, over = 0;
-    uint64_t draw = state_draw(v->q->q.seed, unit / v->heads, unit % v->heads, position(m->pos));
+    uint64_t draw = state_draw(v->q->q.seed, unit / v->heads, unit % v->heads, position(m->is->pos));
     int64_t at = m->is->state + (int64_t)m->row * c->dst_pitch + m->is->n_at * (int64_t)size;
     const uint8_t *from = bytes_at(v, m->is, &v->state, at, c->cols * size);
     if (!from)

@@ -149,7 +149,8 @@ static const struct field work_fields[] = {
     {KEY(work, title), .type = FIELD_TEXT, .def = "", .doc = "one line for people"},
     {KEY(work, network), .type = FIELD_TEXT, .def = "",
      .doc = "directory of a network (case.json or network.yaml beside .npy tensors), relative to this file: "
-            "its numbers are what `run --values` computes with; without one weights are drawn from a seed"},
+            "its numbers are what `run --values` computes with and `quality` of a sweep evaluates; without "
+            "one weights are drawn from a seed"},
     {KEY(work, kind), .type = FIELD_ENUM, .def = "network", .names = kind_names,
      .doc = "network: a whole model; msr: one retention layer; block: layers without embedding and head; "
             "gemm: C[m,n] = A[m,k] B[k,n]; in whole tiles, "
