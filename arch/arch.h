@@ -141,7 +141,7 @@ enum fill_drain { FILL_OVERLAPPED, FILL_SERIAL };
 struct retention_cfg {
     int state; /* enum state_place */
     uint64_t state_bits, lanes, read_bits, latency_cycles, decay_block, pipeline;
-    int update, decay, rounding; /* token|chunk; shift|multiply|per_token; half_up|truncate|stochastic */
+    int update, decay, rounding; /* token|chunk; shift|multiply|per_token; as listed */
     bool fused_readout;
 };
 enum state_place { STATE_BUFFER, STATE_ENGINE, STATE_L2 };

@@ -12,7 +12,7 @@
 static const char *const state_names[] = {"buffer", "engine", "l2", NULL};
 static const char *const update_names[] = {"token", "chunk", NULL};
 static const char *const decay_names[] = {"shift", "multiply", "per_token", NULL};
-static const char *const rounding_names[] = {"half_up", "truncate", "stochastic", NULL};
+static const char *const rounding_names[] = {"half_up", "truncate", "stochastic", "half_even", NULL};
 
 #define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct retention_cfg, m), .def = d
 static const struct field fields[] = {

@@ -24,7 +24,8 @@ static const struct {
     bool chunk;
 } variants[STATE_VARIANTS] = {{STATE_HALF_UP, INT32_MAX, false},   {STATE_TRUNCATE, INT32_MAX, false},
                               {STATE_HALF_UP, INT16_MAX, false},   {STATE_TRUNCATE, INT16_MAX, false},
-                              {STATE_STOCHASTIC, INT16_MAX, false}, {STATE_HALF_UP, INT16_MAX, true}};
+                              {STATE_STOCHASTIC, INT16_MAX, false}, {STATE_HALF_UP, INT16_MAX, true},
+                              {STATE_HALF_EVEN, INT16_MAX, false}};
 
 /* The data of one seed and what queries read of the exact state of one head. */
 struct exact {

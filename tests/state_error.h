@@ -16,12 +16,14 @@ enum state_variant {
     STATE_16_TRUNCATED,
     STATE_16_STOCHASTIC,
     STATE_16_CHUNK,
+    STATE_16_EVEN, /* nobody else measured it */
     STATE_VARIANTS
 };
 
 extern const unsigned state_heads[STATE_HEADS]; /* h */
 /* dB at 8192 tokens that others measured with a model of their own, on one seed of data of their
- * own (facts/retnet.md section 7.4, zero mean; chunks: 8-bit keys, of the state itself). */
+ * own (facts/retnet.md section 7.4, zero mean; chunks: 8-bit keys, of the state itself); 0: not
+ * measured. */
 extern const double state_measured[STATE_HEADS][STATE_VARIANTS];
 /* Bits by which a 16-bit state was shifted there. The first step costs 22 dB, others 4 to 5. */
 extern const int state_measured_p[STATE_HEADS];

@@ -16,7 +16,8 @@ enum { LAST = STATE_LENGTHS - 1 };
 
 static const char *const titles[STATE_VARIANTS] = {
     "int32, 4 guard bits, rounded",  "int32, 4 guard bits, truncated", "int16, rounded",
-    "int16, truncated",              "int16, stochastic",              "int16, once per 64 tokens"};
+    "int16, truncated",              "int16, stochastic",              "int16, once per 64 tokens",
+    "int16, ties to even"};
 
 static const char head[] =
     "# Error of the state\n\n"
@@ -50,14 +51,14 @@ static const char text[] =
     "the head, 2^(5+h) tokens: 3 dB are lost with every doubling of the tokens until that memory is\n"
     "full. *16 bits, rounded half up*, lose almost as much once k v is shifted (p > 0), for two\n"
     "reasons. Products of integers often lie on a tie, all ties go up, and that bias adds up in the\n"
-    "same way: with ties to even, which is no option of the datapath, these data gave 60.2, 60.0, 50.3,\n"
-    "30.0, 20.1, 24.9, 46.7 dB at h = 2, 3, 5, 7, 9, 11, 15. And values below half of 2^(5+h) steps do\n"
-    "not decay (from h = 11 on a 16-bit state never does), which is what remains from h = 7 on.\n"
+    "same way: *ties to even* (`rounding: half_even`) win 14 to 19 dB at h = 2, 3 and 5. And values\n"
+    "below half of 2^(5+h) steps do not decay (from h = 11 on a 16-bit state never does), which is what\n"
+    "remains from h = 7 on.\n"
     "*Stochastic* rounding has neither, and loses next to nothing with the length. *One update in 64\n"
     "tokens* rounds 64 times less often; fast heads are limited by the keys' 8 bits, which is no error\n"
     "that grows, slow ones (h = 9 and more) are 30 dB better than with an update a token. So a 16-bit\n"
-    "state is good for an update a token up to h = 3; slower heads want chunks, stochastic rounding or\n"
-    "32 bits.\n\n";
+    "state is good for an update a token up to h = 3, with ties to even up to h = 5; slower heads want\n"
+    "chunks, stochastic rounding or 32 bits.\n\n";
 
 struct figures {
     struct state_error of[STATE_HEADS];
@@ -68,18 +69,21 @@ static void first_table(const struct figures *f, struct text *out)
     text_add(out, "| h | p |");
     for (unsigned v = 0; v < STATE_VARIANTS; v++)
         text_printf(out, " %s |", titles[v]);
-    text_add(out, "\n|---:|---:|---:|---:|---:|---:|---:|---:|\n");
+    text_add(out, "\n|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n");
     for (unsigned i = 0; i < STATE_HEADS; i++) {
         text_printf(out, "| %u | %d |", state_heads[i], state_measured_p[i]);
         for (unsigned v = 0; v < STATE_VARIANTS; v++)
-            text_printf(out, " %.1f (%.1f) |", f->of[i].db[v][LAST], state_measured[i][v]);
+            if (state_measured[i][v] > 0)
+                text_printf(out, " %.1f (%.1f) |", f->of[i].db[v][LAST], state_measured[i][v]);
+            else
+                text_printf(out, " %.1f |", f->of[i].db[v][LAST]);
         text_add(out, "\n");
     }
 }
 
 static double off(const struct figures *f, unsigned i, unsigned v)
 {
-    return fabs(f->of[i].db[v][LAST] - state_measured[i][v]);
+    return !(state_measured[i][v] > 0) ? 0 : fabs(f->of[i].db[v][LAST] - state_measured[i][v]);
 }
 
 static void row_of(const struct figures *f, unsigned v, struct text *out)
@@ -96,26 +100,31 @@ static void row_of(const struct figures *f, unsigned v, struct text *out)
         largest = fmax(largest, off(f, i, v));
         clipped += e->over[v];
     }
-    text_printf(out, "| %s | %.1f dB (h = %u) | %.1f dB (h = %u) | %.1f dB | %.1f dB | %" PRIu64 " |\n",
-                titles[v], f->of[worst].db[v][LAST], state_heads[worst], lost[most], state_heads[most],
-                sum / STATE_HEADS, largest, clipped);
+    text_printf(out, "| %s | %.1f dB (h = %u) | %.1f dB (h = %u) | ", titles[v], f->of[worst].db[v][LAST],
+                state_heads[worst], lost[most], state_heads[most]);
+    if (state_measured[0][v] > 0)
+        text_printf(out, "%.1f dB | %.1f dB", sum / STATE_HEADS, largest);
+    else
+        text_add(out, "- | -");
+    text_printf(out, " | %" PRIu64 " |\n", clipped);
 }
 
 static void compare(const struct figures *f, struct text *out)
 {
     double sum = 0, largest = 0, spread = 0;
+    unsigned n = 0;
     for (unsigned i = 0; i < STATE_HEADS; i++)
-        for (unsigned v = 0; v < STATE_VARIANTS; v++) {
+        for (unsigned v = 0; v < STATE_VARIANTS && state_measured[i][v] > 0; v++, n++) {
             sum += f->of[i].db[v][LAST] - state_measured[i][v];
             largest = fmax(largest, off(f, i, v));
             spread = fmax(spread, f->of[i].most[v] - f->of[i].least[v]);
         }
     text_printf(out,
-                "**How it compares.** The %d medians are %.1f dB from their references on average (largest\n"
+                "**How it compares.** The %u medians are %.1f dB from their references on average (largest\n"
                 "distance %.1f dB); the best and the worst of five seeds are up to %.1f dB apart.\n"
                 "Seeds move all figures together: the largest of 131,072 normal numbers takes 127, and\n"
                 "how far outside it lies decides how large the others are.\n",
-                STATE_HEADS * STATE_VARIANTS, sum / (STATE_HEADS * STATE_VARIANTS), largest, spread);
+                n, sum / n, largest, spread);
 }
 
 static void page(const struct figures *f, struct text *out)
@@ -174,9 +183,9 @@ static void lines(const char *values, struct text *out)
 
 static void panel(unsigned v, struct text *out)
 {
-    double left = 0.07 + 0.27 * (v / 2), bottom = v % 2 ? 0.11 : 0.59;
+    double left = 0.06 + 0.2 * (v / 2), bottom = v % 2 ? 0.11 : 0.59;
     char values[16];
-    margins(left, left + 0.23, bottom, bottom + 0.35, out);
+    margins(left, left + 0.165, bottom, bottom + 0.35, out);
     text_printf(out, "set title '%s'\nset xlabel '%s'\nset ylabel '%s'\n", titles[v], v % 2 ? "tokens" : "",
                 v < 2 ? "SQNR of q x S (dB)" : "");
     snprintf(values, sizeof values, "$state%u", v);
@@ -194,7 +203,7 @@ static void key(struct text *out)
 
 static void script(const struct text *values, const char *path, struct text *out)
 {
-    text_printf(out, "set terminal svg size 1120,640 dynamic noenhanced background '#ffffff' font "
+    text_printf(out, "set terminal svg size 1360,640 dynamic noenhanced background '#ffffff' font "
                 "'sans-serif,12'\nset output '%s'\n", path);
     text_add(out, values->s);
     text_add(out, "set multiplot\nunset key\nset tics nomirror out\nset border 3 lc rgb '#444444'\n"

@@ -112,15 +112,23 @@ Test(golden, trained_networks_keep_their_quality)
     static const struct {
         const char *dir;
         double most;
-    } cases[] = {{"workloads/networks/kjv_d64_l2", 0.03}, {"workloads/networks/kjv_d128_l4", 0.02}};
-    for (unsigned i = 0; i < EFFORT(2, 1); i++) {
+        const char *sets[2];
+        unsigned n_sets;
+    } cases[] = {{"workloads/networks/kjv_d64_l2", 0.03, {NULL}, 0},
+                 {"workloads/networks/kjv_d64_l2", 0.03, {"work.quant.score_scale=static",
+                                                          "work.quant.state_bits=16"}, 2},
+                 {"workloads/networks/kjv_d128_l4", 0.02, {NULL}, 0},
+                 {"workloads/networks/kjv_d128_l4", 0.02, {"work.quant.score_scale=static",
+                                                           "work.quant.state_bits=16"}, 2}};
+    for (unsigned i = 0; i < EFFORT(4, 2); i++) {
         struct net *n;
-        struct eval *e = run(cases[i].dir, NULL, 0, 7, &n);
+        struct eval *e = run(cases[i].dir, cases[i].sets, cases[i].n_sets, 7, &n);
         cr_expect(e->calibrated_from == 12 && e->calibrated_rows == 4 && e->scored_rows == 12);
         for (unsigned f = 0; f < 3; f++) {
             double more = e->form[f].integer_bits - e->form[f].float_bits;
             cr_expect(more <= cases[i].most, "%s, form %u: %.4f", cases[i].dir, f, more);
-            cr_expect_eq(overflow_count(&e->form[f].over), 0);
+            /* A 16-bit state has no room to spare. */
+            cr_expect(overflow_count(&e->form[f].over) <= (cases[i].n_sets ? 10 : 0));
             cr_expect(f == 2 || e->form[f].max_abs_error < 1e-5);
         }
         eval_destroy(e);

@@ -197,12 +197,14 @@ Test(knobs, reach_the_forms_that_they_name)
                  {"work.quant.read_bits=8", {0, 1, 1}},
                  {"work.quant.rounding=truncate", {0, 1, 1}},
                  {"work.quant.rounding=stochastic", {0, 1, 1}},
+                 {"work.quant.rounding=half_even", {0, 1, 1}},
                  {"work.quant.state_update=token", {0, 0, 1}},
                  {"work.quant.decay=multiply", {0, 1, 0}},
                  {"work.quant.norm_bits=8", {1, 1, 1}},
                  {"work.quant.norm=deeploy", {1, 1, 1}},
                  {"work.quant.requant=floor", {1, 1, 1}},
                  {"work.quant.activation_scale=head", {1, 1, 1}},
+                 {"work.quant.weight_rounding=feedback", {1, 1, 1}},
                  {"work.quant.equalize=channel", {1, 1, 1}}};
     struct net *n = small();
     uint64_t plain[3];

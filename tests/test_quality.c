@@ -65,6 +65,107 @@ Test(quality, default_point_reaches_what_was_measured)
     }
 }
 
+/* ---- the first row of a sequence ---- */
+
+struct first { /* what a run leaves */
+    enum net_form form;
+    double *norm, *out, *q, *k; /* S,V; S,d; H,S,dk */
+};
+
+static void take(void *arg, uint64_t layer, enum point p, const double *v, uint64_t n)
+{
+    struct first *f = arg;
+    double **to = p == P_NORM ? &f->norm : p == P_MSR ? &f->out : p == P_QR ? &f->q
+        : p == P_KR ? &f->k : NULL;
+    (void)layer;
+    if (to)
+        *to = memcpy(xrealloc(*to, n, sizeof *v), v, n * sizeof *v);
+}
+
+static void drop(struct first *f)
+{
+    double *all[] = {f->norm, f->out, f->q, f->k};
+    for (unsigned i = 0; i < 4; i++)
+        free(all[i]);
+}
+
+static double product(const double *a, const double *b, uint64_t n)
+{
+    double sum = 0;
+    for (uint64_t i = 0; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+static double row_db(const double *want, const double *have, uint64_t from, uint64_t to)
+{
+    double signal = 0, noise = 0;
+    for (uint64_t i = from; i < to; i++) {
+        signal += want[i] * want[i];
+        noise += (want[i] - have[i]) * (want[i] - have[i]);
+    }
+    return 10 * log10(signal / noise);
+}
+
+/* Rounded to a byte, as any dataflow with int8 queries and keys has them. */
+static void to_bytes(const double *v, uint64_t n, double *to)
+{
+    double most = 0;
+    for (uint64_t i = 0; i < n; i++)
+        most = fmax(most, fabs(v[i]));
+    for (uint64_t i = 0; i < n; i++)
+        to[i] = round(v[i] / most * 127) * most / 127;
+}
+
+/* The first row of a head is the sign of q0 k0 times v0 over its length. Where single cases lose
+ * decibels a head has that sign wrong, its score is next to nothing, the rows after it are as good as
+ * in other cases, and rounding q and k to a byte, with all else exact, turns signs as well. */
+Test(quality, a_lost_case_has_lost_a_sign)
+{
+    enum { SEEDS = 40, S = 64, D = 128, H = 4, V = 256, DK = D / H, DV = V / H };
+    struct gen g = MSR_OF(S, D, H, V, 16, 4, 0);
+    struct quant q = gen_quant(NULL, NULL);
+    unsigned flipped = 0, by_bytes = 0, lost = 0;
+    double least_rest = INFINITY;
+    for (unsigned seed = 1; seed <= SEEDS; seed++) {
+        struct err err = {0};
+        struct first real = {0}, whole = {0};
+        static struct overflow over;
+        double near[D], keys[D];
+        bool flip = false;
+        g.seed = seed;
+        struct net *n = gen_net(&g);
+        struct qnet *qn = eval_quantize(n, &q, S, &err);
+        cr_assert(qn);
+        golden_f64(n, NET_PARALLEL, S, n->x, take, &real);
+        golden_int(qn, &(struct golden_job){.prefill = S}, n->x,
+                   &(struct golden_sink){.real = take, .arg = &whole}, &over);
+        for (unsigned h = 0; h < H; h++) {
+            const double *a = real.q + h * S * DK, *b = real.k + h * S * DK;
+            double score = product(a, b, DK), size = sqrt(product(a, a, DK) * product(b, b, DK));
+            bool turned = product(real.norm + h * DV, whole.norm + h * DV, DV) < 0;
+            to_bytes(a, DK, near);
+            to_bytes(b, DK, keys);
+            by_bytes += product(near, keys, DK) * score < 0;
+            flipped += turned;
+            flip = flip || turned;
+            cr_expect(!turned || fabs(score) < 0.03 * size, "seed %u, head %u: %g of %g", seed, h, score,
+                      size);
+        }
+        double all = row_db(real.out, whole.out, 0, S * D), rest = row_db(real.out, whole.out, D, S * D);
+        lost += all < 23;
+        cr_expect(all > 23 || flip, "seed %u: %.2f dB without a turned sign", seed, all);
+        least_rest = fmin(least_rest, rest);
+        drop(&real);
+        drop(&whole);
+        qnet_destroy(qn);
+        net_destroy(n);
+    }
+    cr_expect(lost > 0 && by_bytes > 0 && flipped <= 4, "%u lost, %u signs turned, %u by bytes alone", lost,
+              flipped, by_bytes);
+    cr_expect(least_rest > 24.8, "%.2f dB", least_rest); /* the bar of section 7.1 */
+}
+
 /* Section 7.2, S256 d128 H4 V=2d B64, per channel, minus half a decibel. */
 Test(quality, fewer_bits_cost_what_was_measured)
 {
@@ -176,11 +277,16 @@ Test(quality, state_error_over_8192_tokens)
         state_error_of(i, &e);
         for (unsigned v = 0; v < STATE_VARIANTS; v++) {
             double want = state_measured[i][v];
-            cr_expect(fabs(e.db[v][LAST] - want) < STATE_LIMIT_DB, "h %u, variant %u: %.1f dB, measured %.1f",
+            cr_expect(want == 0 || fabs(e.db[v][LAST] - want) < STATE_LIMIT_DB,
+                      "h %u, variant %u: %.1f dB, measured %.1f",
                       state_heads[i], v, e.db[v][LAST], want);
             cr_expect(e.over[v] < UPDATES / 100000, "h %u, variant %u: %d clipped", state_heads[i], v,
                       (int)e.over[v]);
         }
+        /* Ties are frequent where k v is shifted (p > 0). */
+        cr_expect(e.db[STATE_16_EVEN][LAST] > e.db[STATE_16][LAST] - 0.5, "h %u", state_heads[i]);
+        if (state_heads[i] >= 2 && state_heads[i] <= 5)
+            cr_expect(e.db[STATE_16_EVEN][LAST] > e.db[STATE_16][LAST] + 12, "h %u", state_heads[i]);
         if (state_heads[i] >= 5)
             cr_expect(e.db[STATE_16_STOCHASTIC][LAST] > e.db[STATE_16][LAST] + 10 &&
                       e.db[STATE_16_CHUNK][LAST] > e.db[STATE_16][LAST] + 8 &&

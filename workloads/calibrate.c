@@ -1,5 +1,8 @@
 #include "workloads/calibrate.h"
 
+#include "base/num.h"
+#include "workloads/feedback.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +21,11 @@ struct samples {
     struct bin *bin; /* N_BINS; the first takes all that is smaller */
 };
 
+static inline double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
 static void sample(struct samples *s, const double *v, uint64_t n)
 {
     if (!s->bin)
@@ -29,7 +37,7 @@ static void sample(struct samples *s, const double *v, uint64_t n)
         b->n++;
         b->sum += x;
         b->squares += x * x;
-        s->most = fmax(s->most, x);
+        s->most = larger(s->most, x);
     }
     if (s->n + (double)n <= MAX_KEPT) {
         s->kept = xrealloc(s->kept, (uint64_t)s->n + n + 1, sizeof *v);
@@ -46,6 +54,7 @@ static void largest_state(const struct net *n, uint64_t S, const double *q, cons
                           double gamma, struct head_range *most)
 {
     double *state = xrealloc(NULL, (n->dk + 1) * n->dv, sizeof *state), *o = state + n->dk * n->dv;
+    double largest = 0;
     memset(state, 0, n->dk * n->dv * sizeof *state);
     for (uint64_t t = 0; t < S; t++) {
         memset(o, 0, n->dv * sizeof *o);
@@ -54,24 +63,30 @@ static void largest_state(const struct net *n, uint64_t S, const double *q, cons
                 double *s = &state[i * n->dv + c];
                 *s = *s * gamma + k[t * n->dk + i] * v[t * n->V + c];
                 o[c] += q[t * n->dk + i] * *s;
-                most->state = fmax(most->state, fabs(*s));
+                largest = larger(largest, fabs(*s));
             }
         for (uint64_t c = 0; c < n->dv; c++)
-            most->row = fmax(most->row, fabs(o[c]));
+            most->row = larger(most->row, fabs(o[c]));
     }
+    most->state = larger(most->state, largest);
     free(state);
 }
 
+/* Key m meets DEALT queries at a time: sums that do not wait for each other. */
 static double largest_score(const struct net *n, uint64_t S, const double *qr, const double *kr, double gamma)
 {
+    enum { DEALT = 4 };
     double most = 0;
-    for (uint64_t t = 0; t < S; t++) {
+    for (uint64_t m = 0; m < S; m++) {
         double decay = 1;
-        for (uint64_t m = t + 1; m-- > 0 && decay > 1e-4; decay *= gamma) {
-            double sum = 0;
+        for (uint64_t t = m; t < S && decay > 1e-4; t += DEALT) {
+            double sum[DEALT] = {0};
+            uint64_t some = min64(DEALT, S - t);
             for (uint64_t i = 0; i < n->dk; i++)
-                sum += qr[t * n->dk + i] * kr[m * n->dk + i];
-            most = fmax(most, fabs(sum) * decay);
+                for (unsigned j = 0; j < DEALT; j++)
+                    sum[j] += qr[min64(t + j, S - 1) * n->dk + i] * kr[m * n->dk + i];
+            for (unsigned j = 0; j < some; j++, decay *= gamma)
+                most = larger(most, fabs(sum[j]) * decay);
         }
     }
     return most;
@@ -121,12 +136,51 @@ static void after_keys(struct calibration *c, uint64_t layer, const double *kr)
     }
 }
 
+/* What a head's scores are made of, for a search of their scale. */
+static void keep_rows(struct calibration *c, uint64_t layer, const double *kr)
+{
+    const struct net *n = c->n;
+    uint64_t S = c->S;
+    for (uint64_t h = 0; h < n->H; h++) {
+        struct head_rows *r = &c->rows[layer * n->H + h];
+        r->q = xrealloc(r->q, (r->n + S) * n->dk, sizeof *r->q);
+        r->k = xrealloc(r->k, (r->n + S) * n->dk, sizeof *r->k);
+        r->v = xrealloc(r->v, (r->n + S) * n->dv, sizeof *r->v);
+        for (uint64_t i = 0; i < S * n->dk; i++) {
+            r->q[r->n * n->dk + i] = (float)c->kept[0][h * S * n->dk + i];
+            r->k[r->n * n->dk + i] = (float)kr[h * S * n->dk + i];
+        }
+        for (uint64_t i = 0; i < S * n->dv; i++)
+            r->v[r->n * n->dv + i] = (float)c->kept[1][i / n->dv * n->V + h * n->dv + i % n->dv];
+        r->n += S;
+    }
+}
+
+/* Inputs of matrices: which a point is, N_MATRIX_INPUTS for none. */
+static enum matrix_input input_of(enum point p)
+{
+    return p == P_LN1 ? IN_LN1 : p == P_GATED ? IN_GATED : p == P_LN2 ? IN_LN2 : p == P_PROD ? IN_PROD
+        : p == P_FINAL ? IN_FINAL : N_MATRIX_INPUTS;
+}
+
+static void add_input(struct calibration *c, uint64_t layer, enum matrix_input i, const double *v,
+                      uint64_t width)
+{
+    double **h = &c->inputs[layer * N_MATRIX_INPUTS + i];
+    if (!*h)
+        *h = memset(xrealloc(NULL, width * width, sizeof **h), 0, width * width * sizeof **h);
+    second_moments(*h, v, c->S, width);
+}
+
 static void tap(void *arg, uint64_t layer, enum point p, const double *v, uint64_t count)
 {
     struct calibration *c = arg;
     if (p == P_STATE || p == P_SCALE)
         return;
-    sample(&c->s[layer * N_POINTS + p], v, count);
+    if (p < P_LOGITS)
+        sample(&c->s[layer * N_POINTS + p], v, count);
+    if (c->want & CALIBRATE_INPUTS && input_of(p) != N_MATRIX_INPUTS)
+        add_input(c, layer, input_of(p), v, count / c->S);
     if (p == P_Q || p == P_K)
         before_rotary(c, layer, p == P_K, v);
     if (p != P_V && p != P_QR && p != P_KR)
@@ -138,6 +192,8 @@ static void tap(void *arg, uint64_t layer, enum point p, const double *v, uint64
         return;
     }
     after_keys(c, layer, v);
+    if (c->want & CALIBRATE_ROWS)
+        keep_rows(c, layer, v);
     free(c->kept[0]);
     free(c->kept[1]);
     c->kept[0] = c->kept[1] = NULL;
@@ -260,13 +316,15 @@ double calibrated_head_step(const struct calibration *c, int way, uint64_t layer
     return sampled_step(&c->by_head[(layer * c->n->H + head) * N_HEAD_POINTS + p], way, most);
 }
 
-void calibrate(struct calibration *c, const struct net *n, uint64_t n_seqs, uint64_t S,
+void calibrate(struct calibration *c, const struct net *n, unsigned want, uint64_t n_seqs, uint64_t S,
                const double *const *seqs)
 {
-    *c = (struct calibration){.n = n, .S = S};
+    *c = (struct calibration){.n = n, .S = S, .want = want};
     c->s = ARENA_NEW(&c->arena, struct samples, n->L * N_POINTS);
     c->by_head = ARENA_NEW(&c->arena, struct samples, n->L * n->H * N_HEAD_POINTS);
     c->head = ARENA_NEW(&c->arena, struct head_range, n->L * n->H);
+    c->rows = ARENA_NEW(&c->arena, struct head_rows, n->L * n->H);
+    c->inputs = ARENA_NEW(&c->arena, double *, n->L * N_MATRIX_INPUTS);
     for (uint64_t i = 0; i < n_seqs; i++) {
         golden_f64(n, NET_PARALLEL, S, seqs[i], tap, c);
         if (n->kind == NET_MSR)
@@ -285,6 +343,13 @@ static void samples_finish(struct samples *s, uint64_t n)
 void calibration_finish(struct calibration *c)
 {
     samples_finish(c->s, c->n->L * N_POINTS);
+    for (uint64_t i = 0; i < c->n->L * c->n->H; i++) {
+        free(c->rows[i].q);
+        free(c->rows[i].k);
+        free(c->rows[i].v);
+    }
+    for (uint64_t i = 0; i < c->n->L * N_MATRIX_INPUTS; i++)
+        free(c->inputs[i]);
     samples_finish(c->by_head, c->n->L * c->n->H * N_HEAD_POINTS);
     arena_finish(&c->arena);
 }

@@ -13,17 +13,28 @@ struct head_range { /* largest magnitudes of a head over the sequences, real val
     double score;   /* q k gamma^i */
     double q, k;    /* before rotary */
 };
+/* Points that matrices of weights read. */
+enum matrix_input { IN_LN1, IN_GATED, IN_LN2, IN_PROD, IN_FINAL, N_MATRIX_INPUTS };
+/* What is asked of a calibration beside ranges. */
+enum { CALIBRATE_INPUTS = 1, CALIBRATE_ROWS = 2 };
+struct head_rows { /* of all sequences, one after the other */
+    float *q, *k, *v; /* n,dk; n,dk; n,dv: after rotary */
+    uint64_t n;
+};
 struct calibration {
     struct arena arena;
     const struct net *n;
     struct samples *s;       /* L,N_POINTS */
     struct samples *by_head; /* L,H,N_HEAD_POINTS */
     struct head_range *head; /* L,H */
+    struct head_rows *rows;  /* L,H; CALIBRATE_ROWS */
+    double **inputs;         /* L,N_MATRIX_INPUTS: X^T X; CALIBRATE_INPUTS */
     double *kept[2];         /* qr and v of the layer at hand */
     uint64_t S;
+    unsigned want; /* CALIBRATE_* */
 };
 
-void calibrate(struct calibration *c, const struct net *n, uint64_t n_seqs, uint64_t S,
+void calibrate(struct calibration *c, const struct net *n, unsigned want, uint64_t n_seqs, uint64_t S,
                const double *const *seqs);
 void calibration_finish(struct calibration *c);
 /* Points that may have a scale for each head. */

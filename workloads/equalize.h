@@ -9,7 +9,7 @@
 /* A network that computes what n computes, from ranges on sequences of S tokens. Lives in
  * `a` and borrows from n what it does not change. Norms whose result is kept in the
  * residual stream (post-norm) stay as they are. */
-struct net *equalized(struct arena *a, const struct net *n, uint64_t n_seqs, uint64_t S,
-                      const double *const *seqs);
+struct net *equalized(struct arena *a, const struct net *n, const struct quant *q, uint64_t n_seqs,
+                      uint64_t S, const double *const *seqs);
 
 #endif

@@ -37,7 +37,7 @@ struct state_rule {
     uint32_t gamma_u16;
     int32_t most;
 };
-enum { STATE_HALF_UP, STATE_TRUNCATE, STATE_STOCHASTIC };
+enum { STATE_HALF_UP, STATE_TRUNCATE, STATE_STOCHASTIC, STATE_HALF_EVEN };
 
 /* To -most..most. */
 static inline int32_t clip(int64_t v, int32_t most)
@@ -96,6 +96,12 @@ static inline uint64_t state_draw(uint64_t seed, uint64_t layer, uint64_t head, 
     return mix64(mix64(mix64(seed + UINT64_C(0x9e3779b97f4a7c15)) + (layer << 32 | head)) + token);
 }
 
+/* The nearest of v / 2^s, of two the even one; s > 0 */
+static inline int64_t shift_even(int64_t v, int s)
+{
+    return s > 62 ? 0 : (v + (INT64_C(1) << (s - 1)) - 1 + (v >> s & 1)) >> s;
+}
+
 /* v / 2^s in the state's rounding; draw: random bits, used by stochastic rounding alone */
 static inline int64_t state_shift(int rounding, uint64_t draw, int64_t v, int s)
 {
@@ -103,6 +109,8 @@ static inline int64_t state_shift(int rounding, uint64_t draw, int64_t v, int s)
         return shift_round(v, s);
     if (rounding == STATE_TRUNCATE)
         return v >> s;
+    if (rounding == STATE_HALF_EVEN)
+        return shift_even(v, s);
     return (v + (int64_t)(draw & ((UINT64_C(1) << s) - 1))) >> s;
 }
 

@@ -2,7 +2,9 @@
  * scales. */
 #include "workloads/calibrate.h"
 #include "workloads/equalize.h"
+#include "workloads/feedback.h"
 #include "workloads/qnet.h"
+#include "workloads/score_scale.h"
 
 #include "base/num.h"
 #include "base/text.h"
@@ -39,7 +41,9 @@ static double wide_step(const struct maker *m, uint64_t layer, enum point p, int
     return largest > 0 ? HEADROOM * largest / most : 1.0 / most;
 }
 
-static struct qmat matrix(const struct maker *m, const double *w, uint64_t out, uint64_t in, bool by_row)
+/* factor: of the inputs, for error feedback; NULL: to the nearest. */
+static struct qmat matrix(const struct maker *m, const double *w, uint64_t out, uint64_t in, bool by_row,
+                          const double *factor)
 {
     struct arena *a = &m->q->arena;
     struct qmat q = {ARENA_NEW(a, int16_t, out * in), ARENA_NEW(a, double, out), out, in};
@@ -50,17 +54,21 @@ static struct qmat matrix(const struct maker *m, const double *w, uint64_t out, 
         for (uint64_t i = 0; i < rows * in; i++)
             largest = fmax(largest, fabs(w[o * in + i]));
         double step = step_of(m->q->q.calibration, w + o * in, rows * in, largest, most);
-        for (uint64_t i = 0; i < rows * in; i++)
+        for (uint64_t i = 0; i < rows * in && !factor; i++)
             q.w[o * in + i] = (int16_t)clip((int64_t)floor(w[o * in + i] / step + 0.5), most);
         for (uint64_t i = 0; i < rows; i++)
             q.scale[o + i] = step;
     }
+    if (factor)
+        feedback_round(factor, w, q.scale, out, in, most, q.w);
     return q;
 }
 
-static struct qmat weights(const struct maker *m, const double *w, uint64_t out, uint64_t in)
+static struct qmat weights(const struct maker *m, const double *w, uint64_t out, uint64_t in,
+                           uint64_t layer, enum matrix_input input)
 {
-    return matrix(m, w, out, in, m->q->q.weight_scale == SCALE_CHANNEL);
+    return matrix(m, w, out, in, m->q->q.weight_scale == SCALE_CHANNEL,
+                  m->c->inputs[layer * N_MATRIX_INPUTS + input]);
 }
 
 /* Scales of a layer's heads and, rho apart, of its queries or keys before rotary: one
@@ -249,7 +257,11 @@ static bool head(const struct maker *m, const struct qlayer *l, uint64_t layer, 
         return false;
     h->state_max = range->state / (h->s_kr * h->s_v);
     h->row_max = range->row;
-    h->score_scale = fmax(range->score / (h->s_qr * h->s_kr) / top, 1e-9);
+    const struct head_rows *rows = &m->c->rows[layer * n->H + i];
+    double step = range->score / top;
+    if (rows->n)
+        step = score_step(rows, n, h->gamma, m->c->S, range->score, (int32_t)top);
+    h->score_scale = fmax(step / (h->s_qr * h->s_kr), 1e-9);
     h->score = rq_for(m, ldexp(1 / h->score_scale, -(int)q->decay_bits));
     head_on_machine(m->q, h);
     return true;
@@ -268,11 +280,11 @@ static bool msr_of(const struct maker *m, uint64_t i, struct err *err)
     l->s_y = step_at(m, i, P_NORM);
     l->s_sw = step_at(m, i, P_SWISH);
     l->s_gated = step_at(m, i, P_GATED);
-    l->wq = weights(m, w->wq, n->d, n->d);
-    l->wk = weights(m, w->wk, n->d, n->d);
-    l->wv = weights(m, w->wv, n->V, n->d);
-    l->wg = weights(m, w->wg, n->V, n->d);
-    l->wo = weights(m, w->wo, n->d, n->V);
+    l->wq = weights(m, w->wq, n->d, n->d, i, IN_LN1);
+    l->wk = weights(m, w->wk, n->d, n->d, i, IN_LN1);
+    l->wv = weights(m, w->wv, n->V, n->d, i, IN_LN1);
+    l->wg = weights(m, w->wg, n->V, n->d, i, IN_LN1);
+    l->wo = weights(m, w->wo, n->d, n->V, i, IN_GATED);
     double s_k = l->s_x / sqrt((double)n->dk); /* dk^-0.5 costs nothing */
     l->rq_q = head_channels(m, &l->wq, l->s_x, n->dk, l->head, offsetof(struct qhead, s_q));
     l->rq_k = head_channels(m, &l->wk, s_k, n->dk, l->head, offsetof(struct qhead, s_k));
@@ -311,9 +323,9 @@ static void block_of(const struct maker *m, uint64_t i)
     l->s_gp = step_at(m, i, P_GATE);
     l->s_act = step_at(m, i, P_ACT);
     l->s_prod = step_at(m, i, P_PROD);
-    l->fc1 = weights(m, w->fc1, n->F, n->d);
-    l->gate = weights(m, w->gate, n->F, n->d);
-    l->fc2 = weights(m, w->fc2, n->d, n->F);
+    l->fc1 = weights(m, w->fc1, n->F, n->d, i, IN_LN2);
+    l->gate = weights(m, w->gate, n->F, n->d, i, IN_LN2);
+    l->fc2 = weights(m, w->fc2, n->d, n->F, i, IN_PROD);
     double before = n->pre_norm ? l->s_in : l->s_r1, after = n->pre_norm ? l->s_r1 : 0;
     double next = i + 1 < n->L ? step_at(m, i + 1, P_LN1) : n->kind == NET_LM ? step_at(m, 0, P_FINAL)
         : l->s_u;
@@ -342,8 +354,8 @@ static void lm_of(const struct maker *m)
 {
     const struct net *n = m->n;
     struct qnet *q = m->q;
-    q->embed = matrix(m, n->embed, n->vocab, n->d, true);
-    q->lm = weights(m, n->lm, n->vocab, n->d);
+    q->embed = matrix(m, n->embed, n->vocab, n->d, true, NULL);
+    q->lm = weights(m, n->lm, n->vocab, n->d, 0, IN_FINAL);
     q->rq_embed = channels(m, &q->embed, n->embed_scale, q->layer[0].s_in);
     q->s_f = step_at(m, 0, P_FINAL);
     if (!n->pre_norm)
@@ -404,6 +416,8 @@ static void resolve(struct quant *q, bool scored)
         q->activation_scale = scored ? ACTIVATION_HEAD : ACTIVATION_TENSOR;
     if (q->equalize == EQUALIZE_AUTO)
         q->equalize = scored ? EQUALIZE_CHANNEL : EQUALIZE_NONE;
+    if (q->weight_rounding == WEIGHTS_AUTO)
+        q->weight_rounding = scored ? WEIGHTS_FEEDBACK : WEIGHTS_NEAREST;
     if (q->score_scale == SCORE_AUTO)
         q->score_scale = SCORE_ROW_SHIFT;
     if (q->state_update == UPDATE_AUTO)
@@ -432,6 +446,7 @@ static bool same_knobs(const struct net *n, const struct quant *want, struct err
     b.calibration = a.calibration;
     b.equalize = a.equalize;
     b.activation_scale = a.activation_scale;
+    b.weight_rounding = a.weight_rounding;
     b.calibration_row = a.calibration_row;
     b.calibration_rows = a.calibration_rows;
     b.score_rows = a.score_rows;
@@ -478,6 +493,17 @@ static struct qnet *loaded(const struct net *n, const struct quant *quant, uint6
     return q;
 }
 
+/* In place. */
+static void factor_inputs(const struct calibration *c, uint64_t layer)
+{
+    const struct net *n = c->n;
+    const uint64_t width[N_MATRIX_INPUTS] = {[IN_LN1] = n->d, [IN_GATED] = n->V, [IN_LN2] = n->d,
+                                             [IN_PROD] = n->F, [IN_FINAL] = n->d};
+    for (unsigned i = 0; i < N_MATRIX_INPUTS; i++)
+        if (c->inputs[layer * N_MATRIX_INPUTS + i])
+            feedback_factor(c->inputs[layer * N_MATRIX_INPUTS + i], width[i]);
+}
+
 struct qnet *qnet_create(const struct net *n, const struct quant *quant, uint64_t n_seqs, uint64_t S,
                          const double *const *seqs, uint64_t S_max, struct err *err)
 {
@@ -490,9 +516,14 @@ struct qnet *qnet_create(const struct net *n, const struct quant *quant, uint64_
     q->q = *quant;
     resolve(&q->q, n->eval_rows > 1);
     if (q->q.equalize == EQUALIZE_CHANNEL)
-        q->n = n = equalized(&q->arena, n, n_seqs, S, seqs);
+        q->n = n = equalized(&q->arena, n, &q->q, n_seqs, S, seqs);
     q->S_max = max64(S, S_max);
-    calibrate(&c, n, n_seqs, S, seqs);
+    bool feedback = q->q.weight_rounding == WEIGHTS_FEEDBACK;
+    unsigned want = feedback ? CALIBRATE_INPUTS : 0;
+    want |= q->q.calibration == CALIBRATE_MSE ? CALIBRATE_ROWS : 0u;
+    calibrate(&c, n, want, n_seqs, S, seqs);
+    for (uint64_t l = 0; feedback && l < n->L; l++)
+        factor_inputs(&c, l);
     struct maker m = {q, n, &c};
     bool ok = make(&m, err);
     calibration_finish(&c);

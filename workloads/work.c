@@ -59,8 +59,9 @@ static const struct section shape_section = {.name = "shape", .doc = "widths of 
                                              .size = sizeof(struct shape), .fields = shape_fields};
 
 static const char *const weight_scale_names[] = {"tensor", "channel", NULL};
+static const char *const weight_rounding_names[] = {"nearest", "feedback", "auto", NULL};
 static const char *const state_update_names[] = {"token", "chunk", "auto", NULL};
-static const char *const rounding_names[] = {"half_up", "truncate", "stochastic", NULL};
+static const char *const rounding_names[] = {"half_up", "truncate", "stochastic", "half_even", NULL};
 static const char *const quant_decay_names[] = {"auto", "shift", "multiply", "per_token", NULL};
 static const char *const score_scale_names[] = {"static", "row_shift", "auto", NULL};
 static const char *const activation_scale_names[] = {"tensor", "head", "auto", NULL};
@@ -82,6 +83,9 @@ static const struct field quant_fields[] = {
      .prov = PROV_MEASURED, .source = "8 bits cost 10 to 11 dB of a block's own contribution"},
     {KEY(quant, weight_scale), .type = FIELD_ENUM, .def = "channel", .names = weight_scale_names,
      .doc = "one scale for a weight matrix or one for each output channel"},
+    {KEY(quant, weight_rounding), .type = FIELD_ENUM, .def = "auto", .names = weight_rounding_names,
+     .doc = "weights to the nearest step, or column by column with what is lost so far made good on the "
+            "calibration's inputs; auto: nearest, for scored language models feedback"},
     {KEY(quant, activation_scale), .type = FIELD_ENUM, .def = "auto", .names = activation_scale_names,
      .doc = "queries, keys and values of a layer: one scale, or one for each head (the per-head norm drops "
             "it); auto: tensor, for scored language models head"},
@@ -95,7 +99,8 @@ static const struct field quant_fields[] = {
     {KEY(quant, read_bits), .type = FIELD_U64, .def = "16", .min = 8, .max = 16, .unit = "bits",
      .doc = "bits of the state that the read-out takes"},
     {KEY(quant, rounding), .type = FIELD_ENUM, .def = "half_up", .names = rounding_names,
-     .doc = "rounding of the state's shifts"},
+     .doc = "rounding of the state's shifts; half_even: ties, which products of integers often are, add no "
+            "bias"},
     {KEY(quant, seed), .type = FIELD_U64, .def = "1", .max = UINT32_MAX, .doc = "of stochastic rounding"},
     {KEY(quant, decay), .type = FIELD_ENUM, .def = "auto", .names = quant_decay_names,
      .doc = "decay of the state: auto is a shift where 1 - gamma is a power of two, else a multiplication"},

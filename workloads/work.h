@@ -26,8 +26,9 @@ struct shape {
 enum { SCALE_TENSOR, SCALE_CHANNEL };
 enum { ACTIVATION_TENSOR, ACTIVATION_HEAD, ACTIVATION_AUTO };
 enum { EQUALIZE_NONE, EQUALIZE_CHANNEL, EQUALIZE_AUTO };
+enum { WEIGHTS_NEAREST, WEIGHTS_FEEDBACK, WEIGHTS_AUTO };
 enum { UPDATE_TOKEN, UPDATE_CHUNK, UPDATE_AUTO };
-enum { ROUND_HALF_UP, ROUND_TRUNCATE, ROUND_STOCHASTIC };
+enum { ROUND_HALF_UP, ROUND_TRUNCATE, ROUND_STOCHASTIC, ROUND_HALF_EVEN };
 enum { DECAY_AUTO, DECAY_SHIFT, DECAY_MULTIPLY, DECAY_PER_TOKEN };
 enum { SCORE_STATIC, SCORE_ROW_SHIFT, SCORE_AUTO };
 enum { CALIBRATE_MINMAX, CALIBRATE_PERCENTILE, CALIBRATE_MSE };
@@ -35,7 +36,8 @@ struct quant { /* widths in bits */
     uint64_t weights, activations, residual;
     uint64_t state_bits, read_bits, decay_bits, decay_block, score_bits, score_block, rotary_bits, norm_bits;
     uint64_t seed, calibration_row, calibration_rows, score_rows; /* FIELD_AUTO: as the network's size asks */
-    int weight_scale, activation_scale, equalize, state_update, rounding, decay, score_scale, calibration;
+    int weight_scale, weight_rounding, activation_scale, equalize, state_update, rounding, decay, score_scale;
+    int calibration;
     int requant, norm; /* REQUANT_*, NORM_* of intops.h */
 };
 struct map { /* FIELD_AUTO: chosen by lowering, reported in the notes */

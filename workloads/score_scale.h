@@ -1,0 +1,14 @@
+/* The static scale of a head's scores from calibration rows. */
+#ifndef WORKLOADS_SCORE_SCALE_H
+#define WORKLOADS_SCORE_SCALE_H
+
+#include "workloads/calibrate.h"
+
+/* Real value of a step of scores: of largest / top and the clippings below it, the one that turns
+ * rows after the per-head norm least from what unrounded scores give. Looks at SCORE_ROWS rows of a
+ * sequence; grows with SCORE_ROWS S (dk + SCORE_STEPS dv). */
+enum { SCORE_ROWS = 32, SCORE_STEPS = 16 };
+double score_step(const struct head_rows *rows, const struct net *n, double gamma, uint64_t S, double largest,
+                  int32_t top);
+
+#endif
