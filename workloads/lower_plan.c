@@ -12,8 +12,8 @@ static uint64_t set_cycles(const struct lower *l, uint64_t rows, uint64_t n, uin
     return max64(load, rows + (serial ? 2 * e->rows + e->cols - 2 : 0));
 }
 
-/* Cost of a query-key pair in blocks of rows x rows: scores are computed again for each slice of value columns,
- * and what follows scores waits until the pipeline is empty. */
+/* Cost of a query-key pair in blocks of rows x rows: scores are computed again for each slice of value
+ * columns, and what follows scores waits until the pipeline is empty. */
 static uint64_t pair_cost(const struct lower *l, uint64_t rows, uint64_t dv)
 {
     uint64_t nt = l->geom.n_tile, kt = l->geom.k_tile * mode_scale(l->engine, act_mode(l));
