@@ -47,6 +47,9 @@ struct arch {
 const struct section *arch_section(void);
 /* NULL on error; everything lives in `a`. */
 struct arch *arch_decode(struct arena *a, const struct ynode *root, struct err *err);
+/* The two halves of it. The second puts values in the place of `auto` in a->blob, of section->size bytes. */
+struct arch *arch_decode_unchecked(struct arena *a, const struct ynode *root, struct err *err);
+bool arch_check(struct arch *a, const struct ynode *root, struct err *err);
 /* Configuration of a class. */
 const void *arch_cfg(const struct arch *a, const struct arch_class *cls);
 void arch_hypothetical(struct arch *a, const char *key);

@@ -1,7 +1,7 @@
-/* Closed-form lower bound: the program is walked once, loops multiply instead
- * of repeating (only loops that shapes depend on are stepped), and every unit is
- * taken to be busy all the time. No wait, no conflict, no latency. */
+/* Closed-form lower bound: the program is visited once (arch/visit.c), and every
+ * unit is taken to be busy all the time. No wait, no conflict, no latency. */
 #include "arch/result.h"
+#include "arch/visit.h"
 
 #include "base/num.h"
 
@@ -11,24 +11,10 @@
 struct walk {
     struct machine *m;
     bool counts;  /* collects counters, too */
-    bool *begins; /* by pc: a step begins that waits for the one before */
-    enum thread_id th;
-    uint64_t idx[PROG_MAX_DEPTH];
-    uint64_t busy[N_UNITS + 1]; /* cycles; the last is the host's */
-    uint64_t words, steps;
-    uint64_t serial, before[N_UNITS]; /* steps one after the other; busy cycles when the current one began */
-    uint64_t off_bytes, off_bursts;
+    struct bound_sums sums;
+    uint64_t before[N_UNITS]; /* busy cycles when the current step began */
     uint64_t counter[MAX_COUNTERS], macs, issued, traffic[N_TENSOR_KINDS][4];
 };
-
-static bool shaped_by(const struct cmd *cmds, uint32_t pc)
-{
-    unsigned d = cmds[pc].depth;
-    for (uint32_t i = pc + 1; i < cmds[pc].match; i++)
-        if (cmds[i].trips.k[d] || cmds[i].rows_aff.k[d] || cmds[i].useful.k[d])
-            return true;
-    return false;
-}
 
 /* What one execution adds to the machine's counters, times `n`. */
 static void collect(struct walk *w, uint64_t n)
@@ -42,75 +28,70 @@ static void collect(struct walk *w, uint64_t n)
     m->macs = m->macs_issued = 0;
 }
 
-static bool streams(const struct cmd *c)
+bool cmd_streams(const struct cmd *c)
 {
     return c->op == OP_LOAD || c->op == OP_STORE || c->op == OP_LDW || c->op == OP_RET_LOAD ||
            c->op == OP_RET_SAVE;
 }
 
-/* Busy cycles of a command's unit. */
-static uint64_t cycles_of(struct walk *w, const struct cmd *c, uint32_t rows)
+uint64_t cmd_busy_cycles(const struct machine *m, const struct cmd *c, uint32_t rows)
 {
-    struct machine *m = w->m;
     switch (c->op) {
     case OP_MM: return engine_cycles(m, c, rows);
     case OP_RET_STEP: case OP_RET_DECAY: return retention_cycles(m, c, rows);
     case OP_VEC: return vector_cycles(m, c, rows);
-    default: return m->tcdm_cfg->ideal || !streams(c) ? 0 : streamer_packets(m, c);
+    default: return m->tcdm_cfg->ideal || !cmd_streams(c) ? 0 : streamer_packets(m, c);
     }
 }
 
-/* What a command counts, times `n`. */
-static void count(struct walk *w, const struct issued *is, uint64_t cycles, unsigned depth, uint64_t n)
+/* What a command counts, times its number. */
+static void count(struct walk *w, const struct visited *v, uint64_t cycles)
 {
     struct machine *m = w->m;
-    const struct cmd *c = is->c;
+    const struct cmd *c = v->c;
+    struct issued is = {.c = c, .rows = v->rows};
     if (c->op == OP_MM)
-        engine_count(m, is, cycles);
+        engine_count(m, &is, cycles);
     if (c->op == OP_MM && m->streams)
-        streams_traffic(m, c, n, w->traffic);
+        streams_traffic(m, c, v->n, w->traffic);
     if (c->op == OP_RET_STEP || c->op == OP_RET_DECAY)
-        retention_count(m, is, cycles);
+        retention_count(m, &is, cycles);
     if (c->op == OP_VEC)
-        vector_count(m, is, cycles);
-    if (streams(c))
+        vector_count(m, &is, cycles);
+    if (cmd_streams(c))
         streamer_count(m, c->unit, c);
-    if (streams(c) && !c->from_state) {
+    if (cmd_streams(c) && !c->from_state) {
         bool write = c->op == OP_STORE || c->op == OP_RET_SAVE;
-        w->traffic[c->tensor][write] += (uint64_t)c->rows * c->row_bytes * c->planes * n;
+        w->traffic[c->tensor][write] += (uint64_t)c->rows * c->row_bytes * c->planes * v->n;
     }
-    buffers_count(m, is);
-    machine_count_useful(m, c, (uint64_t)aff_eval(&c->useful, w->idx, depth));
-    collect(w, n);
+    buffers_count(m, &is);
+    machine_count_useful(m, c, (uint64_t)aff_eval(&c->useful, v->idx, v->depth));
+    collect(w, v->n);
 }
 
-static void unit_command(struct walk *w, const struct cmd *c, unsigned depth, uint64_t n)
+static void unit_command(struct walk *w, const struct visited *v)
 {
-    struct issued is = {.c = c, .rows = c->rows};
-    if (!streams(c) && c->op != OP_MM && c->op != OP_RET_STEP && c->op != OP_RET_DECAY && c->op != OP_VEC &&
-        c->op != OP_CLEAR)
-        return;
-    if (c->rows_is_affine)
-        is.rows = (uint32_t)aff_eval(&c->rows_aff, w->idx, depth);
-    uint64_t cycles = cycles_of(w, c, is.rows);
-    w->busy[c->unit] += cycles * n;
-    if (streams(c))
-        w->words += streamer_words(w->m, c) * n;
+    const struct cmd *c = v->c;
+    uint64_t cycles = cmd_busy_cycles(w->m, c, v->rows);
+    w->sums.busy[c->unit] += cycles * v->n;
+    if (cmd_streams(c))
+        w->sums.words += streamer_words(w->m, c) * v->n;
     if (w->counts)
-        count(w, &is, cycles, depth, n);
+        count(w, v, cycles);
 }
 
-static void host_command(struct walk *w, const struct cmd *c, uint64_t n)
+static void host_command(struct walk *w, const struct visited *v)
 {
     struct machine *m = w->m;
-    uint64_t cycles = host_cmd_cycles(m, c), page = m->hyperram_cfg->burst_bytes;
+    const struct cmd *c = v->c;
+    uint64_t cycles = host_cmd_cycles(m, c), page = m->hyperram_cfg->burst_bytes, n = v->n;
     uint64_t bursts = div_up(c->row_bytes, page);
     bool rx = c->op == OP_UDMA_RX, transfer = rx || c->op == OP_UDMA_TX;
-    w->busy[N_UNITS] += cycles * n;
+    w->sums.busy[N_UNITS] += cycles * n;
     if (transfer) {
-        w->off_bytes += c->row_bytes * n;
-        w->off_bursts += bursts * n;
-        w->words += (c->row_bytes + 3) / 4 * n;
+        w->sums.off_bytes += c->row_bytes * n;
+        w->sums.off_bursts += bursts * n;
+        w->sums.words += (c->row_bytes + 3) / 4 * n;
     }
     if (!w->counts)
         return;
@@ -122,93 +103,87 @@ static void host_command(struct walk *w, const struct cmd *c, uint64_t n)
     collect(w, n);
 }
 
-/* A step takes as long as its busiest unit; the streams share the ports. */
-static void end_step(struct walk *w)
+static void command(void *self, const struct visited *v)
 {
+    struct walk *w = self;
+    w->sums.steps += v->th == THREAD_ACCEL ? v->n : 0;
+    if (v->th == THREAD_HOST)
+        host_command(w, v);
+    else if (cmd_works(v->c))
+        unit_command(w, v);
+}
+
+/* A step takes as long as its busiest unit; the streams share the ports. */
+static void end_step(void *self)
+{
+    struct walk *w = self;
     uint64_t d[N_UNITS];
     for (unsigned u = 0; u < N_UNITS; u++) {
-        d[u] = w->busy[u] - w->before[u];
-        w->before[u] = w->busy[u];
+        d[u] = w->sums.busy[u] - w->before[u];
+        w->before[u] = w->sums.busy[u];
     }
-    uint64_t most = d[UNIT_LOAD] + d[UNIT_WEIGHT] + d[UNIT_STORE];
-    for (unsigned u = UNIT_ENGINE; u <= UNIT_VECTOR; u++)
-        most = d[u] > most ? d[u] : most;
-    w->serial += most;
+    w->sums.serial += step_cycles(d);
 }
 
-static void walk(struct walk *w, uint32_t from, uint32_t to, unsigned depth, uint64_t n)
+static uint64_t offchip_cycles(const struct machine *m, uint64_t bytes, uint64_t bursts)
 {
-    const struct cmd *cmds = w->m->prog->cmds[w->th];
-    for (uint32_t pc = from; pc < to; pc++) {
-        const struct cmd *c = &cmds[pc];
-        if (w->th == THREAD_ACCEL && w->begins[pc])
-            end_step(w);
-        w->steps += w->th == THREAD_ACCEL ? n : 0;
-        if (c->op != OP_REPEAT) {
-            if (w->th == THREAD_ACCEL)
-                unit_command(w, c, depth, n);
-            else
-                host_command(w, c, n);
-            continue;
-        }
-        int64_t trips = aff_eval(&c->trips, w->idx, depth);
-        bool step = trips > 0 && shaped_by(cmds, pc);
-        for (int64_t i = 0; i < (step ? trips : trips > 0); i++) {
-            w->idx[depth] = (uint64_t)i;
-            walk(w, pc + 1, c->match, depth + 1, step ? n : n * (uint64_t)trips);
-        }
-        w->idx[depth] = 0;
-        pc = c->match;
-    }
-}
-
-static uint64_t offchip_cycles(const struct machine *m, const struct walk *w)
-{
-    if (!w->off_bursts)
+    if (!bursts)
         return 0;
     uint64_t overhead = hyperram_burst_ticks(m, 0);
     uint64_t clk = m->hyperram_cfg->phy_div * m->periph_ticks;
-    uint64_t data = div_up(w->off_bytes, m->hyperram_cfg->bytes_per_phy_clk);
+    uint64_t data = div_up(bytes, m->hyperram_cfg->bytes_per_phy_clk);
     /* The last recovery is nobody's wait. */
-    uint64_t ticks = w->off_bursts * overhead + data * clk - m->hyperram_cfg->recovery_clks * clk;
+    uint64_t ticks = bursts * overhead + data * clk - m->hyperram_cfg->recovery_clks * clk;
     return ticks / m->soc_ticks;
 }
 
-/* Walks both threads; the caller frees it. */
+/* The caller frees it. */
 static struct walk *walk_program(struct machine *m, bool counts)
 {
     struct walk *w = calloc(1, sizeof *w);
-    const struct program *p = m->prog;
     if (!w)
         abort();
     w->m = m;
     w->counts = counts;
-    w->begins = calloc(p->n[THREAD_ACCEL] + 1, 1);
-    if (!w->begins)
-        abort();
-    for (uint32_t i = 0; i < p->n_ops; i++)
-        w->begins[p->op_start[i]] = true;
-    for (w->th = THREAD_ACCEL; w->th < N_THREADS; w->th++)
-        walk(w, 0, p->n[w->th], 0, 1);
-    free(w->begins);
-    end_step(w);
+    program_visit(m->prog, &(struct visitor){w, command, end_step, counts});
     return w;
 }
 
-static uint64_t bound_of(const struct machine *m, const struct walk *w)
+uint64_t bound_of(const struct machine *m, const struct bound_sums *s)
 {
-    uint64_t cycles = w->steps * m->sequencer->step_cycles;
+    uint64_t cycles = s->steps * m->sequencer->step_cycles;
     for (unsigned u = 0; u <= N_UNITS; u++)
-        cycles = max64(cycles, w->busy[u]);
+        cycles = max64(cycles, s->busy[u]);
     if (!m->tcdm_cfg->ideal)
-        cycles = max64(cycles, w->words / m->tcdm_cfg->banks);
-    return max64(cycles, offchip_cycles(m, w));
+        cycles = max64(cycles, s->words / m->tcdm_cfg->banks);
+    return max64(cycles, offchip_cycles(m, s->off_bytes, s->off_bursts));
+}
+
+const char *bound_limit(const struct machine *m, const struct bound_sums *s)
+{
+    static const char *const units[N_UNITS + 1] = {"load", "weight", "engine", "retention", "vector", "store",
+                                                   "host"};
+    uint64_t bound = bound_of(m, s);
+    for (unsigned u = 0; u <= N_UNITS; u++)
+        if (s->busy[u] == bound)
+            return units[u];
+    if (offchip_cycles(m, s->off_bytes, s->off_bursts) == bound)
+        return "hyperram";
+    return s->steps * m->sequencer->step_cycles == bound ? "sequencer" : "tcdm";
+}
+
+uint64_t estimate_of_sums(const struct machine *m, const struct bound_sums *s)
+{
+    /* Steps hide most of what goes off-chip and the other way round; not the first rows
+     * and weights, nor what the rings are too short for. */
+    return max64(s->serial, bound_of(m, s)) +
+           min64(s->serial, offchip_cycles(m, s->off_bytes, s->off_bursts)) / 8;
 }
 
 uint64_t machine_bound(struct machine *m)
 {
     struct walk *w = walk_program(m, true);
-    uint64_t cycles = bound_of(m, w);
+    uint64_t cycles = bound_of(m, &w->sums);
     memcpy(m->counter, w->counter, sizeof m->counter);
     memcpy(m->traffic, w->traffic, sizeof m->traffic);
     m->macs = w->macs;
@@ -221,9 +196,7 @@ uint64_t machine_estimate(struct machine *m, const struct program *p)
 {
     m->prog = p;
     struct walk *w = walk_program(m, false);
-    /* Steps hide most of what goes off-chip and the other way round; not the first rows
-     * and weights, nor what the rings are too short for. */
-    uint64_t cycles = max64(w->serial, bound_of(m, w)) + min64(w->serial, offchip_cycles(m, w)) / 8;
+    uint64_t cycles = estimate_of_sums(m, &w->sums);
     free(w);
     return cycles;
 }

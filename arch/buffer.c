@@ -16,11 +16,13 @@ static const char *const ports_names[] = {"1rw", "1r1w", NULL};
          .def = bytes_def, .min = 16, .max = 1ull << 44, .doc = "capacity, all slots together"},             \
         {.key = "width_bits", .type = FIELD_U64, .offset = offsetof(struct buffer_cfg, width_bits),          \
          .def = width_def, .min = 8, .max = 65536, .unit = "bits", .allow_auto = true,                       \
+         .no_program = true,                                                                                 \
          .doc = "width of a port; auto: a row of the PE array or a packet of the streams"},                  \
         {.key = "banks", .type = FIELD_U64, .offset = offsetof(struct buffer_cfg, banks), .def = banks_def,  \
-         .min = 1, .max = 64, .doc = "independent banks"},                                                   \
+         .no_program = true, .min = 1, .max = 64, .doc = "independent banks"},                               \
         {.key = "ports", .type = FIELD_ENUM, .offset = offsetof(struct buffer_cfg, ports), .def = ports_def, \
-         .names = ports_names, .doc = "ports of a bank: 1rw takes two cycles for a read-modify-write"},      \
+         .no_program = true, .names = ports_names,                                                           \
+         .doc = "ports of a bank: 1rw takes two cycles for a read-modify-write"},                            \
         {.key = "slots", .type = FIELD_U64, .offset = offsetof(struct buffer_cfg, slots), .def = slots_def,  \
          .min = 1, .max = SLOTS_MAX, .doc = "parts used in turn; 2 = double buffered"},                      \
         {0},                                                                                                 \

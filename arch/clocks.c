@@ -7,11 +7,12 @@
 
 #define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct clocks_cfg, m), .def = d
 static const struct field fields[] = {
-    {F("soc", FIELD_HZ, soc_hz, NULL), .min = 1000, .max = 10000000000ull, .unit = "Hz",
+    {F("soc", FIELD_HZ, soc_hz, NULL), .no_program = true, .min = 1000, .max = 10000000000ull, .unit = "Hz",
      .allow_auto = true, .auto_word = "max",
      .doc = "max: what the longest path allows at the technology's voltage, in whole MHz; FC, L2, "
             "interconnect, accelerator, uDMA core"},
-    {F("periph", FIELD_HZ, periph_hz, NULL), .min = 1000, .max = 10000000000ull, .unit = "Hz",
+    {F("periph", FIELD_HZ, periph_hz, NULL), .no_program = true,
+     .min = 1000, .max = 10000000000ull, .unit = "Hz",
      .doc = "peripherals: the HyperBus PHY runs from it"},
     {0},
 };
@@ -31,13 +32,4 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
     return true;
 }
 
-static bool init(struct machine *m, struct err *err)
-{
-    (void)err;
-    uint64_t g = gcd(m->clocks->soc_hz, m->clocks->periph_hz);
-    m->soc_ticks = m->clocks->periph_hz / g;
-    m->periph_ticks = m->clocks->soc_hz / g;
-    return true;
-}
-
-const struct arch_class clocks_class = {.name = "clocks", .section = &section, .check = check, .init = init};
+const struct arch_class clocks_class = {.name = "clocks", .section = &section, .check = check};

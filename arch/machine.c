@@ -49,7 +49,7 @@ void token_post(struct machine *m, uint16_t token, uint32_t n)
 
 void machine_count_useful(struct machine *m, const struct cmd *c, uint64_t macs)
 {
-    if (c->op != OP_MM && c->op != OP_RET_STEP && c->op != OP_CLEAR)
+    if (!machine_has_useful(c))
         return;
     m->macs += macs;
     m->macs_issued += c->op == OP_RET_STEP ? macs : 0;
@@ -77,9 +77,9 @@ static void kick(void *self, uint64_t now)
     acct_update(m);
 }
 
-static void resolve(struct machine *m)
+void machine_resolve(struct machine *m, const struct arch *a)
 {
-    const struct arch *a = m->arch;
+    m->arch = a;
     m->clocks = ARCH_CFG(a, clocks);
     m->tcdm_cfg = ARCH_CFG(a, tcdm);
     m->traffic_cfg = ARCH_CFG(a, traffic);
@@ -97,6 +97,9 @@ static void resolve(struct machine *m)
     m->streams_cfg = ARCH_CFG(a, streams);
     m->memory_cfg = ARCH_CFG(a, memory);
     m->geom = engine_geometry(m->engine);
+    uint64_t g = gcd(m->clocks->soc_hz, m->clocks->periph_hz);
+    m->soc_ticks = m->clocks->periph_hz / g;
+    m->periph_ticks = m->clocks->soc_hz / g;
 }
 
 static void init_rings(struct machine *m)
@@ -116,12 +119,11 @@ struct machine *machine_create(const struct arch *arch, const struct program *pr
     struct machine *m = calloc(1, sizeof *m);
     if (!m)
         abort();
-    m->arch = arch;
     m->prog = prog;
     m->evq_ops = ops;
     m->evq = ops->create();
     m->acct_cause = CAUSE_IDLE;
-    resolve(m);
+    machine_resolve(m, arch);
     units_init(m);
     machine_event(m, &m->kick_event, kick);
     bool ok = true;
@@ -287,6 +289,7 @@ bool machine_run(struct machine *m, struct err *err)
 
 bool machine_watch(struct machine *m, const struct observer *observer, struct err *err)
 {
+    m->watched = true;
     start(m);
     for (struct event *e; (e = m->evq_ops->pop(m->evq));) {
         serve(m, e);

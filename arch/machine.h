@@ -186,6 +186,7 @@ struct machine {
     unsigned n_events;
     enum phase phase; /* of the event being served */
     bool kicking;
+    bool watched; /* somebody looks after each event */
 };
 
 /* Ticks since the start, skipped ones included. */
@@ -205,6 +206,8 @@ enum { HOST_INTERRUPTS = 1, HYPER_BURSTS = 2 };
 bool program_check(const struct program *p, const struct arch *a, struct err *err);
 
 /* ---- machine.c ---- */
+/* Configurations, geometry and clocks: all of a machine that costs of single commands depend on. */
+void machine_resolve(struct machine *m, const struct arch *a);
 struct machine *machine_create(const struct arch *arch, const struct program *prog, const struct evq_ops *ops,
                                bool folding, struct err *err);
 void machine_destroy(struct machine *m);
@@ -230,6 +233,10 @@ static inline uint64_t soc_edge(const struct machine *m, uint64_t t)
     return m->soc_ticks == 1 ? t : (t + m->soc_ticks - 1) / m->soc_ticks * m->soc_ticks;
 }
 void token_post(struct machine *m, uint16_t token, uint32_t n);
+static inline bool machine_has_useful(const struct cmd *c)
+{
+    return c->op == OP_MM || c->op == OP_RET_STEP || c->op == OP_CLEAR;
+}
 /* Useful MACs of a command, on whatever they are counted. */
 void machine_count_useful(struct machine *m, const struct cmd *c, uint64_t macs);
 

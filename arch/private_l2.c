@@ -3,10 +3,11 @@
 
 #define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct private_l2_cfg, m), .def = d
 static const struct field fields[] = {
-    {F("bytes", FIELD_BYTES, bytes, "64 KiB"), .min = 1024, .max = 1 << 20,
+    {F("bytes", FIELD_BYTES, bytes, "64 KiB"), .no_program = true, .min = 1024, .max = 1 << 20,
      .doc = "two private banks together", .prov = PROV_RTL,
      .source = "l2_ram_multi_bank.sv: 2 x 8192 x 32 bit"},
-    {F("rom_bytes", FIELD_BYTES, rom_bytes, "8 KiB"), .min = 1024, .max = 1 << 20, .doc = "boot ROM",
+    {F("rom_bytes", FIELD_BYTES, rom_bytes, "8 KiB"), .no_program = true,
+     .min = 1024, .max = 1 << 20, .doc = "boot ROM",
      .prov = PROV_RTL, .source = "pulp_soc.sv ROM_ADDR_WIDTH 13"},
     {0},
 };

@@ -120,30 +120,17 @@ struct slot_use {
     bool release;  /* consumer: the slot is free afterwards */
 };
 
+/* Plain numbers come first, so that what is read most lies together; affine parts after them. */
 struct cmd {
     uint8_t op;
     uint8_t unit; /* accel commands; for WAIT/POST the unit whose queue carries it */
-    /* memory side: LOAD STORE LDW RET_LOAD RET_SAVE UDMA_* */
-    struct affine addr;  /* L2 byte offset */
-    uint8_t l2ring;      /* the offset counts from the current part of this L2 ring; L2RING_NONE */
-    struct affine ext;   /* off-chip byte offset (UDMA_*) */
-    uint32_t rows;       /* lines; constant part of mm/vec rows as well */
-    uint32_t row_bytes;  /* contiguous bytes of a line */
-    int64_t row_stride;  /* bytes between lines */
-    uint32_t planes;     /* third dimension, 1 when unused */
-    int64_t plane_stride;
+    uint8_t l2ring;      /* addr counts from the current part of this L2 ring; L2RING_NONE */
+    uint8_t tensor;      /* enum tensor_kind: traffic is counted by it */
     bool transpose;      /* bytes land column-wise */
     bool from_state;     /* LDW out of the state buffer */
-    uint32_t buf_offset; /* bytes into the slot (or state buffer) */
-    uint32_t buf_pitch;  /* bytes between lines in the slot */
-    uint8_t tensor;      /* enum tensor_kind: traffic is counted by it */
-    /* slots */
-    struct slot_use src, src2, set, dst;
-    /* mm, ret, vec shapes */
-    struct affine rows_aff; /* rows that pass (affine: causal skip); used when rows_is_affine */
     bool rows_is_affine;
-    uint32_t cols;       /* mm: outputs of the set in use; vec: row width; ret: dv */
-    uint32_t k;          /* mm: contraction of the set in use; ret: dk */
+    uint8_t vec_kind;
+    /* mm, ret, vec shapes */
     uint8_t w_bits, a_bits, passes;
     uint8_t k_scale;     /* mm: narrow operands that a lane takes at a time */
     uint8_t mm_dst;
@@ -152,43 +139,56 @@ struct cmd {
     bool again;          /* mm: computes what was computed before: its MACs are no useful work */
     bool swapped;        /* mm: rows are outputs and columns tokens: the result is written transposed */
     bool bias;           /* mm of an engine fed by streams: bias travels with the rows */
-    uint32_t acc_offset; /* values into the accumulator buffer: row r of the command is acc_pitch r on, */
-    uint32_t acc_pitch;  /* column c of its sweep c values, or of its set alone when acc_tile */
     bool acc_tile;
-    struct affine useful; /* useful MACs */
-    uint8_t vec_kind;
+    bool gather;         /* rows are those of the tokens, from byte `table` on */
+    bool tiled;          /* store: tiles of outputs, `cols` wide, one a line */
     /* Bits of a number: of a result, of a second one (0: none), or of what moves, `cols` of them a row.
      * vec: a_bits and w_bits are those of its operands (0: none). */
     uint8_t out_bits, out2_bits;
-    /* Where operands and results lie inside slots: bytes of the first row, bytes between rows (0: rows follow
-     * each other). A second operand without a slot of its own lies in the first one's, a second result in the
-     * first one's slot. */
-    uint32_t src_at, src_pitch, src2_at, dst_at, dst_pitch, dst2_at;
-    uint32_t dst_tile; /* mm: bytes between tiles of outputs, each with its rows; 0: rows are whole */
-    bool tiled;        /* store: such tiles, `cols` wide, one a line */
-    struct affine n_at, k_at; /* mm, ldw: first output and contraction element of the set in its sweep */
-    struct affine state_at;   /* bytes into the state buffer */
-    /* Which numbers of the network they are: scales, tables and what is stored follow from these. */
-    uint8_t what;          /* enum what_kind of the result */
-    struct affine unit_at; /* layer x heads + head */
-    struct affine col_at;  /* first column, of the head for what belongs to heads */
-    struct affine pos_at;  /* token of row 0: sequence x PROG_SEQUENCE + position; rows are pos_step apart */
-    struct affine key_at;  /* position of key 0 of a sweep of keys; where the chunk of row 0 begins */
-    uint64_t pos_step;
-    uint32_t tokens;       /* of the chunk that a state update takes in */
-    bool gather;           /* rows are those of the tokens, from byte `table` on */
-    int64_t table;
-    /* control */
-    struct affine trips; /* REPEAT */
-    uint32_t match;      /* REPEAT <-> END */
+    uint8_t what;        /* enum what_kind of the result: scales, tables and what is stored follow from it */
     uint8_t depth;       /* of the loop a REPEAT opens */
+    /* slots */
+    struct slot_use src, src2, set, dst;
+    uint32_t rows;       /* lines; constant part of mm/vec rows as well */
+    uint32_t row_bytes;  /* contiguous bytes of a line */
+    uint32_t planes;     /* third dimension, 1 when unused */
+    uint32_t cols;       /* mm: outputs of the set in use; vec: row width; ret: dv */
+    uint32_t k;          /* mm: contraction of the set in use; ret: dk */
+    uint32_t match;      /* REPEAT <-> END */
     uint16_t token;      /* WAIT POST, UDMA completion */
     uint16_t token2;     /* UDMA completion, a second reader; TOKEN_NONE */
     uint32_t count;      /* WAIT POST */
     uint32_t cycles;     /* HOST_WORK */
-    uint32_t layer_name; /* MARK: index of the layer class */
-    struct affine layer; /* MARK: index */
     uint32_t words;      /* JOB: registers written */
+    uint32_t layer_name; /* MARK: index of the layer class */
+    int64_t row_stride;  /* bytes between lines */
+    int64_t plane_stride;
+    uint32_t buf_offset; /* bytes into the slot (or state buffer) */
+    uint32_t buf_pitch;  /* bytes between lines in the slot */
+    uint32_t acc_offset; /* values into the accumulator buffer: row r of the command is acc_pitch r on, */
+    uint32_t acc_pitch;  /* column c of its sweep c values, or of its set alone when acc_tile */
+    /* Where operands and results lie inside slots: bytes of the first row, bytes between rows (0: rows follow
+     * each other). A second operand without a slot of its own lies in the first one's, a second result in the
+     * first one's slot. */
+    uint32_t src_at, src_pitch, src2_at, dst_at, dst_pitch, dst2_at;
+    uint32_t dst_tile;   /* mm: bytes between tiles of outputs, each with its rows; 0: rows are whole */
+    uint64_t pos_step;
+    uint32_t tokens;     /* of the chunk that a state update takes in */
+    int64_t table;
+    /* memory side: LOAD STORE LDW RET_LOAD RET_SAVE UDMA_* */
+    struct affine addr;  /* L2 byte offset */
+    struct affine ext;   /* off-chip byte offset (UDMA_*) */
+    struct affine trips; /* REPEAT */
+    struct affine rows_aff; /* rows that pass (affine: causal skip); used when rows_is_affine */
+    struct affine useful; /* useful MACs */
+    struct affine n_at, k_at; /* mm, ldw: first output and contraction element of the set in its sweep */
+    struct affine state_at;   /* bytes into the state buffer */
+    /* Which numbers of the network they are. */
+    struct affine unit_at; /* layer x heads + head */
+    struct affine col_at;  /* first column, of the head for what belongs to heads */
+    struct affine pos_at;  /* token of row 0: sequence x PROG_SEQUENCE + position; rows are pos_step apart */
+    struct affine key_at;  /* position of key 0 of a sweep of keys; where the chunk of row 0 begins */
+    struct affine layer;   /* MARK: index */
 };
 
 /* What a wait on a token is booked on while nothing else works. */

@@ -65,7 +65,18 @@ void arch_hypothetical(struct arch *a, const char *key)
         a->hypothetical[a->n_hypothetical++] = key;
 }
 
-struct arch *arch_decode(struct arena *arena, const struct ynode *root, struct err *err)
+bool arch_check(struct arch *a, const struct ynode *root, struct err *err)
+{
+    bool ok = true;
+    for (unsigned i = 0; arch_classes[i]; i++) {
+        const struct ynode *node = yaml_get(root, arch_classes[i]->name);
+        if (arch_classes[i]->check && !arch_classes[i]->check(a, node ? node : root, err))
+            ok = false;
+    }
+    return ok;
+}
+
+struct arch *arch_decode_unchecked(struct arena *arena, const struct ynode *root, struct err *err)
 {
     const struct section *sec = arch_section();
     struct arch *a = ARENA_NEW(arena, struct arch, 1);
@@ -77,11 +88,11 @@ struct arch *arch_decode(struct arena *arena, const struct ynode *root, struct e
     a->name = h->name;
     a->title = h->title;
     a->tech_path = h->tech;
-    bool ok = true;
-    for (unsigned i = 0; arch_classes[i]; i++) {
-        const struct ynode *node = yaml_get(root, arch_classes[i]->name);
-        if (arch_classes[i]->check && !arch_classes[i]->check(a, node ? node : root, err))
-            ok = false;
-    }
-    return ok ? a : NULL;
+    return a;
+}
+
+struct arch *arch_decode(struct arena *arena, const struct ynode *root, struct err *err)
+{
+    struct arch *a = arch_decode_unchecked(arena, root, err);
+    return a && arch_check(a, root, err) ? a : NULL;
 }

@@ -22,11 +22,12 @@ static const char *const packing_names[] = {"fields", "dense", NULL};
 
 #define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct stream_cfg, m), .def = d
 static const struct field stream_fields[] = {
-    {F("issue", FIELD_ENUM, issue, "decoupled"), .names = issue_names,
+    {F("issue", FIELD_ENUM, issue, "decoupled"), .no_program = true, .names = issue_names,
      .doc = "whether the ports of a packet may be granted in different cycles and slip"},
-    {F("fifo", FIELD_U64, fifo, "4"), .min = 1, .max = 16, .unit = "packets",
+    {F("fifo", FIELD_U64, fifo, "4"), .no_program = true, .min = 1, .max = 16, .unit = "packets",
      .doc = "depth of each port's FIFO", .prov = PROV_RTL, .source = "mac_streamer.sv: TCDM FIFO depth 4"},
-    {F("dims", FIELD_U64, dims, "3"), .min = 1, .max = 3, .doc = "dimensions of the address generator"},
+    {F("dims", FIELD_U64, dims, "3"), .no_program = true,
+     .min = 1, .max = 3, .doc = "dimensions of the address generator"},
     {0},
 };
 #undef F
@@ -39,16 +40,16 @@ static const struct field fields[] = {
      .doc = "L2 to activation and operand buffers"},
     {F("weight", FIELD_SECTION, weight, NULL), .sub = &stream_section, .doc = "L2 to the weight sets"},
     {F("store", FIELD_SECTION, store, NULL), .sub = &stream_section, .doc = "output buffer to L2"},
-    {F("start_cycles", FIELD_U64, start_cycles, "2"), .max = 64, .unit = "cycles",
+    {F("start_cycles", FIELD_U64, start_cycles, "2"), .no_program = true, .max = 64, .unit = "cycles",
      .doc = "start of an idle stream to its first request, FIFO included", .prov = PROV_MEASURED,
      .source = "RTL of hwpe-stream v1.8.0, simulated: request visible at t+2"},
-    {F("latency_cycles", FIELD_U64, latency_cycles, "3"), .max = 64, .unit = "cycles",
+    {F("latency_cycles", FIELD_U64, latency_cycles, "3"), .no_program = true, .max = 64, .unit = "cycles",
      .doc = "cycle after the last grant to data in the buffer", .prov = PROV_MEASURED,
      .source = "RTL of hwpe-stream v1.8.0, simulated: stream data at grant+3, readable a cycle later"},
-    {F("store_fence", FIELD_BOOL, store_fence, "true"),
+    {F("store_fence", FIELD_BOOL, store_fence, "true"), .no_program = true,
      .doc = "each port takes its word of a stored packet once (hwpe_stream_fence before the sink); false: "
             "hwpe_stream_sink v1.8.0 by itself, which repeats the writes of a packet that waits"},
-    {F("transpose", FIELD_ENUM, transpose, "strided"), .names = transpose_names,
+    {F("transpose", FIELD_ENUM, transpose, "strided"), .no_program = true, .names = transpose_names,
      .doc = "strided: one byte a word, a quarter of the rate; "
             "buffer: full rate through a transposing buffer"},
     {F("weight_packing", FIELD_ENUM, weight_packing, "dense"), .names = packing_names,

@@ -27,11 +27,12 @@ static const char *const kind_names[] = {"crossbar", "hci", NULL};
 
 #define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct hci_cfg, m), .def = d
 static const struct field hci_fields[] = {
-    {F("invert_prio", FIELD_BOOL, invert_prio, "false"),
+    {F("invert_prio", FIELD_BOOL, invert_prio, "false"), .no_program = true,
      .doc = "false: the cores' side has priority; true: the accelerator's"},
-    {F("prio_num", FIELD_U64, prio_num, "1"), .max = 255, .unit = "conflict cycles",
+    {F("prio_num", FIELD_U64, prio_num, "1"), .no_program = true, .max = 255, .unit = "conflict cycles",
      .doc = "of `prio_den` conflict cycles the side with priority wins this many; 0: all"},
-    {F("prio_den", FIELD_U64, prio_den, "2"), .min = 1, .max = 255, .unit = "conflict cycles",
+    {F("prio_den", FIELD_U64, prio_den, "2"), .no_program = true,
+     .min = 1, .max = 255, .unit = "conflict cycles",
      .doc = "length of a round of priorities"},
     {0},
 };
@@ -41,20 +42,22 @@ static const struct section hci_section = {"hci", "priorities of the wide port",
 
 #define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct tcdm_cfg, m), .def = d
 static const struct field fields[] = {
-    {F("kind", FIELD_ENUM, kind, "crossbar"), .names = kind_names,
+    {F("kind", FIELD_ENUM, kind, "crossbar"), .no_program = true, .names = kind_names,
      .doc = "crossbar: PULPissimo's; hci: the cluster interconnect, one wide port (hypothetical)"},
     {F("hci", FIELD_SECTION, hci, NULL), .sub = &hci_section, .doc = "priorities of the wide port"},
-    {F("banks", FIELD_U64, banks, "4"), .min = 1, .max = 64, .doc = "word-interleaved banks, a power of two",
+    {F("banks", FIELD_U64, banks, "4"), .no_program = true,
+     .min = 1, .max = 64, .doc = "word-interleaved banks, a power of two",
      .prov = PROV_RTL, .source = "pulp_soc_defines.sv NB_L2_CHANNELS"},
     {F("bytes", FIELD_BYTES, bytes, "512 KiB"), .min = 1024, .max = 1ull << 44,
      .doc = "interleaved memory, all banks together", .prov = PROV_RTL,
      .source = "soc_mem_map.svh: window 0x1C010000..0x1C090000; 256 KiB are built by default"},
-    {F("masters", FIELD_U64, masters, "13"), .min = 10, .max = 64, .doc = "masters of the crossbar",
+    {F("masters", FIELD_U64, masters, "13"), .no_program = true,
+     .min = 10, .max = 64, .doc = "masters of the crossbar",
      .prov = PROV_RTL, .source = "soc_interconnect_wrap.sv: 9 + NB_HWPE_PORTS"},
     {F("hwpe_ports", FIELD_U64, hwpe_ports, "4"), .min = 1, .max = MAX_PORTS,
      .doc = "32-bit ports of the accelerator, or words of its wide port; other than 4 is hypothetical",
      .prov = PROV_RTL, .source = "pulp_soc.sv NB_HWPE_PORTS"},
-    {F("ideal", FIELD_BOOL, ideal, "false"),
+    {F("ideal", FIELD_BOOL, ideal, "false"), .no_program = true,
      .doc = "operands are there when they are asked for: transfers take no time (hypothetical)"},
     {0},
 };
@@ -167,13 +170,11 @@ static struct demand cluster(struct machine *m, const struct demand *d, const st
                            .traffic = (uint32_t)(g.log & ((1ull << cores) - 1))};
 }
 
-static void tick(void *self, uint64_t now)
+static void arbitrate(struct machine *m)
 {
-    struct machine *m = self;
     struct tcdm *t = m->tcdm;
     struct where_to bank = {.udma = {0}};
-    m->now = now;
-    t->ran_at = now;
+    t->ran_at = m->now;
     struct demand d = {.hwpe = streamer_requests(m, bank.hwpe), .udma = udma_requests(m, bank.udma)};
     bool others = traffic_on(m);
     if (others)
@@ -194,7 +195,6 @@ static void tick(void *self, uint64_t now)
     if (others)
         traffic_grants(m, won.traffic, d.traffic);
     t->refused = d.hwpe && !won.hwpe ? t->refused + 1 : 0;
-    tcdm_wake(m);
 }
 
 bool tcdm_starved(const struct machine *m)
@@ -211,17 +211,40 @@ static bool alive(const struct machine *m)
     return false;
 }
 
+/* An arbitration is to come that is not on its way yet. */
+static bool asked_for(struct machine *m)
+{
+    uint8_t bank[N_UDMA];
+    if (m->tcdm->tick.queued || tcdm_starved(m))
+        return false;
+    return streamer_busy(m) || udma_requests(m, bank) || (traffic_on(m) && alive(m));
+}
+
 void tcdm_wake(struct machine *m)
 {
     struct tcdm *t = m->tcdm;
-    uint8_t bank[N_UDMA];
-    if (t->tick.queued || tcdm_starved(m))
-        return;
-    if (!streamer_busy(m) && !udma_requests(m, bank) && !(traffic_on(m) && alive(m)))
+    if (!asked_for(m))
         return;
     uint64_t at = soc_edge(m, m->now);
     /* Requests made after this cycle's arbitration wait for the next. */
     machine_post(m, &t->tick, at == t->ran_at ? at + m->soc_ticks : at, PHASE_ARBITRATE);
+}
+
+/* As long as nothing else is due the next cycle follows at once. */
+static void tick(void *self, uint64_t now)
+{
+    struct machine *m = self;
+    for (m->now = now;;) {
+        arbitrate(m);
+        if (!asked_for(m))
+            return;
+        uint64_t next = m->now + m->soc_ticks;
+        if (m->watched || !m->evq_ops->reach(m->evq, next, PHASE_ARBITRATE)) {
+            machine_post(m, &m->tcdm->tick, next, PHASE_ARBITRATE);
+            return;
+        }
+        m->now = next;
+    }
 }
 
 static bool init(struct machine *m, struct err *err)

@@ -15,18 +15,19 @@ static const char *const pattern_names[] = {"linear", "random", NULL};
 
 #define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct traffic_cfg, m), .def = d
 static const struct field fields[] = {
-    {F("masters", FIELD_U64, masters, "0"), .max = MAX_TRAFFIC,
+    {F("masters", FIELD_U64, masters, "0"), .no_program = true, .max = MAX_TRAFFIC,
      .doc = "masters that make requests of their own; in a PULPissimo FC data, FC instruction, debug, "
             "the four of the cluster plug; 8 or 9 take the places of the uDMA too"},
-    {F("pattern", FIELD_ENUM, pattern, "linear"), .names = pattern_names,
+    {F("pattern", FIELD_ENUM, pattern, "linear"), .no_program = true, .names = pattern_names,
      .doc = "linear: `stride_words` on at each request; random: any bank"},
-    {F("period_cycles", FIELD_U64, period_cycles, "1"), .min = 1, .max = 65535, .unit = "cycles",
+    {F("period_cycles", FIELD_U64, period_cycles, "1"), .no_program = true,
+     .min = 1, .max = 65535, .unit = "cycles",
      .doc = "grant to the next request; 1: one request a cycle when nobody is in the way"},
-    {F("stride_words", FIELD_U64, stride_words, "1"), .max = 65535, .unit = "words",
+    {F("stride_words", FIELD_U64, stride_words, "1"), .no_program = true, .max = 65535, .unit = "words",
      .doc = "step of linear traffic"},
-    {F("first_words", FIELD_U64, first_words, "1"), .max = 65535, .unit = "words",
+    {F("first_words", FIELD_U64, first_words, "1"), .no_program = true, .max = 65535, .unit = "words",
      .doc = "linear traffic of master i begins at word i x first_words"},
-    {F("seed", FIELD_U64, seed, "1"), .max = UINT32_MAX, .doc = "of random traffic"},
+    {F("seed", FIELD_U64, seed, "1"), .no_program = true, .max = UINT32_MAX, .doc = "of random traffic"},
     {0},
 };
 #undef F

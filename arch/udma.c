@@ -12,14 +12,14 @@
 
 #define F(k, t, m, d) .key = k, .type = t, .offset = offsetof(struct udma_cfg, m), .def = d
 static const struct field fields[] = {
-    {F("fifo_words", FIELD_U64, fifo_words, "4"), .min = 1, .max = 64, .unit = "words",
+    {F("fifo_words", FIELD_U64, fifo_words, "4"), .no_program = true, .min = 1, .max = 64, .unit = "words",
      .doc = "FIFO between channel and L2", .prov = PROV_RTL, .source = "udma_core: FIFO depth 4"},
     {F("max_transfer_bytes", FIELD_BYTES, max_transfer_bytes, "1 MiB"), .min = 64, .max = 1 << 21,
      .doc = "largest transfer", .prov = PROV_RTL, .source = "udma_cfg_pkg.sv: TRANS_SIZE 20 bit"},
-    {F("pending", FIELD_U64, pending, "1"), .max = 3, .unit = "transfers",
+    {F("pending", FIELD_U64, pending, "1"), .no_program = true, .max = 3, .unit = "transfers",
      .doc = "transfers that may wait behind the running one", .prov = PROV_RTL,
      .source = "udma_core: 1 running + 1 pending per channel"},
-    {F("cfg_stores", FIELD_U64, cfg_stores, "5"), .min = 3, .max = 16, .unit = "stores",
+    {F("cfg_stores", FIELD_U64, cfg_stores, "5"), .no_program = true, .min = 3, .max = 16, .unit = "stores",
      .doc = "register writes to program one transfer", .prov = PROV_RTL,
      .source = "SADDR, SIZE, CFG, HYPER_ADDR, HYPER_CFG: udma_hyper bd41ed1, by reading"},
     {0},

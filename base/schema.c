@@ -374,6 +374,39 @@ static const char *skip_item(const char *p)
     return p;
 }
 
+bool schema_put(const struct field *f, const char *path, uint64_t v, void *out, struct err *err)
+{
+    struct decode d = {NULL, err};
+    struct field named = *f;
+    struct key k = {&named, ""};
+    size_t legal = f->type == FIELD_ENUM ? count_names(f->names) : 2;
+
+    named.key = path;
+    switch (f->type) {
+    case FIELD_BOOL:
+    case FIELD_ENUM:
+        if (v >= legal)
+            return fail(&d, &k, NULL, "is %" PRIu64 "; legal: 0..%zu", v, legal - 1);
+        if (f->type == FIELD_BOOL)
+            *(bool *)out = v;
+        else
+            *(int *)out = (int)v;
+        return true;
+    case FIELD_U64:
+    case FIELD_BYTES:
+    case FIELD_HZ:
+    case FIELD_FLAG:
+        *(uint64_t *)out = v;
+        if (v == FIELD_AUTO && f->allow_auto)
+            return true;
+        if (f->type == FIELD_FLAG && v > 1)
+            return fail(&d, &k, NULL, "is %" PRIu64 "; legal: 0, 1", v);
+        return check_range(&d, &k, NULL, v);
+    default:
+        return fail(&d, &k, NULL, "is no number; legal: keys with integers, switches or names");
+    }
+}
+
 const struct field *schema_find(const struct section *sec, const char *path, const struct section **owner)
 {
     size_t len = segment_len(path);

@@ -51,6 +51,7 @@ struct field {
     const struct section *sub;
     const char *unit;         /* shown by explain, e.g. "cycles"; NULL for none */
     const char *doc;          /* one line */
+    bool no_program;          /* lowering does not read it: programs are the same whatever it is */
     enum prov prov;
     const char *source;       /* where the default comes from; NULL for a free choice */
 };
@@ -76,6 +77,9 @@ bool schema_decode(struct arena *a, const struct section *sec, const struct ynod
 void schema_emit(const struct section *sec, const void *self, const char *path, struct text *out);
 /* JSON Schema (draft 2020-12) of the section. */
 void schema_json(const struct section *sec, struct text *out);
+/* Puts `v` (an integer, 0 or 1, the index of a name, or FIELD_AUTO) where the field lies in `out`, with an
+ * error when that is not legal. Of other types: false with an error, too. */
+bool schema_put(const struct field *f, const char *path, uint64_t v, void *out, struct err *err);
 /* Field by dotted path below `sec` ("engine.rows"; list items by any index or
  * name), or NULL. *owner, when not NULL, gets the section that holds it. */
 const struct field *schema_find(const struct section *sec, const char *path,

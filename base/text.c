@@ -34,20 +34,35 @@ void text_add(struct text *t, const char *s)
 
 void text_printf(struct text *t, const char *fmt, ...)
 {
+    size_t room = t->cap - t->len; /* mostly enough: printed once */
     va_list ap;
     int n;
 
     assert(fmt);
     va_start(ap, fmt);
-    n = vsnprintf(NULL, 0, fmt, ap);
+    n = vsnprintf(room ? t->s + t->len : NULL, room, fmt, ap);
     va_end(ap);
-    if (n < 0)
-        return;
-    reserve(t, (size_t)n);
-    va_start(ap, fmt);
-    vsnprintf(t->s + t->len, (size_t)n + 1, fmt, ap);
-    va_end(ap);
-    t->len += (size_t)n;
+    if (n >= 0 && (size_t)n >= room) {
+        reserve(t, (size_t)n);
+        va_start(ap, fmt);
+        vsnprintf(t->s + t->len, (size_t)n + 1, fmt, ap);
+        va_end(ap);
+    }
+    if (n > 0)
+        t->len += (size_t)n;
+    else if (room)
+        t->s[t->len] = '\0';
+}
+
+void text_u64(struct text *t, uint64_t v)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+
+    do
+        digits[--at] = (char)('0' + v % 10);
+    while (v /= 10);
+    text_addn(t, digits + at, sizeof digits - at);
 }
 
 void text_finish(struct text *t)

@@ -12,6 +12,7 @@ struct text { /* zero-initialise */
 };
 void text_add(struct text *t, const char *s);
 void text_addn(struct text *t, const char *s, size_t n);
+void text_u64(struct text *t, uint64_t v); /* decimal */
 __attribute__((format(printf, 2, 3))) void text_printf(struct text *t, const char *fmt, ...);
 void text_finish(struct text *t);
 

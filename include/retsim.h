@@ -91,6 +91,21 @@ typedef struct rs_result rs_result;
  * are not the golden model's), 65, 66 (the network that work.network names). */
 rs_result *rs_run(const rs_design *design, const rs_options *options, rs_err *err);
 void rs_result_destroy(rs_result *result);
+/* Lower bounds of many points around one design. Paths are looked up once, no file or text is touched for
+ * a point, and points that differ only in keys that lowering does not read share their programs. */
+typedef struct rs_bounds rs_bounds;
+typedef struct rs_bound {
+    uint64_t cycles, macs;            /* as those of rs_run with RS_BOUND */
+    uint64_t l2_bytes, offchip_bytes; /* both ways */
+    const char *limit; /* what is busy for all of `cycles`: a unit, host, sequencer, tcdm or hyperram */
+} rs_bound;
+/* Paths are full ones of arch and work whose values are integers, switches or names, in designs whose
+ * engine is fed by buffers; arch.clocks.soc has to be a number. Errors: 64, 78. */
+rs_bounds *rs_bounds_create(const rs_design *base, const char *const *paths, size_t n_paths, rs_err *err);
+void rs_bounds_destroy(rs_bounds *bounds);
+/* One point: a value for each path, in base units (bytes, hertz), 0 or 1 for a switch, the index of a name
+ * in its list, UINT64_MAX for `auto`. False on a value that is not legal or a design that does not fit. */
+bool rs_bounds_at(rs_bounds *bounds, const uint64_t *values, rs_bound *out, rs_err *err);
 /* The lowered program as text (the specification of the sequencer). Heap
  * string that the caller frees. */
 char *rs_lower(const rs_design *design, rs_err *err);

@@ -148,6 +148,35 @@ static void bench_sweep(rs_method method, const char *name, rs_err *err)
     rs_design_destroy(base);
 }
 
+/* Bounds of points around one design. Lanes, banks, clock and latencies vary; `programs`: engine and
+ * sequence, too; `fresh`: no program is met twice before 2691 others. */
+static void bench_bounds(const char *name, bool programs, bool fresh, rs_err *err)
+{
+    static const char *const none[] = {NULL};
+    static const char *const paths[] = {"arch.vector.lanes", "arch.tcdm.banks", "arch.clocks.periph",
+                                        "arch.hyperram.latency_clks", "arch.engine.units", "work.seq"};
+    rs_design *base = load(ARCH("pulpissimo_retention"), MODEL("edge_kjv_d64"), none, err);
+    rs_bounds *b = must(rs_bounds_create(base, paths, 6, err), err);
+    double start = now(), seconds = 0;
+    uint64_t points = 0, sum = 0;
+    for (; seconds * 1000 < SWEEP_MS; points++) {
+        uint64_t p = programs ? points : 0, seq = fresh ? 128 + p / 3 % 897 : 128ull << (p / 3 % 4);
+        const uint64_t v[] = {4ull << (points % 3), 1ull << (points / 3 % 5),
+                              100000000ull << (points / 15 % 2), 1 + points / 30 % 64, 4ull << (p % 3),
+                              programs ? seq : 512};
+        rs_bound r;
+        if (!rs_bounds_at(b, v, &r, err))
+            must(NULL, err);
+        sum += r.cycles;
+        if (fresh || points % 64 == 0)
+            seconds = now() - start;
+    }
+    printf("d64 bounds, %-32s %12.0f points/s (mean %.0f cycles)\n", name, (double)points / seconds,
+           (double)sum / (double)points);
+    rs_bounds_destroy(b);
+    rs_design_destroy(base);
+}
+
 static bool wanted(int argc, char **argv, const char *name)
 {
     bool any = argc < 2;
@@ -170,6 +199,11 @@ int main(int argc, char **argv)
         bench_sweep(RS_FOLDED, "folded", err);
     if (wanted(argc, argv, "bound"))
         bench_sweep(RS_BOUND, "bound", err);
+    if (wanted(argc, argv, "bounds")) {
+        bench_bounds("one program", false, false, err);
+        bench_bounds("12 programs", true, false, err);
+        bench_bounds("a new program each", true, true, err);
+    }
     rs_err_destroy(err);
     return 0;
 }

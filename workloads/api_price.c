@@ -32,10 +32,11 @@ struct bill {
     const char *path, *path_component;
 };
 
+/* Items of a component come one after the other, mostly: the last one is looked at first. */
 static size_t find_component(struct bill *b, const char *name, const char *cls)
 {
     struct rs_result *r = b->r;
-    for (size_t i = 0; i < r->n_components; i++)
+    for (size_t i = r->n_components; i-- > 0;)
         if (strcmp(r->components[i].name, name) == 0)
             return i;
     r->components[r->n_components] = (rs_component){.name = arena_strdup(&r->arena, name),
@@ -43,18 +44,18 @@ static size_t find_component(struct bill *b, const char *name, const char *cls)
     return r->n_components++;
 }
 
-/* The action's row, made when it is not there. */
-static rs_action *find_action(struct bill *b, const char *component, const char *action, const char *unit,
-                              rs_energy_kind kind)
+/* The action's row, made when it is not there. Rows of a component have its name, not a copy. */
+static rs_action *find_action(struct bill *b, const rs_component *component, const char *action,
+                              const char *unit, rs_energy_kind kind)
 {
     struct rs_result *r = b->r;
-    for (size_t i = 0; i < r->n_actions; i++) {
+    for (size_t i = r->n_actions; i-- > 0;) {
         rs_action *a = &r->actions[i];
-        if (a->kind == kind && strcmp(a->component, component) == 0 && strcmp(a->action, action) == 0)
+        if (a->component == component->name && a->kind == kind && strcmp(a->action, action) == 0)
             return a;
     }
     rs_action *a = &r->actions[r->n_actions++];
-    *a = (rs_action){.component = arena_strdup(&r->arena, component),
+    *a = (rs_action){.component = component->name,
                      .action = arena_strdup(&r->arena, action),
                      .unit = arena_strdup(&r->arena, unit), .kind = kind};
     return a;
@@ -72,7 +73,7 @@ static bool add(uint64_t *sum, uint64_t more, const char *what, struct err *err)
 
 static size_t find_rule(struct bill *b, const char *cls, const char *what)
 {
-    for (size_t i = 0; i < b->n_rules; i++)
+    for (size_t i = b->n_rules; i-- > 0;)
         if (b->rules[i].what == what && strcmp(b->rules[i].cls, cls) == 0)
             return i;
     b->rules[b->n_rules] = (struct rule){cls, what, 0};
@@ -107,7 +108,7 @@ static bool add_line(struct bill *b, const struct cost_item *it, const struct co
     rs_summary *s = &b->r->summary;
     uint64_t *const totals[] = {&s->energy_onchip_fj, &s->energy_offchip_fj, &s->energy_idle_fj};
     rs_component *c = &b->r->components[find_component(b, it->component, it->cls)];
-    rs_action *a = find_action(b, c->name, line->action, line->unit ? line->unit : "", kinds[line->kind]);
+    rs_action *a = find_action(b, c, line->action, line->unit ? line->unit : "", kinds[line->kind]);
     double sigma = (double)line->energy_fj * line->rel_err, before = (double)a->energy_fj * a->rel_err;
     a->priced = true;
     a->upper_bound |= line->upper && line->energy_fj > 0;
@@ -168,14 +169,13 @@ static void add_counters(struct bill *b, const struct account *acc)
 {
     for (unsigned i = 0; i < acc->n_counters; i++) {
         const struct counter_info *info = &acc->info[i];
-        size_t c = find_component(b, info->component, info->component), n = b->r->n_actions;
-        const char *component = b->r->components[c].name;
+        const rs_component *c = &b->r->components[find_component(b, info->component, info->component)];
         bool known = false;
-        for (size_t k = 0; k < n; k++)
-            known |= strcmp(b->r->actions[k].component, component) == 0 &&
-                     strcmp(b->r->actions[k].action, info->action) == 0;
+        for (size_t k = b->r->n_actions; k-- > 0 && !known;)
+            known = b->r->actions[k].component == c->name &&
+                    strcmp(b->r->actions[k].action, info->action) == 0;
         if (!known)
-            find_action(b, component, info->action, info->unit, RS_ONCHIP)->count = acc->counter[i];
+            find_action(b, c, info->action, info->unit, RS_ONCHIP)->count = acc->counter[i];
     }
 }
 
@@ -189,10 +189,11 @@ static void add_activity(struct bill *b, const struct cost_sink *sink)
         const struct cost_activity *a = &it->activity;
         if (!a->pairs)
             continue;
-        find_action(b, it->component, "operation", "operation", RS_ONCHIP)->count = a->pairs;
-        find_action(b, it->component, "zero_operand", "operation", RS_ONCHIP)->count = a->zeros;
-        find_action(b, it->component, "operand_bit", "bit", RS_ONCHIP)->count = a->bits;
-        find_action(b, it->component, "toggle", "bit", RS_ONCHIP)->count = a->toggles;
+        const rs_component *c = &b->r->components[find_component(b, it->component, it->cls)];
+        find_action(b, c, "operation", "operation", RS_ONCHIP)->count = a->pairs;
+        find_action(b, c, "zero_operand", "operation", RS_ONCHIP)->count = a->zeros;
+        find_action(b, c, "operand_bit", "bit", RS_ONCHIP)->count = a->bits;
+        find_action(b, c, "toggle", "bit", RS_ONCHIP)->count = a->toggles;
         known = true;
     }
     if (tech_wants_activity(b->tech) && !known)
@@ -207,7 +208,7 @@ static void group_actions(struct rs_result *r)
     size_t n = 0;
     for (size_t c = 0; c < r->n_components; c++)
         for (size_t i = 0; i < r->n_actions; i++)
-            if (strcmp(r->actions[i].component, r->components[c].name) == 0)
+            if (r->actions[i].component == r->components[c].name)
                 sorted[n++] = r->actions[i];
     r->actions = sorted;
 }

@@ -2,21 +2,53 @@
 #include "workloads/api.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* item    component class instances clocked total path pipeline n_params {name value} {action count}
  * activity: pairs zeros bits toggles of the item before it, where they were measured
  * counter component action unit count */
+static void field(struct text *out, const char *s)
+{
+    text_add(out, "\t");
+    text_add(out, s);
+}
+
+static void number_field(struct text *out, uint64_t v)
+{
+    text_add(out, "\t");
+    text_u64(out, v);
+}
+
+/* As %.17g has it. */
+static void real_field(struct text *out, double v)
+{
+    if (!signbit(v) && v < 1e15 && v == (double)(uint64_t)v)
+        number_field(out, (uint64_t)v);
+    else
+        text_printf(out, "\t%.17g", v);
+}
+
 static void item_text(const struct cost_item *it, struct text *out)
 {
-    text_printf(out, "item\t%s\t%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%s\t%u\t%u", it->component,
-                it->cls, it->instances, it->clocked_cycles, it->total_cycles, it->path ? it->path : "-",
-                it->pipeline, it->n_params);
-    for (unsigned i = 0; i < it->n_params; i++)
-        text_printf(out, "\t%s\t%.17g", it->params[i].name, it->params[i].value);
-    for (unsigned i = 0; i < it->n_actions; i++)
-        text_printf(out, "\t%s\t%" PRIu64, it->actions[i].name, it->actions[i].count);
+    text_add(out, "item");
+    field(out, it->component);
+    field(out, it->cls);
+    number_field(out, it->instances);
+    number_field(out, it->clocked_cycles);
+    number_field(out, it->total_cycles);
+    field(out, it->path ? it->path : "-");
+    number_field(out, it->pipeline);
+    number_field(out, it->n_params);
+    for (unsigned i = 0; i < it->n_params; i++) {
+        field(out, it->params[i].name);
+        real_field(out, it->params[i].value);
+    }
+    for (unsigned i = 0; i < it->n_actions; i++) {
+        field(out, it->actions[i].name);
+        number_field(out, it->actions[i].count);
+    }
     text_add(out, "\n");
     const struct cost_activity *a = &it->activity;
     if (a->pairs)
@@ -30,9 +62,14 @@ const char *account_text(struct arena *a, const struct account *acc)
     text_add(&t, "");
     for (unsigned i = 0; i < acc->sink.n; i++)
         item_text(&acc->sink.items[i], &t);
-    for (unsigned i = 0; i < acc->n_counters; i++)
-        text_printf(&t, "counter\t%s\t%s\t%s\t%" PRIu64 "\n", acc->info[i].component, acc->info[i].action,
-                    acc->info[i].unit, acc->counter[i]);
+    for (unsigned i = 0; i < acc->n_counters; i++) {
+        text_add(&t, "counter");
+        field(&t, acc->info[i].component);
+        field(&t, acc->info[i].action);
+        field(&t, acc->info[i].unit);
+        number_field(&t, acc->counter[i]);
+        text_add(&t, "\n");
+    }
     const char *s = arena_strdup(a, t.s);
     text_finish(&t);
     return s;

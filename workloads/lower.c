@@ -376,12 +376,25 @@ static bool prepare(struct lower *l)
     return pipe_fits(l);
 }
 
-bool lower_build(struct lower *l)
+/* Something lives off-chip that could not without `may_spill`. */
+static bool spills(const struct lower *l)
+{
+    const struct tensor *const t[] = {&l->x, &l->xn, &l->q, &l->k, &l->khat, &l->v, &l->g, &l->o, &l->y,
+                                      &l->h};
+    bool any = false;
+    for (unsigned i = 0; i < sizeof t / sizeof t[0]; i++)
+        any |= t[i]->ext && t[i]->kind != T_KV;
+    return any;
+}
+
+enum fit lower_build(struct lower *l)
 {
     const struct work *w = l->w;
     program_clear(l->p);
     if (!prepare(l))
-        return false;
+        return FIT_NOT;
+    if (l->unwanted || (l->must_spill && !spills(l)))
+        return FIT_UNWANTED;
     start(l);
     uint64_t T = l->T;
     if (w->kind == WORK_GEMM)
@@ -398,5 +411,5 @@ bool lower_build(struct lower *l)
     prog_prune(l->p);
     report_homes(l);
     describe_image(l);
-    return true;
+    return FIT_WELL;
 }

@@ -5,6 +5,8 @@
 #include "arch/result.h"
 #include "base/num.h"
 
+#include <stdlib.h>
+
 enum { SCOPE_UNIT = 64 }; /* scopes are whole numbers of so many tokens */
 
 static uint64_t context_of(const struct work *w)
@@ -38,49 +40,74 @@ struct style {
     bool local;  /* L2 holds keys and values of one head, an archive those of earlier scopes */
     bool parked; /* the stream and the rows of finished heads wait off-chip */
     bool deep;   /* and the hidden rows */
+    bool needed; /* spilling that moves nothing off-chip is not wanted */
+    bool known;  /* in the largest blocks it is known to be no better than what was tried, and not wanted */
     uint64_t queries; /* rows of a block in the parallel form, at most: staged ones stay small; 0: 64 */
 };
 
+static bool block_is_fixed(const struct work *w)
+{
+    return w->map.token_block != FIELD_AUTO || w->phase == PHASE_DECODE;
+}
+
+static uint64_t largest_block(const struct arch *a, const struct work *w)
+{
+    bool fixed = block_is_fixed(w);
+    if (w->kind == WORK_GEMM && !fixed && ARCH_CFG(a, buffers)->ideal)
+        return gemm_rows(w); /* buffers without a price take all of it */
+    return w->phase == PHASE_DECODE ? w->batch : fixed ? w->map.token_block : 64;
+}
+
 /* One scope (0: the token block), one token block. */
-static bool lower_one(struct program *p, const struct arch *a, const struct work *w, uint64_t scope,
-                      uint64_t T, struct style style, struct err *err)
+static enum fit lower_one(struct program *p, const struct arch *a, const struct work *w, uint64_t scope,
+                          uint64_t T, struct style style, struct err *err)
 {
     uint64_t rows = max64(w->kind == WORK_GEMM ? gemm_rows(w) : w->seq, 1);
     struct lower l = {.arch = a, .w = w, .p = p, .err = err, .T = T, .may_spill = style.spill,
                       .may_pipe = style.pieces, .kv_local = style.local, .parked = style.parked,
-                      .deep = style.deep};
+                      .deep = style.deep, .must_spill = style.needed,
+                      .unwanted = style.known && T == largest_block(a, w)};
     l.scope = min64(scope ? scope : T, rows);
     l.R = query_rows(l.scope, rows, style.queries ? style.queries : 64);
     l.context = context_of(w);
-    if (!lower_build(&l) || !program_check(p, a, err)) {
+    enum fit fit = lower_build(&l);
+    if (fit == FIT_WELL && !program_check(p, a, err))
+        fit = FIT_NOT;
+    if (fit != FIT_WELL) {
         program_clear(p);
-        return false;
+        return fit;
     }
     text_printf(&p->notes, "order %s: %llu tokens a layer, token block %llu\n", order_name(w, &l),
                 (unsigned long long)(w->phase == PHASE_DECODE ? w->batch : l.scope), (unsigned long long)T);
     uint64_t each = (w->phase != PHASE_DECODE ? w->seq : 0) + (decodes(w) ? w->tokens : 0);
     p->tokens_done = w->kind == WORK_GEMM ? gemm_rows(w) : w->batch * each;
-    return true;
+    return FIT_WELL;
 }
 
-/* The largest token block that fits, not below `least` when it is free; 0: none does. */
+/* The largest token block that fits or is not wanted, not below `least` when it is free; 0: none does. */
 static uint64_t lower_scope(struct program *p, const struct arch *a, const struct work *w, uint64_t scope,
-                            struct style style, uint64_t least, struct err *err)
+                            struct style style, uint64_t least, enum fit *fit, struct err *err)
 {
-    bool fixed = w->map.token_block != FIELD_AUTO || w->phase == PHASE_DECODE;
-    uint64_t most = w->phase == PHASE_DECODE ? w->batch : fixed ? w->map.token_block : 64;
-    if (w->kind == WORK_GEMM && !fixed && ARCH_CFG(a, buffers)->ideal)
-        most = gemm_rows(w); /* buffers without a price take all of it */
-    for (uint64_t T = most; T; T /= 2) {
+    bool fixed = block_is_fixed(w);
+    *fit = FIT_NOT;
+    for (uint64_t T = largest_block(a, w); T; T /= 2) {
         struct err local = {0};
-        bool ok = lower_one(p, a, w, scope, T, style, &local), last = T <= least || fixed;
-        for (unsigned i = 0; !ok && last && i < local.n_diags; i++)
+        *fit = lower_one(p, a, w, scope, T, style, &local);
+        bool last = T <= least || fixed || *fit != FIT_NOT;
+        for (unsigned i = 0; *fit == FIT_NOT && last && i < local.n_diags; i++)
             err_add(err, local.code, NULL, "%s", local.diags[i].text);
         err_finish(&local);
-        if (ok || last)
-            return ok ? T : 0;
+        if (last)
+            return *fit == FIT_NOT ? 0 : T;
     }
     return 0;
+}
+
+static bool lower_scope_or_fail(struct program *p, const struct arch *a, const struct work *w,
+                                uint64_t scope, struct style style, struct err *err)
+{
+    enum fit fit;
+    return lower_scope(p, a, w, scope, style, 1, &fit, err) > 0;
 }
 
 static bool check_modes(const struct arch *a, const struct work *w, struct err *err)
@@ -127,18 +154,20 @@ static uint64_t next_scope(uint64_t rows, uint64_t scope)
 static bool lower_quiet(struct program *p, const struct arch *a, const struct work *w, uint64_t scope)
 {
     struct err quiet = {0};
-    uint64_t block = lower_scope(p, a, w, scope, (struct style){0}, 1, &quiet);
+    bool ok = lower_scope_or_fail(p, a, w, scope, (struct style){0}, &quiet);
     err_finish(&quiet);
-    return block > 0;
+    return ok;
 }
 
 /* The best program so far, and what trials need: one machine gives all estimates. */
 struct search {
     const struct arch *arch;
     const struct work *work;
+    bool exhaustive; /* leaves nothing out */
+    struct mappings *collect; /* gets all of them instead of a choice; NULL */
     struct program *best, trial;
     struct machine *machine;
-    bool found, parked;
+    bool found, parked, off_chip;
     bool whole;      /* the last trial has the largest blocks, and nothing off-chip */
     uint64_t cycles; /* estimate of the best */
 };
@@ -154,26 +183,53 @@ static uint64_t estimate_of(struct search *s)
     return cycles;
 }
 
+/* The estimate knows nothing of the stalls of staging: it has to win clearly. */
+static bool wins(const struct mapping *m, uint64_t cycles, bool best_parked, uint64_t best)
+{
+    bool clearly = m->staged && !(m->parked && best_parked);
+    return cycles < (clearly ? best / 4 * 3 : best);
+}
+
+static void add_mapping(struct mappings *to, const struct program *p, struct mapping m)
+{
+    to->v = xrealloc(to->v, to->n + 1, sizeof *to->v);
+    m.tally = tally_create(p, to->shapes);
+    to->v[to->n++] = m;
+}
+
+static void weigh(struct search *s, struct mapping m)
+{
+    if (s->collect) {
+        add_mapping(s->collect, &s->trial, m);
+        s->found = true;
+        s->off_chip |= m.off_chip;
+        return;
+    }
+    uint64_t cycles = estimate_of(s);
+    if (s->found && !wins(&m, cycles, s->parked, s->cycles))
+        return;
+    struct program better = s->trial;
+    s->trial = *s->best;
+    *s->best = better;
+    s->found = true;
+    s->parked = m.parked;
+    s->off_chip = m.off_chip;
+    s->cycles = cycles;
+}
+
 static bool consider(struct search *s, uint64_t scope, struct style style)
 {
     struct err quiet = {0};
-    bool staged = style.spill || style.parked;
+    struct mapping m = {.staged = style.spill || style.parked, .parked = style.parked};
+    enum fit fit;
+    style.needed = style.spill && !s->exhaustive && s->work->form != FORM_PARALLEL;
     /* Staging that leaves only a few tokens a block wastes every weight set. */
-    uint64_t block = lower_scope(&s->trial, s->arch, s->work, scope, style, staged ? 4 : 1, &quiet);
-    s->whole = block >= SCOPE_UNIT && !s->trial.ext_bytes;
-    if (block) {
-        uint64_t cycles = estimate_of(s);
-        /* The estimate knows nothing of the stalls of staging: it has to win clearly. */
-        bool clearly = staged && !(style.parked && s->parked);
-        if (!s->found || cycles < (clearly ? s->cycles / 4 * 3 : s->cycles)) {
-            struct program better = s->trial;
-            s->trial = *s->best;
-            *s->best = better;
-            s->found = true;
-            s->parked = style.parked;
-            s->cycles = cycles;
-        }
-    }
+    uint64_t block = lower_scope(&s->trial, s->arch, s->work, scope, style, m.staged ? 4 : 1, &fit,
+                                 &quiet);
+    m.off_chip = s->trial.ext_bytes > 0;
+    s->whole = block >= SCOPE_UNIT && !m.off_chip;
+    if (fit == FIT_WELL)
+        weigh(s, m);
     err_finish(&quiet);
     return block > 0;
 }
@@ -208,36 +264,53 @@ static bool same_blocks(const struct work *w)
     return SCOPE_UNIT % w->chunk == 0 || w->chunk % SCOPE_UNIT == 0;
 }
 
+/* Every scope in one style. `at_home` has a bit for each scope that fits in the largest blocks with nothing
+ * off-chip: what a style that puts more there adds is transfers, so that in such blocks it is left out.
+ * Returns such bits for this style. */
+static uint64_t consider_style(struct search *s, uint64_t rows, struct style style, uint64_t at_home)
+{
+    uint64_t mine = 0, bit = 1;
+    for (uint64_t scope = rows; scope; scope = next_scope(rows, scope), bit <<= 1) {
+        if (style.local && scope == rows)
+            continue;
+        style.known = at_home & bit && !s->exhaustive;
+        consider(s, scope <= SCOPE_UNIT && scope < rows ? 0 : scope, style);
+        mine |= s->whole ? bit : 0;
+        if (style.spill && scope == rows && s->whole && same_blocks(s->work))
+            break;
+    }
+    return mine;
+}
+
 /* Every scope from the whole sequence to one token block; the smallest estimate wins, the larger scope
  * among equals. Spilling has to win clearly: where the whole sequence passes in the largest blocks and
  * nothing spills, shorter scopes, which repeat the same steps, cannot. */
-static bool lower_best(struct program *p, const struct arch *a, const struct work *w, uint64_t rows)
+static bool lower_best(struct search *s, uint64_t rows)
 {
-    struct search s = {.arch = a, .work = w, .best = p};
-    static const struct style styles[] = {
-        {.spill = false}, {.pieces = true}, {.local = true}, {.spill = true, .queries = 16},
-        {.spill = true, .pieces = true, .queries = 16},
-    };
-    bool archives = w->form == FORM_PARALLEL && w->phase == PHASE_PREFILL;
-    program_init(&s.trial);
-    for (unsigned i = 0; i < sizeof styles / sizeof styles[0]; i++)
-        for (uint64_t scope = rows; scope; scope = next_scope(rows, scope)) {
-            if (styles[i].local && (!archives || scope == rows))
-                continue;
-            consider(&s, scope <= SCOPE_UNIT && scope < rows ? 0 : scope, styles[i]);
-            if (styles[i].spill && scope == rows && s.whole && same_blocks(w))
-                break;
-        }
+    const struct work *w = s->work;
+    program_init(&s->trial);
+    uint64_t plain = consider_style(s, rows, (struct style){.spill = false}, 0);
+    uint64_t pieces = consider_style(s, rows, (struct style){.pieces = true}, 0);
+    if (w->form == FORM_PARALLEL && w->phase == PHASE_PREFILL)
+        consider_style(s, rows, (struct style){.local = true}, plain);
+    if (w->form == FORM_PARALLEL) /* smaller blocks of queries may be for the better by themselves */
+        plain = pieces = 0;
+    consider_style(s, rows, (struct style){.spill = true, .queries = 16}, plain);
+    consider_style(s, rows, (struct style){.spill = true, .pieces = true, .queries = 16}, pieces);
     bool parks = w->kind == WORK_NETWORK && w->phase == PHASE_PREFILL && w->map.spill;
-    if (parks && (!s.found || s.best->ext_bytes))
-        consider_all_parked(&s, rows);
-    program_finish(&s.trial);
-    machine_destroy(s.machine);
-    return s.found;
+    if (parks && (!s->found || s->off_chip))
+        consider_all_parked(s, rows);
+    program_finish(&s->trial);
+    machine_destroy(s->machine);
+    return s->found;
 }
 
-bool lower(struct program *p, const struct arch *a, const struct work *w, struct err *err)
+/* The search's choice, or the only program there is, goes to s->best. */
+static bool lower_with(struct search *s, struct err *err)
 {
+    struct program *p = s->best;
+    const struct arch *a = s->arch;
+    const struct work *w = s->work;
     program_init(p);
     if (work_is_tiled(w) || ARCH_CFG(a, streams)->feed != FEED_BUFFERS)
         return lower_tiles(p, a, w, err);
@@ -251,8 +324,54 @@ bool lower(struct program *p, const struct arch *a, const struct work *w, struct
     uint64_t fixed = w->map.order == ORDER_BLOCK ? 0 : rows;
     const struct style spilled = {.spill = true, .queries = 16};
     if (w->map.order != ORDER_AUTO || !prefill)
-        return lower_quiet(p, a, w, fixed) || lower_scope(p, a, w, fixed, spilled, 1, err);
-    if (lower_best(p, a, w, rows))
+        return lower_quiet(p, a, w, fixed) || lower_scope_or_fail(p, a, w, fixed, spilled, err);
+    if (lower_best(s, rows))
         return true;
-    return lower_scope(p, a, w, 0, spilled, 1, err); /* for its error, or as a last resort */
+    return lower_scope_or_fail(p, a, w, 0, spilled, err); /* for its error, or as a last resort */
+}
+
+bool lower(struct program *p, const struct arch *a, const struct work *w, struct err *err)
+{
+    return lower_with(&(struct search){.arch = a, .work = w, .best = p}, err);
+}
+
+bool lower_exhaustively(struct program *p, const struct arch *a, const struct work *w, struct err *err)
+{
+    return lower_with(&(struct search){.arch = a, .work = w, .best = p, .exhaustive = true}, err);
+}
+
+bool lower_mappings(struct mappings *m, const struct arch *a, const struct work *w, struct err *err)
+{
+    struct program p;
+    bool ok = lower_with(&(struct search){.arch = a, .work = w, .best = &p, .collect = m}, err);
+    if (ok && !m->n)
+        add_mapping(m, &p, (struct mapping){.off_chip = p.ext_bytes > 0});
+    program_finish(&p);
+    return ok;
+}
+
+const struct mapping *mappings_choose(const struct mappings *m, const struct machine *on)
+{
+    const struct mapping *best = NULL;
+    uint64_t cycles = 0;
+    for (size_t i = 0; i < m->n && m->n > 1; i++) {
+        const struct mapping *it = &m->v[i];
+        if (it->parked && best && !best->off_chip)
+            break; /* they come last, and are for what does not stay in L2 */
+        uint64_t mine = tally_estimate(it->tally, m->shapes, on);
+        if (best && !wins(it, mine, best->parked, cycles))
+            continue;
+        best = it;
+        cycles = mine;
+    }
+    return best ? best : m->v;
+}
+
+void mappings_finish(struct mappings *m)
+{
+    for (size_t i = 0; i < m->n; i++)
+        tally_destroy(m->v[i].tally);
+    free(m->v);
+    m->v = NULL;
+    m->n = 0;
 }

@@ -68,16 +68,21 @@ struct cmd *emit_store_tiles(struct lower *l, struct where w, const struct rows_
     return c;
 }
 
+/* Loops that are open on either thread: deeper terms are zero. */
+static unsigned open_loops(const struct lower *l)
+{
+    return l->p->depth[THREAD_ACCEL] > l->p->depth[THREAD_HOST] ? l->p->depth[THREAD_ACCEL]
+                                                                : l->p->depth[THREAD_HOST];
+}
+
 struct affine position_of(const struct lower *l, const struct affine *tok)
 {
-    struct affine seq = aff_scale(l->seq, PROG_SEQUENCE), at;
-    if (!l->decoding) {
-        at = aff_add(*tok, &l->blk);
-        return aff_add(at, &seq);
-    }
-    at = aff_scale(*tok, PROG_SEQUENCE); /* rows are sequences */
-    at = aff_add(at, &l->now);
-    return aff_add(at, &seq);
+    int64_t tok_step = l->decoding ? PROG_SEQUENCE : 1; /* rows are sequences */
+    const struct affine *from = l->decoding ? &l->now : &l->blk;
+    struct affine at = aff(tok->c * tok_step + from->c + l->seq.c * PROG_SEQUENCE);
+    for (unsigned d = 0, n = open_loops(l); d < n; d++)
+        at.k[d] = tok->k[d] * tok_step + from->k[d] + l->seq.k[d] * PROG_SEQUENCE;
+    return at;
 }
 
 uint64_t position_step(const struct lower *l)
@@ -85,17 +90,20 @@ uint64_t position_step(const struct lower *l)
     return l->decoding ? (uint64_t)PROG_SEQUENCE : 1;
 }
 
-static struct affine unit_of(const struct lower *l)
+/* Layer and head of the command, which is new. */
+static void set_unit(const struct lower *l, struct cmd *c)
 {
-    struct affine u = aff_scale(l->layer, (int64_t)max64(l->w->shape.heads, 1));
-    return aff_add(u, &l->head);
+    int64_t heads = (int64_t)max64(l->w->shape.heads, 1);
+    c->unit_at.c = l->layer.c * heads + l->head.c;
+    for (unsigned d = 0, n = open_loops(l); d < n; d++)
+        c->unit_at.k[d] = l->layer.k[d] * heads + l->head.k[d];
 }
 
 void emit_what(struct lower *l, struct cmd *c, enum what_kind what, const struct affine *col,
                const struct affine *tok)
 {
     c->what = (uint8_t)what;
-    c->unit_at = unit_of(l);
+    set_unit(l, c);
     c->col_at = *col;
     c->pos_at = position_of(l, tok);
     c->pos_step = position_step(l);
@@ -110,15 +118,16 @@ struct cmd *emit_vec(struct lower *l, enum vec_kind kind, uint64_t rows, uint64_
     c->w_bits = (uint8_t)w_bits;
     c->rows = (uint32_t)rows;
     c->cols = (uint32_t)cols;
-    c->unit_at = unit_of(l);
+    set_unit(l, c);
     return c;
 }
 
-/* Where a set lies in its sweep: outputs and contraction elements before it. */
-static struct affine set_at(uint64_t tile0, int depth, uint64_t step)
+/* Where a set lies in its sweep: outputs and contraction elements before it. `a` is zero. */
+static void set_at(struct affine *a, uint64_t tile0, int depth, uint64_t step)
 {
-    struct affine a = aff((int64_t)(tile0 * step));
-    return depth >= 0 ? aff_term(a, (unsigned)depth, (int64_t)step) : a;
+    a->c = (int64_t)(tile0 * step);
+    if (depth >= 0)
+        a->k[depth] = (int64_t)step;
 }
 
 const struct mode_cfg *weight_mode(const struct lower *l)
@@ -175,8 +184,8 @@ static void emit_ldw(struct lower *l, const struct sweep *s, const struct tile *
     c->cols = (uint32_t)t->cols;
     c->k = (uint32_t)t->k;
     c->w_bits = s->w_bits;
-    c->n_at = set_at(t->n0, t->n_depth, nt);
-    c->k_at = set_at(t->k0, t->k_depth, kt);
+    set_at(&c->n_at, t->n0, t->n_depth, nt);
+    set_at(&c->k_at, t->k0, t->k_depth, kt);
     if (s->packed) {
         uint64_t set = bytes_of(t->cols * kt, s->w_bits), k0 = s->k0 / kt;
         c->row_bytes = (uint32_t)bytes_of(t->cols * t->k, s->w_bits);
@@ -212,7 +221,7 @@ static void emit_ldw(struct lower *l, const struct sweep *s, const struct tile *
     if (s->from_state) {
         c->addr = aff(0);
         c->state_at = s->state;
-        c->unit_at = unit_of(l);
+        set_unit(l, c);
         c->src_pitch = (uint32_t)s->pitch;
     }
     c->dst = (struct slot_use){.ring = RING_SET, .stage = 2, .acquire = true, .commit = true};
@@ -227,10 +236,10 @@ static void causal_rows(const struct sweep *s, const struct tile *t, uint64_t nt
     int depth = scores ? t->n_depth : t->k_depth;
     c->rows_is_affine = true;
     c->causal = (uint8_t)s->causal;
-    c->rows_aff = aff((int64_t)s->rows - (int64_t)(at * step));
+    c->rows_aff.c = (int64_t)s->rows - (int64_t)(at * step);
     /* rows x tile less the triangle above the diagonal */
-    c->useful = aff(((int64_t)(s->rows - at * step) * (int64_t)tile - (int64_t)(tile * (tile - 1) / 2)) *
-                    (int64_t)(other * s->useful_scale));
+    c->useful.c = ((int64_t)(s->rows - at * step) * (int64_t)tile - (int64_t)(tile * (tile - 1) / 2)) *
+                  (int64_t)(other * s->useful_scale);
     if (depth >= 0) {
         c->rows_aff.k[depth] = -(int64_t)step;
         c->useful.k[depth] = -(int64_t)(step * tile * other * s->useful_scale);
@@ -256,9 +265,9 @@ static void emit_mm(struct lower *l, const struct sweep *s, const struct tile *t
     c->acc_pitch = (uint32_t)(s->acc_pitch ? s->acc_pitch : s->acc_tile ? l->geom.n_tile : s->n);
     c->again = s->again;
     c->swapped = s->swapped;
-    c->useful = aff((int64_t)(s->rows * t->cols * t->k * s->useful_scale));
-    c->n_at = set_at(t->n0, t->n_depth, l->geom.n_tile);
-    c->k_at = set_at(t->k0, t->k_depth, s->k_tile);
+    c->useful.c = (int64_t)(s->rows * t->cols * t->k * s->useful_scale);
+    set_at(&c->n_at, t->n0, t->n_depth, l->geom.n_tile);
+    set_at(&c->k_at, t->k0, t->k_depth, s->k_tile);
     if (s->causal != CAUSAL_NONE)
         causal_rows(s, t, l->geom.n_tile, s->k_tile, c);
     c->set = (struct slot_use){.ring = RING_SET, .stage = 2, .release = true};
@@ -268,7 +277,7 @@ static void emit_mm(struct lower *l, const struct sweep *s, const struct tile *t
     c->dst_at = s->dst_at;
     c->dst_pitch = s->dst_pitch;
     c->dst_tile = s->dst_tile;
-    c->unit_at = unit_of(l);
+    set_unit(l, c);
     c->what = (uint8_t)s->what;
     c->col_at = s->col;
     c->pos_at = s->pos;

@@ -71,6 +71,8 @@ struct lower {
     bool in_pipe;      /* inside such a loop: the host's part and the steps are emitted by it */
     bool state_owed;   /* the last head's state is still to be moved out */
     bool may_spill;    /* tensors of one layer may live off-chip */
+    bool must_spill;   /* else the mapping is not wanted */
+    bool unwanted;     /* it is not wanted if it fits */
     bool may_pipe;     /* heads may pass in pieces */
     bool kv_local;     /* L2 holds keys and values of one head; an archive those of earlier scopes */
     bool gates_in_y;   /* gates wait where the rows that they gate will be */
@@ -121,9 +123,10 @@ static inline uint64_t gemm_rows(const struct work *w)
 }
 
 /* ---- lower.c ---- */
-/* The program at the mapping that `l` holds; false with an error when that does
- * not fit. The caller finishes the program either way. */
-bool lower_build(struct lower *l);
+/* FIT_NOT comes with an error, FIT_UNWANTED is a mapping that another one does as well. */
+enum fit { FIT_WELL, FIT_NOT, FIT_UNWANTED };
+/* The program at the mapping that `l` holds. The caller finishes the program either way. */
+enum fit lower_build(struct lower *l);
 
 /* ---- lower_mem.c ---- */
 /* Plans L2 and off-chip; false with an error when it does not fit. */

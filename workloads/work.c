@@ -90,7 +90,8 @@ static const struct field quant_fields[] = {
      .doc = "queries, keys and values of a layer: one scale, or one for each head (the per-head norm drops "
             "it); auto: tensor, for scored language models head"},
     {KEY(quant, equalize), .type = FIELD_ENUM, .def = "auto", .names = equalize_names,
-     .doc = "evens out channels before quantization, the function stays; auto: as activation_scale"},
+     .doc = "evens out channels before quantization, the function stays; auto: channel for scored "
+            "language models that are calibrated on 400 tokens or more"},
     {KEY(quant, state_bits), .type = FIELD_U64, .def = "auto", .allow_auto = true, .min = 16, .max = 32,
      .unit = "bits",
          .doc = "width of the retention state, 16 or 32; auto: 16, for scored language models 32"},
@@ -426,12 +427,9 @@ uint64_t work_macs(const struct work *w)
     return (uint64_t)count_macs(w);
 }
 
-struct work *work_decode(struct arena *a, const struct ynode *root, struct err *err)
+bool work_check(struct work *w, const struct ynode *root, struct err *err)
 {
-    struct work *w = ARENA_NEW(a, struct work, 1);
     struct check c = {w, root, yaml_get(root, "shape"), err};
-    if (!schema_decode(a, &section, root, "work", w, err))
-        return NULL;
     bool ok = check_foreign(&c);
     ok &= check_tiled(&c);
     if (w->kind != WORK_GEMM && !work_is_tiled(w)) {
@@ -441,5 +439,17 @@ struct work *work_decode(struct arena *a, const struct ynode *root, struct err *
     if (ok && count_macs(w) > INT64_MAX)
         ok = err_add(err, ERR_CONFIG, &root->at, "the workload has more than 2^63 multiply-accumulates; "
                      "legal: a smaller seq, tokens or batch");
-    return ok ? w : NULL;
+    return ok;
+}
+
+struct work *work_decode_unchecked(struct arena *a, const struct ynode *root, struct err *err)
+{
+    struct work *w = ARENA_NEW(a, struct work, 1);
+    return schema_decode(a, &section, root, "work", w, err) ? w : NULL;
+}
+
+struct work *work_decode(struct arena *a, const struct ynode *root, struct err *err)
+{
+    struct work *w = work_decode_unchecked(a, root, err);
+    return w && work_check(w, root, err) ? w : NULL;
 }

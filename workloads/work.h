@@ -63,6 +63,9 @@ const struct section *work_section(void);
 const struct section *quant_section_of(void); /* work.quant alone */
 /* NULL on error; lives in `a`. Rejects shapes that do not divide, with the reason. */
 struct work *work_decode(struct arena *a, const struct ynode *root, struct err *err);
+/* The two halves of it. The second puts values in the place of `auto`. */
+struct work *work_decode_unchecked(struct arena *a, const struct ynode *root, struct err *err);
+bool work_check(struct work *w, const struct ynode *root, struct err *err);
 
 /* A kernel that is lowered in whole tiles, for an engine fed by streams. */
 static inline bool work_is_tiled(const struct work *w)
