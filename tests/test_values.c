@@ -142,7 +142,7 @@ static bool lower_parked(struct program *p, const struct rs_design *d, struct rn
     for (l.R = 16; l.scope < seq && l.scope % l.R;)
         l.R /= 2;
     l.context = round_up(seq, 64);
-    bool ok = lower_build(&l) && program_check(p, d->arch, err);
+    bool ok = lower_build(&l) == FIT_WELL && program_check(p, d->arch, err);
     p->tokens_done = d->work->batch * seq;
     return ok;
 }
