@@ -289,6 +289,7 @@ bool machine_run(struct machine *m, struct err *err)
 
 bool machine_watch(struct machine *m, const struct observer *observer, struct err *err)
 {
+    m->watched = true;
     start(m);
     for (struct event *e; (e = m->evq_ops->pop(m->evq));) {
         serve(m, e);

@@ -186,6 +186,7 @@ struct machine {
     unsigned n_events;
     enum phase phase; /* of the event being served */
     bool kicking;
+    bool watched; /* somebody looks after each event */
 };
 
 /* Ticks since the start, skipped ones included. */

@@ -170,13 +170,11 @@ static struct demand cluster(struct machine *m, const struct demand *d, const st
                            .traffic = (uint32_t)(g.log & ((1ull << cores) - 1))};
 }
 
-static void tick(void *self, uint64_t now)
+static void arbitrate(struct machine *m)
 {
-    struct machine *m = self;
     struct tcdm *t = m->tcdm;
     struct where_to bank = {.udma = {0}};
-    m->now = now;
-    t->ran_at = now;
+    t->ran_at = m->now;
     struct demand d = {.hwpe = streamer_requests(m, bank.hwpe), .udma = udma_requests(m, bank.udma)};
     bool others = traffic_on(m);
     if (others)
@@ -197,7 +195,6 @@ static void tick(void *self, uint64_t now)
     if (others)
         traffic_grants(m, won.traffic, d.traffic);
     t->refused = d.hwpe && !won.hwpe ? t->refused + 1 : 0;
-    tcdm_wake(m);
 }
 
 bool tcdm_starved(const struct machine *m)
@@ -214,17 +211,40 @@ static bool alive(const struct machine *m)
     return false;
 }
 
+/* An arbitration is to come that is not on its way yet. */
+static bool asked_for(struct machine *m)
+{
+    uint8_t bank[N_UDMA];
+    if (m->tcdm->tick.queued || tcdm_starved(m))
+        return false;
+    return streamer_busy(m) || udma_requests(m, bank) || (traffic_on(m) && alive(m));
+}
+
 void tcdm_wake(struct machine *m)
 {
     struct tcdm *t = m->tcdm;
-    uint8_t bank[N_UDMA];
-    if (t->tick.queued || tcdm_starved(m))
-        return;
-    if (!streamer_busy(m) && !udma_requests(m, bank) && !(traffic_on(m) && alive(m)))
+    if (!asked_for(m))
         return;
     uint64_t at = soc_edge(m, m->now);
     /* Requests made after this cycle's arbitration wait for the next. */
     machine_post(m, &t->tick, at == t->ran_at ? at + m->soc_ticks : at, PHASE_ARBITRATE);
+}
+
+/* As long as nothing else is due the next cycle follows at once. */
+static void tick(void *self, uint64_t now)
+{
+    struct machine *m = self;
+    for (m->now = now;;) {
+        arbitrate(m);
+        if (!asked_for(m))
+            return;
+        uint64_t next = m->now + m->soc_ticks;
+        if (m->watched || !m->evq_ops->reach(m->evq, next, PHASE_ARBITRATE)) {
+            machine_post(m, &m->tcdm->tick, next, PHASE_ARBITRATE);
+            return;
+        }
+        m->now = next;
+    }
 }
 
 static bool init(struct machine *m, struct err *err)

@@ -1,4 +1,4 @@
-/* Event queue: five functions, two implementations. evq_wheel.c is the
+/* Event queue: six functions, two implementations. evq_wheel.c is the
  * product (1024 one-cycle slots, occupancy bitmap, overflow heap); evq_heap.c
  * is the test oracle (a plain 4-ary heap). Total order: time, phase, insertion. */
 #ifndef SIM_EVQ_H
@@ -33,6 +33,10 @@ struct evq_ops {
     /* Adds dt to the time of every pending event and to the current time
      * (folding: the relative picture stays as it is). */
     void (*shift)(struct evq *q, uint64_t dt);
+    /* Where nothing is due up to (t, phase), that becomes the current time, as if an event had been popped
+     * there. False: something is due, nothing changes. Spares whoever alone is at work the way through the
+     * queue. */
+    bool (*reach)(struct evq *q, uint64_t t, enum phase phase);
 };
 extern const struct evq_ops evq_wheel, evq_heap;
 

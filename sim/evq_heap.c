@@ -60,4 +60,16 @@ static void shift(struct evq *q, uint64_t dt)
     q->now += dt;
 }
 
-const struct evq_ops evq_heap = {"heap", create, destroy, push, pop, cancel, shift};
+static bool reach(struct evq *q, uint64_t t, enum phase phase)
+{
+    const struct event *first = q->heap.n ? q->heap.v[0].e : NULL;
+
+    assert(t > q->now || (t == q->now && (int)phase > q->phase));
+    if (first && (first->t < t || (first->t == t && first->phase <= phase)))
+        return false;
+    q->now = t;
+    q->phase = (int)phase;
+    return true;
+}
+
+const struct evq_ops evq_heap = {"heap", create, destroy, push, pop, cancel, shift, reach};

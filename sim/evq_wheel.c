@@ -170,4 +170,22 @@ static void shift(struct evq *q, uint64_t dt)
     }
 }
 
-const struct evq_ops evq_wheel = {"wheel", create, destroy, push, pop, cancel, shift};
+static bool reach(struct evq *q, uint64_t t, enum phase phase)
+{
+    uint64_t next = q->words ? q->now + ticks_to_next(q) : q->later.n ? q->later.v[0].t : UINT64_MAX;
+
+    assert(t > q->now || (t == q->now && (int)phase > q->phase));
+    if (next < t)
+        return false;
+    if (next == t && q->words)
+        for (unsigned p = 0; p <= phase; p++)
+            if (q->slots[t % N_SLOTS].tail[p])
+                return false;
+    if (next == t && !q->words && q->later.n && q->later.v[0].e->phase <= phase)
+        return false;
+    advance(q, t);
+    q->phase = (int)phase;
+    return true;
+}
+
+const struct evq_ops evq_wheel = {"wheel", create, destroy, push, pop, cancel, shift, reach};

@@ -205,3 +205,37 @@ Test(calibration, outlier_channels_are_taken_back)
     for (unsigned f = 0; f < 3; f++)
         cr_expect(db[1][f] > db[0][f] - 1.5, "form %u: %.2f dB, %.2f before", f, db[1][f], db[0][f]);
 }
+
+/* ---- few tokens ---- */
+
+/* Logits of a language model with `rows` sequences of S random tokens. */
+static double logits_db(uint64_t S, uint64_t rows, const char *knob)
+{
+    struct gen g = {NET_LM, S, 64, 2, 128, 16, 128, 2, 64, 2, 0, false, NULL, 51};
+    struct net *n = gen_net(&g);
+    struct rng r = {7};
+    struct err err = {0};
+    double *tokens = ARENA_NEW(&n->arena, double, rows * (S + 1));
+    for (uint64_t i = 0; i < rows * (S + 1); i++)
+        tokens[i] = (double)rng_below(&r, n->vocab);
+    n->eval = tokens;
+    n->eval_rows = rows;
+    n->eval_len = S;
+    struct quant q = gen_quant(knob, NULL);
+    struct eval *e = eval_run(n, &q, 1u << NET_RECURRENT, &err);
+    cr_assert(e, "%s", err.n_diags ? err.diags[0].text : "");
+    double db = e->form[0].sqnr_db;
+    eval_destroy(e);
+    net_destroy(n);
+    return db;
+}
+
+Test(calibration, few_tokens_do_not_even_channels_out)
+{
+    double few = logits_db(50, 4, NULL), few_plain = logits_db(50, 4, "work.quant.equalize=none");
+    double few_even = logits_db(50, 4, "work.quant.equalize=channel");
+    double many = logits_db(128, 16, NULL), many_plain = logits_db(128, 16, "work.quant.equalize=none");
+    cr_expect_eq(few, few_plain);
+    cr_expect(few > few_even + 2, "50 tokens: %.2f dB, evened out %.2f", few, few_even);
+    cr_expect(many > many_plain, "512 tokens: %.2f dB, as they are %.2f", many, many_plain);
+}

@@ -104,6 +104,28 @@ static void twin_shift(struct twin *w)
     w->now += dt;
 }
 
+/* Both reach a time, or neither; and they do exactly when no event is due up to it. */
+static void twin_reach(struct twin *w, enum dist dist)
+{
+    uint64_t t = w->now + rng_below(&w->rng, 3) + (rng_below(&w->rng, 4) ? 0 : dist_next(dist, &w->rng));
+    unsigned phase = (unsigned)rng_below(&w->rng, N_PHASES);
+    bool due = false;
+
+    if (t == w->now && (int)phase <= w->phase)
+        return;
+    for (size_t i = 0; i < w->n; i++) {
+        const struct event *e = &w->pairs[i].wheel;
+
+        due |= e->queued && (e->t < t || (e->t == t && e->phase <= phase));
+    }
+    cr_assert_eq(evq_wheel.reach(w->wheel, t, (enum phase)phase), !due);
+    cr_assert_eq(evq_heap.reach(w->heap, t, (enum phase)phase), !due);
+    if (!due) {
+        w->now = t;
+        w->phase = (int)phase;
+    }
+}
+
 static uint64_t run_twin(enum dist dist, size_t n, uint64_t n_pops, uint64_t seed)
 {
     struct twin w;
@@ -122,6 +144,8 @@ static uint64_t run_twin(enum dist dist, size_t n, uint64_t n_pops, uint64_t see
             twin_cancel(&w, dist);
         if (dice == 999)
             twin_shift(&w);
+        if (dice % 8 == 0)
+            twin_reach(&w, dist);
     }
     while (twin_pop(&w))
         ;
