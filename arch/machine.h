@@ -280,6 +280,8 @@ static inline uint32_t finished_rows(const struct cmd *c, uint32_t rows)
     return c->causal == CAUSAL_VALUES && c->k < rows ? c->k : rows;
 }
 void engine_count(struct machine *m, const struct issued *is, uint64_t cycles);
+/* Useful MACs of the unit's own lanes; 0 where the state works in the engine. */
+uint64_t retention_own_macs(const struct machine *m);
 void retention_count(struct machine *m, const struct issued *is, uint64_t cycles);
 void vector_count(struct machine *m, const struct issued *is, uint64_t cycles);
 void buffers_count(struct machine *m, const struct issued *is);

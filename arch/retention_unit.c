@@ -85,6 +85,12 @@ void retention_count(struct machine *m, const struct issued *is, uint64_t cycles
     n[C_TOKENS] += is->rows;
 }
 
+uint64_t retention_own_macs(const struct machine *m)
+{
+    /* A token's update and read-out are a MAC each an element; a decay alone is none. */
+    return m->retention->state == STATE_ENGINE ? 0 : 2 * m->counter[m->cb.retention + C_READOUT];
+}
+
 static bool init(struct machine *m, struct err *err)
 {
     (void)err;
