@@ -31,6 +31,7 @@ struct shapes {
 
 struct item {
     uint32_t shape;
+    uint32_t unit; /* N_UNITS: the host */
     uint64_t n;
 };
 
@@ -39,6 +40,8 @@ struct tally {
     uint32_t n_items, cap_items;
     uint32_t *ends;     /* of each step, in items; what the host does comes after the last */
     uint32_t n_ends, cap_ends;
+    struct item *moves; /* of the whole program: what takes words of memory */
+    uint32_t n_moves;
     uint64_t steps;     /* of the sequencer */
     struct tally_totals totals;
 };
@@ -151,7 +154,7 @@ struct making {
 };
 
 /* Once more in the current step. */
-static void add_item(struct tally *t, uint32_t shape, uint64_t n)
+static void add_item(struct tally *t, uint32_t shape, uint32_t unit, uint64_t n)
 {
     uint32_t from = t->n_ends ? t->ends[t->n_ends - 1] : 0;
     for (uint32_t i = from; i < t->n_items; i++)
@@ -163,7 +166,29 @@ static void add_item(struct tally *t, uint32_t shape, uint64_t n)
         t->cap_items = t->cap_items ? t->cap_items * 2 : 128;
         t->items = xrealloc(t->items, t->cap_items, sizeof *t->items);
     }
-    t->items[t->n_items++] = (struct item){shape, n};
+    t->items[t->n_items++] = (struct item){shape, unit, n};
+}
+
+static bool moves(const struct shapes *s, uint32_t shape)
+{
+    const struct cmd *c = &s->cmd[shape];
+    return s->shape[shape].host ? c->op == OP_UDMA_RX || c->op == OP_UDMA_TX : cmd_streams(c);
+}
+
+static void find_moves(struct tally *t, const struct shapes *s)
+{
+    t->moves = xrealloc(NULL, t->n_items + 1, sizeof *t->moves);
+    for (uint32_t i = 0; i < t->n_items; i++) {
+        uint32_t k = 0;
+        if (!moves(s, t->items[i].shape))
+            continue;
+        while (k < t->n_moves && t->moves[k].shape != t->items[i].shape)
+            k++;
+        if (k == t->n_moves)
+            t->moves[t->n_moves++] = t->items[i];
+        else
+            t->moves[k].n += t->items[i].n;
+    }
 }
 
 static void end_step(void *self)
@@ -225,7 +250,7 @@ static void command(void *self, const struct visited *v)
     if (v->n == 0 || (v->th == THREAD_ACCEL && !cmd_works(v->c)))
         return;
     shape_of(&k, v);
-    add_item(m->t, intern(m->shapes, &k), v->n);
+    add_item(m->t, intern(m->shapes, &k), v->th == THREAD_HOST ? N_UNITS : v->c->unit, v->n);
 }
 
 struct tally *tally_create(const struct program *p, struct shapes *shapes)
@@ -233,6 +258,7 @@ struct tally *tally_create(const struct program *p, struct shapes *shapes)
     struct making m = {xrealloc(NULL, 1, sizeof *m.t), shapes};
     memset(m.t, 0, sizeof *m.t);
     program_visit(p, &(struct visitor){&m, command, end_step, true});
+    find_moves(m.t, shapes);
     return m.t;
 }
 
@@ -241,6 +267,7 @@ void tally_destroy(struct tally *t)
     if (!t)
         return;
     free(t->items);
+    free(t->moves);
     free(t->ends);
     free(t);
 }
@@ -273,18 +300,17 @@ static void sum(const struct tally *t, struct shapes *s, const struct machine *m
     *out = (struct bound_sums){.steps = t->steps};
     for (uint32_t e = 0, i = 0; e < t->n_ends; e++) {
         uint64_t busy[N_UNITS + 1] = {0};
-        for (; i < t->ends[e]; i++) {
-            uint32_t shape = t->items[i].shape;
-            const struct cost *k = cost_of(s, shape, m);
-            uint64_t n = t->items[i].n;
-            busy[s->shape[shape].host ? N_UNITS : s->shape[shape].unit] += k->cycles * n;
-            out->words += k->words * n;
-            out->off_bytes += k->bytes * n;
-            out->off_bursts += k->bursts * n;
-        }
+        for (; i < t->ends[e]; i++)
+            busy[t->items[i].unit] += cost_of(s, t->items[i].shape, m)->cycles * t->items[i].n;
         out->serial += step_cycles(busy);
         for (unsigned u = 0; u <= N_UNITS; u++)
             out->busy[u] += busy[u];
+    }
+    for (uint32_t i = 0; i < t->n_moves; i++) {
+        const struct cost *k = cost_of(s, t->moves[i].shape, m);
+        out->words += k->words * t->moves[i].n;
+        out->off_bytes += k->bytes * t->moves[i].n;
+        out->off_bursts += k->bursts * t->moves[i].n;
     }
 }
 

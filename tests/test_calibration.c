@@ -206,6 +206,71 @@ Test(calibration, outlier_channels_are_taken_back)
         cr_expect(db[1][f] > db[0][f] - 1.5, "form %u: %.2f dB, %.2f before", f, db[1][f], db[0][f]);
 }
 
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Medians over three seeds of the SQNR of each form. */
+static void medians(struct gen g, const struct quant *q, double db[3])
+{
+    double all[3][3];
+    for (unsigned s = 0; s < 3; s++) {
+        struct err err = {0};
+        g.seed = s + 1;
+        struct net *n = gen_net(&g);
+        struct eval *e = eval_run(n, q, 7, &err);
+        cr_assert(e, "%s", err.n_diags ? err.diags[0].text : "");
+        for (unsigned f = 0; f < 3; f++) {
+            all[f][s] = e->form[f].sqnr_db;
+            cr_expect_eq(overflow_count(&e->form[f].over), 0);
+        }
+        eval_destroy(e);
+        net_destroy(n);
+    }
+    for (unsigned f = 0; f < 3; f++) {
+        qsort(all[f], 3, sizeof all[f][0], by_value);
+        db[f] = all[f][1];
+    }
+}
+
+/* What scored language models take by default, on kinds that nobody trained: other widths, heads and
+ * decays, post-norm with deepnorm, sequences that end inside a chunk, outlier channels. */
+Test(calibration, other_kinds_gain_or_keep)
+{
+    static const double odd[8] = {1 - 0.0345, 1 - 0.0123, 1 - 0.005, 1 - 0.0009,
+                                  1 - 0.02, 1 - 0.1, 1 - 0.3, 1 - 0.00017};
+    static const struct gen cases[] = {{NET_LM, 45, 64, 4, 128, 16, 128, 2, 64, 2, 0, true, odd, 0},
+                                       {NET_LM, 70, 96, 8, 96, 24, 80, 3, 100, 1, 0, false, odd, 0},
+                                       {NET_LM, 100, 64, 2, 64, 30, 200, 1, 64, 3, 0, false, NULL, 0},
+                                       {NET_BLOCK, 64, 64, 2, 128, 17, 96, 1, 0, 2, 4, false, odd, 0},
+                                       {NET_BLOCK, 90, 128, 8, 128, 32, 96, 1, 0, 2, 0, true, odd, 0},
+                                       {NET_MSR, 130, 64, 4, 128, 50, 0, 1, 0, 4, 5, false, odd, 0}};
+    static const char *const sets[] = {"work.quant.equalize=channel", "work.quant.weight_rounding=feedback",
+                                       "work.quant.activation_scale=head", "work.quant.score_scale=static"};
+    double gained = 0;
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        double plain[3], careful[3], fixed[3];
+        for (unsigned m = 0; m < 3; m++) {
+            struct arena a = {0};
+            struct err err = {0};
+            struct quant q;
+            cr_assert(eval_quant(&a, sets, m ? m + 2 : 0, &q, &err));
+            medians(cases[i], &q, m == 0 ? plain : m == 1 ? careful : fixed);
+            arena_finish(&a);
+        }
+        for (unsigned f = 0; f < 3; f++) {
+            gained += careful[f] - plain[f];
+            cr_expect(careful[f] > plain[f] - 0.3, "case %u, form %u: %.2f dB, %.2f without", i, f,
+                      careful[f], plain[f]);
+            cr_expect(fixed[f] > careful[f] - 1, "case %u, form %u: %.2f dB static, %.2f", i, f, fixed[f],
+                      careful[f]);
+        }
+    }
+    cr_expect(gained > 18, "%.1f dB over 18 figures", gained);
+}
+
 /* ---- few tokens ---- */
 
 /* Logits of a language model with `rows` sequences of S random tokens. */

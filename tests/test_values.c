@@ -134,6 +134,7 @@ static bool lower_parked(struct program *p, const struct rs_design *d, struct rn
 {
     static const uint64_t lengths[] = {8, 16, 24, 32, 48, 64};
     struct lower l = {.arch = d->arch, .w = d->work, .p = p, .err = err, .parked = true};
+    l.deep = rng_below(rng, 2);
     uint64_t seq = d->work->seq;
     l.scope = lengths[rng_below(rng, 6)];
     l.scope = l.scope < seq && rng_below(rng, 4) ? l.scope : seq;
@@ -141,7 +142,7 @@ static bool lower_parked(struct program *p, const struct rs_design *d, struct rn
     for (l.R = 16; l.scope < seq && l.scope % l.R;)
         l.R /= 2;
     l.context = round_up(seq, 64);
-    bool ok = lower_build(&l) && program_check(p, d->arch, err);
+    bool ok = lower_build(&l) == FIT_WELL && program_check(p, d->arch, err);
     p->tokens_done = d->work->batch * seq;
     return ok;
 }

@@ -39,6 +39,7 @@ struct style {
     bool pieces; /* heads are projected and retained piece by piece, when they can */
     bool local;  /* L2 holds keys and values of one head, an archive those of earlier scopes */
     bool parked; /* the stream and the rows of finished heads wait off-chip */
+    bool deep;   /* and the hidden rows */
     bool needed; /* spilling that moves nothing off-chip is not wanted */
     bool known;  /* in the largest blocks it is known to be no better than what was tried, and not wanted */
     uint64_t queries; /* rows of a block in the parallel form, at most: staged ones stay small; 0: 64 */
@@ -64,7 +65,7 @@ static enum fit lower_one(struct program *p, const struct arch *a, const struct 
     uint64_t rows = max64(w->kind == WORK_GEMM ? gemm_rows(w) : w->seq, 1);
     struct lower l = {.arch = a, .w = w, .p = p, .err = err, .T = T, .may_spill = style.spill,
                       .may_pipe = style.pieces, .kv_local = style.local, .parked = style.parked,
-                      .must_spill = style.needed,
+                      .deep = style.deep, .must_spill = style.needed,
                       .unwanted = style.known && T == largest_block(a, w)};
     l.scope = min64(scope ? scope : T, rows);
     l.R = query_rows(l.scope, rows, style.queries ? style.queries : 64);
@@ -233,14 +234,28 @@ static bool consider(struct search *s, uint64_t scope, struct style style)
     return block > 0;
 }
 
-/* The longest scope that fits when all but the rows of one product waits off-chip: weights pass once
- * a scope. Blocks of `queries` share keys and values that come from off-chip, and fill a scope. */
-static void consider_parked(struct search *s, uint64_t rows, uint64_t queries)
+/* The longest scope above `least` that fits when all but the rows of one product waits off-chip, `least`
+ * when none does: weights pass once a scope. Blocks of style.queries share keys and values that come from
+ * off-chip, and fill a scope. */
+static uint64_t consider_parked(struct search *s, uint64_t rows, uint64_t least, struct style style)
 {
-    const struct style parked = {.parked = true, .queries = queries};
-    uint64_t step = s->work->form == FORM_PARALLEL ? queries : 8, scope = rows;
-    while (scope && !consider(s, scope, parked))
+    uint64_t step = s->work->form == FORM_PARALLEL ? style.queries : 8, scope = rows;
+    while (scope > least && !consider(s, scope, style))
         scope = scope > 64 ? next_scope(rows, scope) : scope > step ? (scope - 1) / step * step : 0;
+    return max64(scope, least);
+}
+
+/* Hidden rows go off-chip only for a longer scope; half of the staging, and of the slices of value columns,
+ * may be worth it in the parallel form. */
+static void consider_all_parked(struct search *s, uint64_t rows)
+{
+    struct style style = {.parked = true, .queries = 16}, deep = style;
+    deep.deep = true;
+    uint64_t scope = consider_parked(s, rows, 0, style);
+    consider_parked(s, rows, scope, deep);
+    style.queries = 8;
+    if (s->work->form == FORM_PARALLEL)
+        consider_parked(s, rows, 0, style);
 }
 
 /* Shorter scopes consist of the same blocks as the whole sequence. */
@@ -283,11 +298,8 @@ static bool lower_best(struct search *s, uint64_t rows)
     consider_style(s, rows, (struct style){.spill = true, .queries = 16}, plain);
     consider_style(s, rows, (struct style){.spill = true, .pieces = true, .queries = 16}, pieces);
     bool parks = w->kind == WORK_NETWORK && w->phase == PHASE_PREFILL && w->map.spill;
-    if (parks && (!s->found || s->off_chip)) {
-        consider_parked(s, rows, 16);
-        if (w->form == FORM_PARALLEL) /* half of the staging, and of the slices of value columns */
-            consider_parked(s, rows, 8);
-    }
+    if (parks && (!s->found || s->off_chip))
+        consider_all_parked(s, rows);
     program_finish(&s->trial);
     machine_destroy(s->machine);
     return s->found;

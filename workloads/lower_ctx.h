@@ -77,6 +77,7 @@ struct lower {
     bool kv_local;     /* L2 holds keys and values of one head; an archive those of earlier scopes */
     bool gates_in_y;   /* gates wait where the rows that they gate will be */
     bool parked;       /* the stream and the rows of finished heads wait off-chip, staged in small parts */
+    bool deep;         /* parked: hidden rows as well; rows that come back lie over what nobody reads then */
     bool last_scope;   /* the scope at hand ends its sequence */
     struct archive archive;
     uint64_t context;  /* tokens of a sequence over the whole run */
@@ -94,7 +95,7 @@ struct lower {
     uint64_t w_ring_base;
     uint16_t w_full, w_free;
     struct tensor emb, x, xn, q, k, khat, v, g, o, y, h, logits, state, kc, vc;
-    struct tensor y_back; /* parked: all of y in L2 again, for the product that reads it */
+    struct tensor y_back, h_back; /* parked: all of y (h) in L2 again, for the product that reads it */
     /* state buffer hand-over */
     uint16_t st_token[N_UNITS]; /* a credit: the state belongs to this unit */
     struct where st_in, st_out;
@@ -183,8 +184,8 @@ struct affine column_place(const struct lower *l, const struct tensor *t, const 
 uint64_t staged_pitch(const struct tensor *t);
 /* Rows of a block that has `rows`, fewer when staging of t is smaller. */
 uint64_t staged_rows(const struct tensor *t, uint64_t rows);
-/* Brings `tokens` of what is parked back, when all heads have written it. */
-void parked_back(struct lower *l, uint64_t tokens);
+/* Brings `tokens` of what is parked back when all of it was written: to `back`, from where t lives. */
+void parked_back(struct lower *l, const struct tensor *back, const struct tensor *t, uint64_t tokens);
 /* uDMA transfers that `bytes` take. */
 uint64_t pieces(const struct lower *l, uint64_t bytes);
 

@@ -123,7 +123,7 @@ void output_and_ffn(struct lower *l, uint64_t tokens)
     bool network = work_has_stream(l->w);
     struct affine base = aff_scale(l->layer, (int64_t)l->w_layer_bytes);
     if (l->parked)
-        parked_back(l, tokens);
+        parked_back(l, &l->y_back, &l->y, tokens);
     struct gemm g = gemm_op(l->parked ? &l->y_back : &l->y, s->value_dim, tokens,
                             aff_plus(base, (int64_t)l->w_out));
     add_seg(&g, s->d_model, network ? POST_RESIDUAL : POST_NONE, network ? WHAT_RES1 : WHAT_MSR,
@@ -142,7 +142,9 @@ void output_and_ffn(struct lower *l, uint64_t tokens)
     g.norm = rides ? WHAT_LN2 : WHAT_NONE;
     add_seg(&g, s->ffn_dim, POST_GLU, WHAT_PROD, &l->h, NULL);
     run_gemm(l, &g);
-    g = gemm_op(&l->h, s->ffn_dim, tokens, aff_plus(base, (int64_t)l->w_ffn2));
+    if (l->deep)
+        parked_back(l, &l->h_back, &l->h, tokens);
+    g = gemm_op(l->deep ? &l->h_back : &l->h, s->ffn_dim, tokens, aff_plus(base, (int64_t)l->w_ffn2));
     add_seg(&g, s->d_model, POST_RESIDUAL, WHAT_RES2, &l->x, NULL);
     run_gemm(l, &g);
     if (!s->pre_norm)

@@ -189,24 +189,23 @@ static void host_move(struct lower *l, enum op op, const struct tensor *t, const
         host_run(l, &m, aff(0), ext_addr(t, b), round_up(b->rows * row_bytes(t), 4), true);
 }
 
-void parked_back(struct lower *l, uint64_t tokens)
+void parked_back(struct lower *l, const struct tensor *back, const struct tensor *t, uint64_t tokens)
 {
-    const struct tensor *t = &l->y_back;
-    uint64_t bytes = round_up(tokens * t->pitch, 4), max = l->udma->max_transfer_bytes;
-    /* They take the place of the last head's tensors, which its state may still be made of. */
-    prog_post(l->p, THREAD_ACCEL, UNIT_LOAD, t->in_free, 1);
-    prog_post(l->p, THREAD_ACCEL, UNIT_WEIGHT, t->in_free, 1);
-    prog_wait(l->p, THREAD_HOST, N_UNITS, t->in_free, 2);
+    uint64_t bytes = tokens * back->pitch, max = l->udma->max_transfer_bytes;
+    /* They take the place of rows that may still be read: the last head's, which its state is made of. */
+    prog_post(l->p, THREAD_ACCEL, UNIT_LOAD, back->in_free, 1);
+    prog_post(l->p, THREAD_ACCEL, UNIT_WEIGHT, back->in_free, 1);
+    prog_wait(l->p, THREAD_HOST, N_UNITS, back->in_free, 2);
     for (uint64_t at = 0; at < bytes; at += max) {
         struct cmd *c = prog_add(l->p, THREAD_HOST, OP_UDMA_RX, N_UNITS);
-        c->addr = aff((int64_t)(t->base + at));
+        c->addr = aff((int64_t)(back->base + at));
         c->l2ring = L2RING_NONE;
-        c->ext = aff((int64_t)(l->y.base + at));
+        c->ext = aff((int64_t)(t->base + at));
         c->row_bytes = (uint32_t)min64(bytes - at, max);
-        c->tensor = t->kind;
-        c->token = t->in_full;
+        c->tensor = back->kind;
+        c->token = back->in_full;
     }
-    prog_wait(l->p, THREAD_ACCEL, t->reader, t->in_full, pieces(l, bytes));
+    prog_wait(l->p, THREAD_ACCEL, back->reader, back->in_full, pieces(l, bytes));
 }
 
 static void host_next(struct lower *l, uint8_t ring)

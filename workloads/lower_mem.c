@@ -43,7 +43,13 @@ static uint64_t pool_bytes(const struct lower *l)
         return 0;
     for (unsigned i = 0; i < sizeof head / sizeof head[0]; i++)
         heads += head[i]->used && !head[i]->ext ? tensor_bytes(head[i]) : 0;
-    return max64(heads, max64(tensor_bytes(&l->y), tensor_bytes(&l->h)));
+    return l->deep ? heads : max64(heads, max64(tensor_bytes(&l->y), tensor_bytes(&l->h)));
+}
+
+/* Rows that come back lie over the pool and the normalised rows after it, which nobody reads then. */
+static uint64_t back_bytes(const struct lower *l)
+{
+    return l->deep ? max64(tensor_bytes(&l->y), tensor_bytes(&l->h)) : 0;
 }
 
 /* The hidden rows of the FFN take the place of the heads' rows: the last of
@@ -127,7 +133,9 @@ static uint64_t l2_need(struct lower *l)
     uint64_t bytes = l->emb.ext ? 2 * round_up(l->emb.stage_bytes, L2_ALIGN) : 0, under = 0;
     for (unsigned i = 0; i < n; i++)
         *(under_logits(l, t[i]) ? &under : &bytes) += t[i]->ext ? 0 : place_bytes(l, t[i]);
-    bytes += max64(max64(under, pool_bytes(l)), tensor_bytes(&l->logits));
+    uint64_t pool = max64(max64(under, pool_bytes(l)), tensor_bytes(&l->logits));
+    uint64_t over = pool + tensor_bytes(&l->xn), back = back_bytes(l);
+    bytes += pool + (back > over ? back - over : 0);
     uint64_t stage[4], other = staging(l, stage);
     return bytes + other + max64(stage[0], stage[1]) + max64(stage[2], stage[3]);
 }
@@ -260,6 +268,16 @@ static void place_tensor(struct lower *l, struct tensor *t, uint64_t bytes)
     t->out_free = role(l, t, " store part", 2, WAIT_OFFCHIP);
 }
 
+static struct tensor comes_back(struct lower *l, const struct tensor *t)
+{
+    struct tensor back = *t;
+    back.ext = false;
+    back.base = l->logits.base;
+    back.in_full = role(l, &back, " back", 0, WAIT_OFFCHIP);
+    back.in_free = role(l, &back, " may come back", 0, WAIT_OFFCHIP);
+    return back;
+}
+
 static void share_pool(struct lower *l)
 {
     struct tensor *const head[] = {&l->q, &l->k, &l->khat, &l->v, &l->g, &l->o};
@@ -270,12 +288,11 @@ static void share_pool(struct lower *l)
         head[i]->base = at;
         at += tensor_bytes(head[i]);
     }
-    l->h.base = l->logits.base;
-    l->y_back = l->y;
-    l->y_back.ext = false;
-    l->y_back.base = l->logits.base;
-    l->y_back.in_full = role(l, &l->y_back, " back", 0, WAIT_OFFCHIP);
-    l->y_back.in_free = role(l, &l->y_back, " may come back", 0, WAIT_OFFCHIP);
+    l->y_back = comes_back(l, &l->y);
+    if (l->deep && l->h.used)
+        l->h_back = comes_back(l, &l->h);
+    else
+        l->h.base = l->logits.base;
 }
 
 static uint64_t archive_rows(const struct lower *l)
@@ -310,6 +327,10 @@ void parked_stages(struct lower *l, uint64_t block, bool direct)
     uint64_t rows = min64(block, max64(FEW_BYTES / (2 * d), 1)), y = direct ? ret : rows;
     l->x.stage_bytes = max64(rows * l->x.pitch, 2 * unit);
     l->y.stage_bytes = y * bytes_of(l->dv, l->y.bits);
+    if (l->deep) {
+        l->h.stage_bytes = max64(min64(block * l->h.pitch, FEW_BYTES), unit);
+        l->h.in_place = true; /* it comes back past its stage */
+    }
     struct tensor *const kv[] = {&l->k, &l->v};
     for (unsigned i = 0; i < 2 && l->keep_kv; i++)
         kv[i]->stage_bytes = max64(ret * kv[i]->pitch, unit);
@@ -324,7 +345,8 @@ static bool parked_homes(struct lower *l)
     l->weights_ext = true;
     l->emb.ext = l->emb.used;
     for (unsigned i = 0; i < n; i++)
-        t[i]->ext = t[i] == &l->x || t[i] == &l->y || t[i]->kind == T_KV || t[i]->kind == T_STATE;
+        t[i]->ext = t[i] == &l->x || t[i] == &l->y || (l->deep && t[i] == &l->h) || t[i]->kind == T_KV ||
+                    t[i]->kind == T_STATE;
     uint64_t need = l2_need(l) + 2 * min_slice(l);
     return need <= have || too_big(l, "L2", need, have, "lower work.seq or raise arch.tcdm.bytes");
 }
@@ -394,8 +416,11 @@ bool plan_memory(struct lower *l)
         if (under_logits(l, t[i]))
             place_tensor(l, t[i], place_bytes(l, t[i]));
     l->l2_top = max64(l->l2_top, l->logits.base + max64(pool_bytes(l), tensor_bytes(&l->logits)));
+    if (l->deep) /* right after the pool: rows that come back lie over both */
+        place_tensor(l, &l->xn, place_bytes(l, &l->xn));
+    l->l2_top = max64(l->l2_top, l->logits.base + back_bytes(l));
     for (unsigned i = 0; i < n; i++)
-        if (!under_logits(l, t[i]))
+        if (!under_logits(l, t[i]) && !(l->deep && t[i] == &l->xn))
             place_tensor(l, t[i], place_bytes(l, t[i]));
     if (l->parked)
         share_pool(l);

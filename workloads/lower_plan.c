@@ -3,17 +3,25 @@
 
 #include "base/num.h"
 
-/* Cost of one query-key pair in set-row units: scores are computed again for
- * each slice of value columns, and a set cannot be loaded faster than 16 B a
- * cycle however few rows use it. */
-static uint64_t pair_cost(const struct lower *l, uint64_t rows, uint64_t dv)
+/* Cycles in which a set of n x k activations comes over the ports, or the rows pass it. */
+static uint64_t set_cycles(const struct lower *l, uint64_t rows, uint64_t n, uint64_t k)
 {
-    uint64_t kt = l->geom.k_tile * mode_scale(l->engine, act_mode(l));
-    uint64_t set = bytes_of(l->geom.n_tile * kt, l->ab) / (4 * l->tcdm->hwpe_ports);
     const struct engine_cfg *e = l->engine;
     bool serial = e->style == ENGINE_SYSTOLIC && e->fill_drain == FILL_SERIAL; /* each tile's own */
-    uint64_t slow = max64(set, rows + (serial ? 2 * e->rows + e->cols - 2 : 0));
-    return (l->dv + dv - 1) / dv * (l->dk + dv) * slow * 1024 / rows;
+    uint64_t load = div_up(bytes_of(n * k, l->ab), 4 * l->tcdm->hwpe_ports);
+    return max64(load, rows + (serial ? 2 * e->rows + e->cols - 2 : 0));
+}
+
+/* Cost of a query-key pair in blocks of rows x rows: scores are computed again for each slice of value
+ * columns, and what follows scores waits until the pipeline is empty. */
+static uint64_t pair_cost(const struct lower *l, uint64_t rows, uint64_t dv)
+{
+    uint64_t nt = l->geom.n_tile, kt = l->geom.k_tile * mode_scale(l->engine, act_mode(l));
+    uint64_t keys = min64(rows, nt), depth = min64(l->dk, kt), cols = min64(dv, nt), seen = min64(rows, kt);
+    uint64_t scores = div_up(rows, nt) * div_up(l->dk, kt) * set_cycles(l, rows, keys, depth);
+    uint64_t values = div_up(dv, nt) * div_up(rows, kt) * set_cycles(l, rows, cols, seen);
+    uint64_t block = scores + values + 2 * l->engine->latency_cycles;
+    return div_up(l->dv, dv) * block * 1024 / (rows * rows);
 }
 
 /* Columns of a slice end on a byte, or with the head. */

@@ -74,7 +74,7 @@ double score_step(const struct head_rows *rows, const struct net *n, double gamm
         s.q = rows->q + at * n->dk;
         s.k = rows->k + at * n->dk;
         s.v = rows->v + at * n->dv;
-        uint64_t looked = min64(SCORE_ROWS, S);
+        uint64_t looked = min64(max64(SCORE_ROWS, SCORE_PAIRS / S), S);
         for (uint64_t i = 0; i < looked; i++)
             row(&s, looked > 1 ? i * (S - 1) / (looked - 1) : 0, gamma, largest, top);
     }

@@ -5,9 +5,11 @@
 #include "workloads/calibrate.h"
 
 /* Real value of a step of scores: of largest / top and the clippings below it, the one that turns
- * rows after the per-head norm least from what unrounded scores give. Looks at SCORE_ROWS rows of a
- * sequence; grows with SCORE_ROWS S (dk + SCORE_STEPS dv). */
-enum { SCORE_ROWS = 32, SCORE_STEPS = 16 };
+ * rows after the per-head norm least from what unrounded scores give. Looks at every row of a
+ * short sequence (one row that was not looked at and clips may be half of the noise), at SCORE_PAIRS
+ * scores of a longer one, and at SCORE_ROWS rows at least; grows with max(SCORE_PAIRS, SCORE_ROWS S)
+ * (dk + SCORE_STEPS dv). */
+enum { SCORE_ROWS = 32, SCORE_PAIRS = 16384, SCORE_STEPS = 16 };
 double score_step(const struct head_rows *rows, const struct net *n, double gamma, uint64_t S, double largest,
                   int32_t top);
 
