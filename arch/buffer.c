@@ -68,7 +68,9 @@ static void count_mm(struct machine *m, const struct issued *is, uint64_t *n)
         is->rows * words(bytes_of(c->k, c->a_bits), score ? &b->score : &b->activation) * c->passes;
     uint64_t acc = words(c->cols * m->engine->acc_bits / 8, &b->accumulator);
     uint64_t done = finished_rows(c, is->rows);
-    n[C_ACC_READ] += c->first ? 0 : is->rows * acc;
+    uint64_t own = words(is->rows * row_words_used(c) * m->engine->acc_bits / 8, &b->accumulator);
+    n[C_ACC_READ] += own + (c->first ? 0 : is->rows * acc);
+    n[C_ACC_WRITE] += c->mm_dst == MM_MAX ? own : 0;
     n[C_ACC_WRITE] += (c->mm_dst == MM_ACC ? is->rows : is->rows - done) * acc;
     uint64_t out = bytes_of(c->cols, c->out_bits);
     if (c->mm_dst == MM_OUT)
@@ -120,10 +122,12 @@ void buffers_count(struct machine *m, const struct issued *is)
     case OP_RET_STEP: {
         uint64_t state = words((uint64_t)c->k * c->cols * m->retention->state_bits / 8, &b->state);
         bool acc = m->retention->state == STATE_ENGINE;
-        n[acc ? C_ACC_READ : C_STATE_READ] += is->rows * state * (m->retention->fused_readout ? 1 : 2);
+        bool reads = retention_reads(c), again = reads && !m->retention->fused_readout;
+        n[acc ? C_ACC_READ : C_STATE_READ] += is->rows * state * (again ? 2 : 1);
         n[acc ? C_ACC_WRITE : C_STATE_WRITE] += is->rows * state;
-        n[C_ACT_READ] += is->rows * words(bytes_of(2 * c->k + c->cols, c->a_bits), &b->activation);
-        n[C_OUT_WRITE] += words(bytes_of(elements, c->out_bits), &b->output);
+        uint64_t operands = (reads ? 2 : 1) * c->k + c->cols;
+        n[C_ACT_READ] += is->rows * words(bytes_of(operands, c->a_bits), &b->activation);
+        n[C_OUT_WRITE] += reads ? words(bytes_of(elements, c->out_bits), &b->output) : 0;
         break;
     }
     case OP_VEC: count_vec(m, is, n); break;

@@ -158,13 +158,29 @@ static uint64_t operand_factor(const struct machine *m, const struct cmd *c)
     return beats * (shared ? 2 : 1);
 }
 
-uint64_t engine_cycles(const struct machine *m, const struct cmd *c, uint32_t rows)
+uint64_t row_words_used(const struct cmd *c)
+{
+    if (c->mm_dst == MM_MAX || c->mm_dst == MM_SCORE)
+        return c->row_words != 0;
+    /* Products of scores are brought to the smallest shift of the row's blocks. */
+    return c->last || (c->src.ring == RING_SCORE && c->row_words > 1) ? c->row_words : 0;
+}
+
+/* Cycles of the accumulators' port for rows that read, or keep, words of their own; consecutive rows' lie
+ * side by side, and partial sums take their turns as before. */
+static uint64_t row_word_cycles(const struct machine *m, const struct cmd *c, uint32_t rows, uint64_t acc)
+{
+    const struct buffer_cfg *b = &m->buffers->accumulator;
+    uint64_t beats = div_up(rows * row_words_used(c) * m->engine->acc_bits, b->width_bits);
+    bool dual = b->ports == PORTS_1R1W || b->banks >= 2, sums = !c->first || c->mm_dst == MM_ACC;
+    return beats ? beats * (c->mm_dst == MM_MAX && !dual ? 2 : 1) + (sums ? rows * acc : 0) : 0;
+}
+
+static uint64_t array_cycles(const struct machine *m, const struct cmd *c, uint32_t rows, uint64_t acc)
 {
     const struct engine_cfg *e = m->engine;
-    if (m->streams_cfg->feed != FEED_BUFFERS)
-        return row_pipe_unstalled(rows, 1);
     uint64_t per_row = c->passes, lanes = e->requant_lanes == FIELD_AUTO ? m->geom.n_tile : e->requant_lanes;
-    uint64_t acc = accumulate_factor(m, c), operand = operand_factor(m, c);
+    uint64_t operand = operand_factor(m, c);
     per_row = per_row > acc ? per_row : acc;
     if (c->last && div_up(c->cols, lanes) > per_row)
         per_row = div_up(c->cols, lanes);
@@ -183,9 +199,15 @@ uint64_t engine_cycles(const struct machine *m, const struct cmd *c, uint32_t ro
     return cycles;
 }
 
+uint64_t engine_cycles(const struct machine *m, const struct cmd *c, uint32_t rows)
+{
+    if (m->streams_cfg->feed != FEED_BUFFERS)
+        return row_pipe_unstalled(rows, 1);
+    uint64_t acc = accumulate_factor(m, c);
+    return max64(array_cycles(m, c, rows, acc), row_word_cycles(m, c, rows, acc));
+}
+
 enum { C_MAC, C_MAC_WIDE, C_BUSY, C_REQUANT, C_ACC_READ, C_ACC_WRITE, C_ROWS, N_C };
-
-
 
 static bool init(struct machine *m, struct err *err)
 {

@@ -28,9 +28,9 @@ struct deed {
     struct slot_use src, src2, set, dst;
     uint16_t token, token2;
     uint32_t rows, row_bytes, planes, cols, k, count, cycles, layer_name, words, bank, align;
-    int64_t row_stride, plane_stride, rows_fixed, useful;
+    int64_t row_stride, plane_stride, rows_fixed, useful, row_words;
 };
-_Static_assert(sizeof(struct deed) == 24 + 4 * sizeof(struct slot_use) + 2 * 2 + 11 * 4 + 4 * 8,
+_Static_assert(sizeof(struct deed) == 24 + 4 * sizeof(struct slot_use) + 2 * 2 + 11 * 4 + 5 * 8,
                "no padding");
 
 static struct deed deed_of(const struct machine *m, const struct cmd *c, uint8_t dynamic)
@@ -47,6 +47,7 @@ static struct deed deed_of(const struct machine *m, const struct cmd *c, uint8_t
     d.token = c->token, d.token2 = c->token2;
     d.rows = c->rows, d.row_bytes = c->row_bytes, d.planes = c->planes, d.cols = c->cols, d.k = c->k;
     d.count = c->count, d.cycles = c->cycles, d.layer_name = c->layer_name, d.words = c->words;
+    d.row_words = c->row_words;
     d.bank = dynamic & DYNAMIC_BANK ? 0 : (uint32_t)((uint64_t)c->addr.c % line);
     d.align = (uint32_t)(c->addr.c & 3); /* words of a transfer are counted by it */
     d.row_stride = c->row_stride, d.plane_stride = c->plane_stride;

@@ -161,7 +161,7 @@ const char *const what_names[N_WHAT] = {"", "embedded", "narrow", "ln1", "q", "k
 static const char *const ring_names[N_RINGS] = {"act", "aux", "set", "score", "out"};
 static const char *const vec_names[N_VEC_KINDS] = {"rms", "rms_gate", "rotary", "rotary_decay", "lut", "glu",
     "residual", "requant", "gather", "align"};
-static const char *const dst_names[] = {"acc", "out", "score", "state"};
+static const char *const dst_names[] = {"acc", "out", "score", "state", "max"};
 
 static void print_affine(const struct affine *a, struct text *out)
 {
@@ -287,6 +287,12 @@ static void print_body(const struct program *p, const struct cmd *c, struct text
         print_named(" outputs ", &c->n_at, out);
         print_named(" from ", &c->k_at, out);
         text_printf(out, " acc@%u/%u%s", c->acc_offset, c->acc_pitch, c->swapped ? " transposed" : "");
+        if (c->row_words)
+            text_printf(out, " shifts acc@%u/%u", c->row_at, c->row_words);
+        break;
+    case OP_CLEAR:
+        if (c->cols)
+            text_printf(out, " acc@%u %u values", c->acc_offset, c->cols);
         break;
     case OP_RET_STEP: case OP_RET_DECAY:
         text_printf(out, " tokens %u dk %u dv %u state@", c->rows, c->k, c->cols);

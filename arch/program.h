@@ -29,7 +29,7 @@ enum op {
     OP_MM,       /* rows of the moving operand past one weight set */
     OP_RET_STEP, /* decay + update + read-out, token by token */
     OP_RET_DECAY, /* clears (or decays) the state of one head */
-    OP_CLEAR,    /* flash-clears the accumulators' valid bits: the next row starts from zero */
+    OP_CLEAR,    /* flash-clears valid bits of `cols` accumulators from acc_offset on: they start from zero */
     OP_RET_LOAD, /* L2 -> state buffer */
     OP_RET_SAVE, /* state buffer -> L2 */
     OP_VEC,      /* vector unit */
@@ -58,7 +58,7 @@ enum ring_id { RING_ACT, RING_AUX, RING_SET, RING_SCORE, RING_OUT, N_RINGS, RING
 enum thread_id { THREAD_ACCEL, THREAD_HOST, N_THREADS };
 
 /* Where the result rows of an mm go. */
-enum mm_dst { MM_ACC, MM_OUT, MM_SCORE, MM_STATE };
+enum mm_dst { MM_ACC, MM_OUT, MM_SCORE, MM_STATE, MM_MAX /* nowhere: a row's largest is kept */ };
 enum causal { CAUSAL_NONE, CAUSAL_SCORES, CAUSAL_VALUES };
 #define PROG_SEQUENCE (INT64_C(1) << 32)
 
@@ -167,6 +167,9 @@ struct cmd {
     uint32_t buf_pitch;  /* bytes between lines in the slot */
     uint32_t acc_offset; /* values into the accumulator buffer: row r of the command is acc_pitch r on, */
     uint32_t acc_pitch;  /* column c of its sweep c values, or of its set alone when acc_tile */
+    /* Scores with a shift for each row: the accumulators hold the bits of a row's largest score, a word for
+     * each block of keys, row r's from row_at + r row_words on; 0: one scale for all rows. */
+    uint32_t row_at, row_words;
     /* Where operands and results lie inside slots: bytes of the first row, bytes between rows (0: rows follow
      * each other). A second operand without a slot of its own lies in the first one's, a second result in the
      * first one's slot. */

@@ -23,7 +23,7 @@ static const struct field fields[] = {
      .doc = "width of a state element: 16 or 32"},
     {F("lanes", FIELD_U64, lanes, "16"), .no_program = true,
      .min = 1, .max = 1024, .doc = "state elements updated a cycle"},
-    {F("update", FIELD_ENUM, update, "chunk"), .no_program = true, .names = update_names,
+    {F("update", FIELD_ENUM, update, "chunk"), .names = update_names,
      .doc = "granularity of the state update in the chunkwise form"},
     {F("decay", FIELD_ENUM, decay, "shift"), .no_program = true, .names = decay_names,
      .doc = "shift: S - (S >> (5+h)); multiply: a U0.16 multiplier a lane; per_token: factor is an input"},
@@ -48,6 +48,11 @@ static const struct field fields[] = {
 static const struct section section = {"retention", "retention unit", sizeof(struct retention_cfg), fields,
                                        NULL};
 
+bool retention_reads(const struct cmd *c)
+{
+    return c->dst.ring != RING_NONE;
+}
+
 uint64_t retention_cycles(const struct machine *m, const struct cmd *c, uint32_t rows)
 {
     const struct retention_cfg *r = m->retention;
@@ -65,10 +70,10 @@ uint64_t retention_cycles(const struct machine *m, const struct cmd *c, uint32_t
     }
     if (c->op == OP_RET_DECAY)
         return per_token;
-    return (uint64_t)rows * per_token * (r->fused_readout ? 1 : 2);
+    return (uint64_t)rows * per_token * (r->fused_readout || !retention_reads(c) ? 1 : 2);
 }
 
-enum { C_UPDATE, C_READOUT, C_BUSY, C_TOKENS };
+enum { C_UPDATE, C_READOUT, C_BUSY, C_TOKENS, C_MACS };
 
 void retention_count(struct machine *m, const struct issued *is, uint64_t cycles)
 {
@@ -81,14 +86,14 @@ void retention_count(struct machine *m, const struct issued *is, uint64_t cycles
         return;
     }
     n[C_UPDATE] += is->rows * elements;
-    n[C_READOUT] += is->rows * elements;
+    n[C_READOUT] += retention_reads(c) ? is->rows * elements : 0;
     n[C_TOKENS] += is->rows;
+    n[C_MACS] += is->rows * elements * (retention_reads(c) ? 2 : 1);
 }
 
 uint64_t retention_own_macs(const struct machine *m)
 {
-    /* A token's update and read-out are a MAC each an element; a decay alone is none. */
-    return m->retention->state == STATE_ENGINE ? 0 : 2 * m->counter[m->cb.retention + C_READOUT];
+    return m->retention->state == STATE_ENGINE ? 0 : m->counter[m->cb.retention + C_MACS];
 }
 
 static bool init(struct machine *m, struct err *err)
@@ -98,6 +103,7 @@ static bool init(struct machine *m, struct err *err)
     counter_add(m, "retention", "readout", "element");
     counter_add(m, "retention", "busy", "cycle");
     counter_add(m, "retention", "tokens", "token");
+    counter_add(m, "retention", "mac", "mac");
     return true;
 }
 

@@ -10,8 +10,9 @@
 /* All that cycles, words and bytes of a command depend on. */
 struct shape {
     uint8_t op, unit, a_bits, passes, k_scale, mm_dst, vec_kind, src_ring, misaligned;
-    bool host, transpose, from_state, first, last;
+    bool host, transpose, from_state, first, last, silent; /* silent: a step without a read-out */
     uint32_t issued_rows, rows, row_bytes, planes, cols, k, words, cycles;
+    uint64_t row_words;
 };
 
 struct cost {
@@ -123,6 +124,8 @@ static void set_cmd(struct cmd *c, const struct shape *k)
     c->k = k->k;
     c->words = k->words;
     c->cycles = k->cycles;
+    c->row_words = (uint32_t)k->row_words;
+    c->dst.ring = k->silent ? RING_NONE : 0;
 }
 
 static uint32_t intern(struct shapes *s, const struct shape *k)
@@ -227,6 +230,8 @@ static void shape_of(struct shape *k, const struct visited *v)
     k->k = c->k;
     k->words = c->words;
     k->cycles = c->cycles;
+    k->row_words = c->row_words;
+    k->silent = c->op == OP_RET_STEP && !retention_reads(c);
 }
 
 static void add_totals(struct tally_totals *t, const struct visited *v)

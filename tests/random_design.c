@@ -35,6 +35,7 @@ static const struct choice choices[] = {
     {"arch.engine.requant_lanes", ALL, 30, "1|4|auto"},
     {"arch.engine.modes", ALL, 20, "[{w: 8, a: 8, passes: 2}, {w: 16, a: 8, passes: 4}, {w: 4, a: 8}]|"
      "[{w: 8, a: 8}, {w: 16, a: 8, passes: 2}, {w: 4, a: 8, macs_per_cycle: 512}]|"
+     "[{w: 8, a: 8}, {w: 16, a: 8, passes: 2}, {w: 8, a: 16, passes: 2}]|"
      "[{w: 8, a: 8}, {w: 16, a: 8, passes: 2}, {w: 4, a: 4, macs_per_cycle: 1024}, "
      "{w: 2, a: 2, macs_per_cycle: 2048}]"},
     {"work.shape.pre_norm", NETWORK, 30, "true|false"},
@@ -97,13 +98,19 @@ static const struct choice choices[] = {
     {"work.lm_head", NETWORK, 50, "last|all|none"},
     {"work.quant.weights", ALL, 40, "8|4|3|6|2"},
     {"work.quant.activations", ALL, 40, "8|4|4|2|2|3|5|6|7"},
-    {"work.quant.score_bits", RETENTION, 20, "4|6|8"},
+    {"work.quant.score_scale", RETENTION, 60, "static|row_shift"},
+    {"work.quant.score_block", RETENTION, 30, "0|16|32|64|100|7"},
+    {"work.quant.score_bits", RETENTION, 22, "4|6|8|4|6|8|12|16"},
+    {"work.quant.state_update", RETENTION, 30, "token|chunk|auto"},
     {"work.quant.residual_bits", RETENTION, 20, "8|12"},
+    {"work.quant.weight_scale", RETENTION, 10, "tensor|channel"},
+    {"work.quant.requant", RETENTION, 10, "half_up|floor"},
+    {"work.quant.norm", RETENTION, 10, "native|deeploy"},
     {"work.map.order", RETENTION, 60, "auto|layer|block"},
     {"work.map.token_block", ALL, 30, "1|5|16|32|64"},
     {"work.map.spill", ALL, 20, "true|false"},
     {"work.sample_cycles", NETWORK, 20, "0|1000"},
-    {"work.quant.rounding", RETENTION, 30, "truncate|stochastic"},
+    {"work.quant.rounding", RETENTION, 30, "truncate|stochastic|half_even"},
     {"work.quant.decay", RETENTION, 20, "shift|multiply|per_token"},
     {"work.quant.decay_bits", RETENTION, 20, "8|16"},
     {"work.quant.decay_block", RETENTION, 20, "16|64|256"},

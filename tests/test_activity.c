@@ -53,8 +53,8 @@ Test(activity, of_a_product_by_its_definition)
     cr_expect_eq(a->zeros, zeros, "%" PRIu64 ", not %" PRIu64, a->zeros, zeros);
     cr_expect_eq(a->bits, N / UNITS * M * LENGTH * 8);
     cr_expect_eq(a->toggles, toggles, "%" PRIu64 ", not %" PRIu64, a->toggles, toggles);
-    /* Inputs are read once, in one line, weights once, results are written. */
-    cr_expect_eq(counts.activity[ACTIVITY_TCDM].bits, 32 * (M * K / 4 + N * K / 4 + M * N / 4));
+    /* Inputs are read once, weights once, results are written; rows begin on words. */
+    cr_expect_eq(counts.activity[ACTIVITY_TCDM].bits, 32 * (M * ((K + 3) / 4) + N * K / 4 + M * N / 4));
     expected_destroy(e);
     program_finish(&p);
     rs_design_destroy(d);
@@ -90,8 +90,10 @@ Test(activity, does_not_depend_on_the_order)
                 cr_expect(a->zeros <= a->pairs && a->toggles <= a->bits, "%s: %d", what.s, k);
             }
             cr_expect_gt(one.counts.activity[ACTIVITY_ENGINE].toggles, 0);
-            cr_expect_eq(one.counts.activity[ACTIVITY_ENGINE].pairs, one.counts.macs_issued -
-                         one.counts.activity[ACTIVITY_RETENTION].pairs * 2, "%s", what.s);
+            /* A step of the state multiplies twice, or once when nothing is read out. */
+            uint64_t pairs = one.counts.activity[ACTIVITY_RETENTION].pairs;
+            uint64_t steps = one.counts.macs_issued - one.counts.activity[ACTIVITY_ENGINE].pairs;
+            cr_expect(pairs <= steps && steps <= 2 * pairs, "%s", what.s);
             done++;
             text_finish(&what);
             program_finish(&p);

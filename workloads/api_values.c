@@ -52,6 +52,9 @@ bool result_values(struct rs_result *r, const struct rs_design *d, const struct 
     memcpy(r->activity, v.counts.activity, sizeof r->activity);
     if (v.synthetic)
         result_note(r, "values: weights and inputs are drawn from seed %d (work.network names none)", SEED);
+    if (v.multiplies && ARCH_CFG(d->arch, retention)->decay == 0)
+        result_note(r, "values: decays of states are multiplied; lanes are priced without multipliers "
+                    "(arch.retention.decay: shift)");
     return true;
 }
 

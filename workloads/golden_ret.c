@@ -65,7 +65,7 @@ static int score_row(struct ihead *h, uint64_t t, uint64_t from, uint64_t to)
         h->score[m] = decayed(&h->h->decay, t - m, dot16(h->q + t * dk, h->k + m * dk, dk));
         most = max64(most, (uint64_t)llabs(h->score[m]));
     }
-    int s = row_shift(most, q->score_bits);
+    int s = row_shift(bit_width(most), q->score_bits);
     for (uint64_t m = from; m < to; m++)
         h->a[m] = (int16_t)clip(shift_round(h->score[m], s), top);
     return s;

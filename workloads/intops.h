@@ -141,10 +141,15 @@ static inline void rotate_pair(const int16_t *x, int16_t cos, int16_t sin, struc
     y[1] = (int16_t)clip(rq_apply(rq, (int64_t)x[1] * cos + (int64_t)x[0] * sin), most);
 }
 
-/* The power of two by which a row whose largest magnitude is `most` fits `bits`. */
-static inline int row_shift(uint64_t most, uint64_t bits)
+static inline unsigned bit_width(uint64_t v)
 {
-    int s = (most ? 64 - __builtin_clzll(most) : 0) - (int)bits + 1;
+    return v ? 64 - (unsigned)__builtin_clzll(v) : 0;
+}
+
+/* The power of two by which a row whose largest magnitude has `width` bits fits `bits`. */
+static inline int row_shift(unsigned width, uint64_t bits)
+{
+    int s = (int)width - (int)bits + 1;
     return s > 0 ? s : 0;
 }
 

@@ -24,9 +24,12 @@ static void init_context(struct lower *l)
     l->state_bytes = b->state.bytes;
     l->dk = w->shape.heads ? work_dk(w) : 0;
     l->dv = w->shape.heads ? work_dv(w) : 0;
+    l->row_shift = w->kind != WORK_GEMM && work_score_scale(w) == SCORE_ROW_SHIFT;
+    int update = w->quant.state_update == UPDATE_AUTO ? l->ret->update : w->quant.state_update;
+    l->token_update = update == UPDATE_TOKEN;
     l->wb = weight_bits(l);
     l->ab = activation_bits(l);
-    l->sb = min64(field_bits(w->quant.score_bits), 8); /* wider ones have no values reading */
+    l->sb = field_bits(w->quant.score_bits);
     l->xb = w->quant.residual <= 8 ? 8 : 16;
     l->layer = l->head = l->seq = l->blk = l->now = aff(0);
     const uint64_t slots[N_RINGS] = {[RING_ACT] = l->act_slot, [RING_AUX] = l->aux_slot,
@@ -106,7 +109,8 @@ static void define_tensors(struct lower *l)
     uint64_t hidden = w->kind == WORK_MSR ? s->d_model : s->ffn_dim;
     l->h = tensor("hidden", T_ACT, gemm, hidden, ab, rows, block);
     bool build = par && decode && !cache;
-    if (chunk || build)
+    l->builds_state = build;
+    if ((chunk || build) && !l->token_update)
         l->khat = decayed_keys(l, local, heads_block);
     l->state_resident = l->ret->state == STATE_BUFFER && kept <= l->state_bytes;
     l->state_saved = decode || scopes;
@@ -173,7 +177,7 @@ static void middle_scopes(struct lower *l, uint64_t first, uint64_t n)
 static void emit_prefill(struct lower *l)
 {
     const struct work *w = l->w;
-    bool many = w->batch > 1, states = w->form != FORM_PARALLEL || l->khat.used, saved = l->state_saved;
+    bool many = w->batch > 1, states = w->form != FORM_PARALLEL || l->builds_state, saved = l->state_saved;
     uint64_t n = div_up(w->seq, l->scope), tail = w->seq - (n - 1) * l->scope;
     if (many)
         loop_index(l, w->batch, &l->seq);

@@ -122,14 +122,6 @@ static bool check_modes(const struct arch *a, const struct work *w, struct err *
         return err_add(err, ERR_CONFIG, NULL, "arch.engine.modes has none for %llu-bit states x 8-bit "
                        "queries; add {w: %llu, a: 8, passes: 2} or lower arch.retention.read_bits",
                        (unsigned long long)r->read_bits, (unsigned long long)r->read_bits);
-    if (w->kind != WORK_GEMM && w->quant.score_scale == SCORE_ROW_SHIFT)
-        return err_add(err, ERR_CONFIG, NULL, "work.quant.score_scale is row_shift, but a row's maximum "
-                       "takes a second pass over its keys, which programs do not have; legal: static, auto "
-                       "(`retsim eval` has row_shift)");
-    if (w->form == FORM_CHUNKWISE && w->phase != PHASE_DECODE && w->quant.state_update == UPDATE_TOKEN)
-        return err_add(err, ERR_CONFIG, NULL, "work.quant.state_update is token, but programs of the "
-                       "chunkwise form update the state once a chunk; legal: chunk, auto, or work.form "
-                       "recurrent");
     return true;
 }
 

@@ -12,6 +12,15 @@ struct chunk_op {
     struct affine tok; /* its first */
 };
 
+typedef void (*tile_fn)(struct lower *l, struct chunk_op *c, struct inner *t, const struct affine *at);
+
+static void max_tile(struct lower *l, struct chunk_op *c, struct inner *t, const struct affine *at)
+{
+    struct affine tok = aff_add(*at, &c->tok);
+    t->key = position_of(l, &tok);
+    emit_maxima(l, c->r, t, where_tok(c->k, at, l->k.pitch));
+}
+
 static void inner_tile(struct lower *l, struct chunk_op *c, struct inner *t, const struct affine *at)
 {
     struct affine tok = aff_add(*at, &c->tok);
@@ -39,7 +48,28 @@ static void cross_rows(struct lower *l, const struct chunk_op *c, const struct i
     s.pos = t->pos;
     s.pos_step = 1;
     s.key = position_of(l, &c->tok);
+    s.row_at = (uint32_t)row_words_at(l, c->r, t->rows);
+    s.row_words = (uint32_t)c->r->hp.words;
     emit_sweep(l, &s);
+}
+
+/* The tiles of keys before block `i` of a chunk, then its own. */
+static void over_tiles(struct lower *l, struct chunk_op *c, struct inner t, const struct affine *i,
+                       bool earlier,
+                       tile_fn fn)
+{
+    uint64_t step = c->r->hp.rows;
+    struct affine own = aff_scale(*i, (int64_t)step), j = aff(0);
+    if (earlier) {
+        fn(l, c, &t, &j);
+        unsigned d = prog_repeat(l->p, THREAD_ACCEL, aff_plus(*i, -1));
+        j = aff_term(aff((int64_t)step), d, (int64_t)step);
+        fn(l, c, &t, &j);
+        prog_end(l->p, THREAD_ACCEL);
+    }
+    t.keys = t.rows;
+    t.causal = t.last = true;
+    fn(l, c, &t, &own);
 }
 
 /* `rows` queries at offset within the chunk. */
@@ -48,24 +78,61 @@ static void chunk_rows(struct lower *l, struct chunk_op *c, uint64_t rows, const
 {
     struct ret_op *r = c->r;
     uint64_t step = r->hp.rows;
-    struct affine off = aff_scale(*i, (int64_t)step), j = aff(0), tok = aff_add(off, &c->tok);
+    struct affine off = aff_scale(*i, (int64_t)step), tok = aff_add(off, &c->tok);
     struct inner t = {.rows = rows, .keys = step, .pos = position_of(l, &tok)};
     load_queries(l, where_tok(c->q, &off, l->q.pitch), rows);
-    cross_rows(l, c, &t);
-    if (earlier) {
-        inner_tile(l, c, &t, &j);
-        unsigned d = prog_repeat(l->p, THREAD_ACCEL, aff_plus(*i, -1));
-        j = aff_term(aff((int64_t)step), d, (int64_t)step);
-        inner_tile(l, c, &t, &j);
-        prog_end(l->p, THREAD_ACCEL);
+    if (r->hp.words) { /* what the state adds comes to the step of the scores: their shifts come first */
+        clear_row_words(l, r, rows);
+        over_tiles(l, c, t, i, earlier, max_tile);
     }
-    t.keys = rows;
-    t.causal = t.last = true;
-    inner_tile(l, c, &t, &off);
+    cross_rows(l, c, &t);
+    over_tiles(l, c, t, i, earlier, inner_tile);
     emit_slot(l, OP_COMMIT, UNIT_ENGINE, RING_OUT, 0, out_stage(r));
     emit_slot(l, OP_FREE, UNIT_ENGINE, RING_ACT, 0, 2);
     emit_result(l, r, where_tok(c->out, &off, staged_pitch(r->dst)), where_tok(c->g, &off, l->g.pitch), rows,
                 &tok);
+}
+
+/* ---- the state takes up a chunk ---- */
+
+/* Tokens that step the state at a time, keys and values in one activation slot. */
+static void update_rows(struct lower *l, void *arg, const struct block *b)
+{
+    const struct chunk_op *c = arg;
+    uint64_t rows = b->rows;
+    const struct rows_of k = {rows, l->dk, l->k.bits, 0};
+    const struct rows_of v = {rows, c->r->dv, l->v.bits, rows * bytes_of(l->dk, l->ab)};
+    struct where values = where_slice(l, where_tok(c->v, &b->tok, l->v.pitch), c->r, &l->v);
+    emit_load(l, RING_ACT, where_tok(c->k, &b->tok, l->k.pitch), &k, l->k.pitch, T_ACT, true, false);
+    emit_load(l, RING_ACT, values, &v, l->v.pitch, T_ACT, false, true);
+    struct cmd *step = emit(l, OP_RET_STEP, ret_unit(l));
+    struct affine tok = aff_add(c->tok, &b->tok);
+    emit_what(l, step, WHAT_STATE, &c->r->dv0, &tok);
+    step->rows = (uint32_t)rows;
+    step->k = (uint32_t)l->dk;
+    step->cols = (uint32_t)c->r->dv;
+    step->a_bits = (uint8_t)l->ab;
+    step->state_at = state_at(l, c->r);
+    step->useful = aff((int64_t)(rows * l->dk * c->r->dv));
+    step->src = (struct slot_use){.ring = RING_ACT, .stage = 2, .release = true};
+}
+
+/* Token by token, without a read-out. The load unit may read what the weight unit has waited for,
+ * which takes the state back when all is read. */
+static void token_state(struct lower *l, const struct chunk_op *c)
+{
+    uint64_t token = bytes_of(l->dk, l->ab) + bytes_of(c->r->dv, l->ab);
+    uint64_t rows = min64(c->len, l->act_slot / token);
+    state_pass(l, UNIT_WEIGHT, UNIT_LOAD);
+    state_take(l, UNIT_LOAD);
+    state_pass(l, UNIT_LOAD, ret_unit(l));
+    state_take(l, ret_unit(l));
+    each_block(l, c->len, rows, NULL, update_rows, (void *)c);
+    state_pass(l, ret_unit(l), UNIT_WEIGHT);
+    if (!l->k.ext && !l->v.ext)
+        return;
+    state_take(l, UNIT_WEIGHT);
+    state_pass(l, UNIT_WEIGHT, UNIT_WEIGHT);
 }
 
 struct state_tile { /* rows of the state that pass at a time, tokens that an activation slot holds of them */
@@ -76,12 +143,12 @@ struct state_tile { /* rows of the state that pass at a time, tokens that an act
 static struct state_tile state_tile_of(const struct lower *l, const struct chunk_op *c)
 {
     uint64_t nt = l->geom.n_tile, kt = l->geom.k_tile, unit = byte_unit(l->khat.bits);
-    uint64_t line = bytes_of(c->len, l->ab);
-    struct state_tile t = {min64(l->dk, min64(l->act_slot / line, l->acc_values / nt)), c->len};
+    uint64_t line = bytes_of(c->len, l->ab), sums = free_sums(l);
+    struct state_tile t = {min64(l->dk, min64(l->act_slot / line, sums / nt)), c->len};
     t.rows = t.rows < l->dk ? t.rows / unit * unit : l->dk;
     if (t.rows)
         return t;
-    t.rows = min64(l->dk, min64(l->acc_values / c->r->dv, l->act_slot / kt));
+    t.rows = min64(l->dk, min64(sums / c->r->dv, l->act_slot / kt));
     t.rows = t.rows < l->dk ? max64(t.rows / unit * unit, min64(unit, l->dk)) : l->dk;
     t.tokens = l->act_slot / t.rows * 8 / l->ab;
     t.tokens = t.tokens > kt ? t.tokens / kt * kt : t.tokens;
@@ -120,7 +187,7 @@ static void state_rows(struct lower *l, const struct chunk_op *c, const struct s
         s.what = WHAT_STATE;
         s.col = c->r->dv0;
         s.pos = position_of(l, &last);
-        s.pos_step = 1;
+        s.pos_step = 0; /* rows are of the state: all take up the same tokens */
         s.key = *row;
         s.tokens = (uint32_t)c->len;
         s.state = state_at(l, c->r);
@@ -150,13 +217,35 @@ static void chunk_state(struct lower *l, const struct chunk_op *c)
     state_pass(l, UNIT_ENGINE, UNIT_WEIGHT);
 }
 
+static void take_up(struct lower *l, const struct chunk_op *c)
+{
+    if (l->token_update)
+        token_state(l, c);
+    else
+        chunk_state(l, c);
+}
+
+/* What a chunk reads, with a NULL behind it. */
+static void chunk_inputs(struct lower *l, const struct ret_op *r, struct tensor **in)
+{
+    *in++ = &l->q;
+    *in++ = &l->k;
+    if (!l->token_update)
+        *in++ = &l->khat;
+    *in++ = &l->v;
+    if (r->hp.fused)
+        *in++ = &l->g;
+    *in = NULL;
+}
+
 static void chunk_block(struct lower *l, void *arg, const struct block *b)
 {
     struct ret_op *r = arg;
     struct chunk_op c = {.r = r, .len = b->rows, .tok = b->tok};
     c.q = tensor_in(l, &l->q, b);
     c.k = tensor_in(l, &l->k, b);
-    c.khat = tensor_in(l, &l->khat, b);
+    if (!l->token_update)
+        c.khat = tensor_in(l, &l->khat, b);
     c.v = tensor_in(l, &l->v, b);
     c.g = r->hp.fused ? tensor_in(l, &l->g, b) : c.q;
     c.out = out_place(l, r, b);
@@ -177,20 +266,20 @@ static void chunk_block(struct lower *l, void *arg, const struct block *b)
         i = aff((int64_t)full);
         chunk_rows(l, &c, rest, &i, full > 0);
     }
-    chunk_state(l, &c);
+    take_up(l, &c);
     if (l->ret->state == STATE_L2)
         state_save(l, r, UNIT_WEIGHT, UNIT_WEIGHT);
-    struct tensor *in[] = {&l->q, &l->k, &l->khat, &l->v};
-    for (unsigned t = 0; t < 4; t++)
+    struct tensor *in[6];
+    chunk_inputs(l, r, in);
+    for (unsigned t = 0; in[t]; t++)
         tensor_in_end(l, in[t]);
-    if (r->hp.fused)
-        tensor_in_end(l, &l->g);
     tensor_out_end(l, r->dst);
 }
 
 void chunk_body(struct lower *l, struct ret_op *r)
 {
-    struct tensor *in[] = {&l->q, &l->k, &l->khat, &l->v, r->hp.fused ? &l->g : NULL, NULL};
+    struct tensor *in[6];
+    chunk_inputs(l, r, in);
     staged_blocks(l, r, chunk_of(l), in, chunk_block);
 }
 
@@ -200,23 +289,27 @@ static void build_block(struct lower *l, void *arg, const struct block *b)
 {
     struct ret_op *r = arg;
     struct chunk_op c = {.r = r, .len = b->rows, .tok = b->tok};
-    c.khat = tensor_in(l, &l->khat, b);
+    struct tensor *keys = l->token_update ? &l->k : &l->khat;
+    struct where k = tensor_in(l, keys, b);
+    c.k = c.khat = k;
     c.v = tensor_in(l, &l->v, b);
     if (l->ret->state == STATE_L2)
         state_load(l, r, UNIT_WEIGHT, UNIT_WEIGHT);
     state_take(l, UNIT_WEIGHT);
-    state_pass(l, UNIT_WEIGHT, UNIT_ENGINE);
-    state_take(l, UNIT_ENGINE);
-    chunk_state(l, &c);
+    if (!l->token_update) {
+        state_pass(l, UNIT_WEIGHT, UNIT_ENGINE);
+        state_take(l, UNIT_ENGINE);
+    }
+    take_up(l, &c);
     if (l->ret->state == STATE_L2)
         state_save(l, r, UNIT_WEIGHT, UNIT_WEIGHT);
-    tensor_in_end(l, &l->khat);
+    tensor_in_end(l, keys);
     tensor_in_end(l, &l->v);
 }
 
 static void build_slice(struct lower *l, struct ret_op *r)
 {
-    struct tensor *in[] = {&l->khat, &l->v, NULL}, *none[] = {NULL};
+    struct tensor *in[] = {l->token_update ? &l->k : &l->khat, &l->v, NULL}, *none[] = {NULL};
     state_open(l, r);
     state_begin(l, r, UNIT_WEIGHT);
     each_staged(l, r->tokens, chunk_of(l), in, none, build_block, r);
@@ -228,6 +321,7 @@ void emit_state_build(struct lower *l, uint64_t tokens)
 {
     struct ret_op r = {.form = FORM_PARALLEL, .tokens = tokens};
     r.hp.dv = l->state_dv;
-    tensor_open(l, &l->khat, 0, false);
+    if (!l->token_update)
+        tensor_open(l, &l->khat, 0, false);
     each_slice(l, &r, build_slice);
 }

@@ -263,6 +263,8 @@ static void emit_mm(struct lower *l, const struct sweep *s, const struct tile *t
     c->acc_offset = s->acc_base;
     c->acc_tile = s->acc_tile;
     c->acc_pitch = (uint32_t)(s->acc_pitch ? s->acc_pitch : s->acc_tile ? l->geom.n_tile : s->n);
+    c->row_at = s->row_at;
+    c->row_words = s->row_words;
     c->again = s->again;
     c->swapped = s->swapped;
     c->useful.c = (int64_t)(s->rows * t->cols * t->k * s->useful_scale);

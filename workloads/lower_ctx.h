@@ -84,8 +84,11 @@ struct lower {
     bool weights_ext, state_resident, state_saved, keep_kv;
     /* capacities in bytes of one slot */
     uint64_t act_slot, aux_slot, score_slot, out_slot, acc_values, state_bytes;
-    uint64_t dk, dv;     /* head sizes */
+    uint64_t dk, dv;         /* head sizes */
     uint64_t wb, ab, xb, sb; /* bits that weights, activations, the stream and scores take */
+    bool row_shift;          /* scores have a shift for each row, from its maximum */
+    bool token_update;       /* states take up tokens one by one in every form */
+    bool builds_state;       /* a parallel prefill leaves a state for the decode */
     /* memory */
     uint64_t l2_top, ext_top, w_slot;
     /* Next free byte for staging x, a head's tensors, y, h: two pairs share their places. */
@@ -229,6 +232,7 @@ struct sweep {
     uint32_t acc_base;
     uint32_t acc_pitch; /* 0: n */
     bool acc_tile;      /* an output tile is finished before the next begins */
+    uint32_t row_at, row_words; /* shifts of the rows' scores, as commands have them */
     enum causal causal;
     bool swapped;
     enum what_kind what; /* of the results */

@@ -255,7 +255,7 @@ static void one_head(struct lower *l, uint64_t tokens, bool norm, bool owed)
     job_begin(l, AUTONOMY_TILE);
     emit_retention(l, (enum work_form)w->form, tokens);
     place_cache(l, &l->blk); /* the state takes in the keys and values of this scope */
-    if (w->form == FORM_PARALLEL && l->khat.used)
+    if (l->builds_state)
         emit_state_build(l, tokens);
     archive_close(l);
     job_end(l, AUTONOMY_TILE);

@@ -391,7 +391,9 @@ static void tile_values(struct lower *l)
 {
     const struct work *w = l->w;
     uint64_t nt = l->geom.n_tile, rows = l->keep_kv ? l->context : l->v.rows;
-    bool by_rows = w->phase != PHASE_DECODE && w->form == FORM_RECURRENT;
+    bool state = w->form == FORM_CHUNKWISE || l->builds_state;
+    bool steps = w->form == FORM_RECURRENT || (state && l->token_update);
+    bool by_rows = w->phase != PHASE_DECODE && steps;
     if (!l->v.used || l->v.ext || l->v.reader != UNIT_WEIGHT || by_rows || l->kv_local || l->geom.swapped ||
         l->dv % nt || (l->keep_kv && w->batch > 1) || !value_tiles(l))
         return;

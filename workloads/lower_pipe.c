@@ -22,6 +22,8 @@ uint64_t pipe_piece(const struct lower *l)
     /* The host fetches a head ahead; jobs of single tiles would tie it to the head at hand. */
     if (ARCH_CFG(l->arch, sequencer)->autonomy == AUTONOMY_TILE)
         return 0;
+    if (l->ret->state == STATE_ENGINE && w->form != FORM_PARALLEL) /* projections need the accumulators */
+        return 0;
     /* The state of a parallel prefill is built from the whole sequence; keys
      * and values that several scopes share are staged block by block. */
     if (has_decayed_build(w) || (w->form == FORM_PARALLEL && (l->scope < w->seq || decodes(w))))

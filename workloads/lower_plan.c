@@ -20,7 +20,8 @@ static uint64_t pair_cost(const struct lower *l, uint64_t rows, uint64_t dv)
     uint64_t keys = min64(rows, nt), depth = min64(l->dk, kt), cols = min64(dv, nt), seen = min64(rows, kt);
     uint64_t scores = div_up(rows, nt) * div_up(l->dk, kt) * set_cycles(l, rows, keys, depth);
     uint64_t values = div_up(dv, nt) * div_up(rows, kt) * set_cycles(l, rows, cols, seen);
-    uint64_t block = scores + values + 2 * l->engine->latency_cycles;
+    uint64_t passes = l->row_shift ? 2 : 1; /* the first finds the maximum of a row */
+    uint64_t block = passes * scores + values + 2 * l->engine->latency_cycles;
     return div_up(l->dv, dv) * block * 1024 / (rows * rows);
 }
 
@@ -37,10 +38,18 @@ static uint64_t state_fit(const struct lower *l)
            l->state_bytes * 8 / (l->dk * l->ret->state_bits);
 }
 
+/* Words that hold the shifts of a row's scores: one a block of keys. */
+static uint64_t row_words(const struct lower *l, enum work_form form)
+{
+    uint64_t block = l->w->quant.score_block, keys = form == FORM_CHUNKWISE ? chunk_of(l) : l->context;
+    return !l->row_shift ? 0 : block ? div_up(keys, block) : 1;
+}
+
 /* Of one query row against a cache. */
 static uint64_t cached_fit(const struct lower *l)
 {
-    return min64(l->acc_values - min64(l->geom.n_tile, l->acc_values), l->out_slot / 2);
+    uint64_t taken = l->geom.n_tile + row_words(l, FORM_PARALLEL);
+    return min64(l->acc_values - min64(taken, l->acc_values), l->out_slot / 2);
 }
 
 uint64_t value_columns(const struct lower *l)
@@ -65,6 +74,20 @@ static uint64_t state_columns(const struct lower *l)
     return l->state_dv ? min64(fit, l->state_dv) : fit;
 }
 
+/* The same when a chunk's sums are there as well: a state in the engine leaves the accumulators it takes. */
+static uint64_t chunk_columns(const struct lower *l, uint64_t rows, uint64_t taken)
+{
+    uint64_t fit = state_columns(l);
+    if (l->ret->state == STATE_ENGINE)
+        fit = min64(fit, (l->acc_values - rows * taken) / (rows + l->dk));
+    return fit;
+}
+
+uint64_t free_sums(const struct lower *l)
+{
+    return l->acc_values - (l->ret->state == STATE_ENGINE ? l->dk * l->state_dv : 0);
+}
+
 /* As many slices as `most` columns force, of nearly equal width. */
 static uint64_t even_slices(uint64_t dv, uint64_t most, uint64_t tile)
 {
@@ -72,17 +95,26 @@ static uint64_t even_slices(uint64_t dv, uint64_t most, uint64_t tile)
     return even < most ? even : most;
 }
 
-static bool plan_rows(const struct lower *l, uint64_t most, bool with_state, struct head_plan *hp)
+uint64_t chunk_of(const struct lower *l)
+{
+    return min64(l->w->chunk, max64(l->w->seq, 1));
+}
+
+/* As many keys as rows make a tile; it lies within one block of keys that share a shift. */
+static bool plan_rows(const struct lower *l, enum work_form form, uint64_t most, struct head_plan *hp)
 {
     uint64_t best = UINT64_MAX, nt = l->geom.n_tile, q = bytes_of(l->dk, l->ab);
+    uint64_t words = row_words(l, form), taken = nt + words;
+    uint64_t block = l->row_shift ? l->w->quant.score_block : 0;
     for (uint64_t rows = 1; rows <= most; rows++) {
-        if (most % rows || rows * bytes_of(rows, l->sb) > l->score_slot || rows * q > l->act_slot)
+        if (most % rows || block % rows || rows * bytes_of(rows, l->sb) > l->score_slot ||
+            rows * q > l->act_slot)
             continue;
-        if (l->acc_values / rows <= nt)
+        if (l->acc_values / rows <= taken)
             continue;
-        uint64_t dv = min64(l->acc_values / rows - nt, l->out_slot / (2 * rows));
-        if (with_state)
-            dv = min64(dv, state_columns(l));
+        uint64_t dv = min64(l->acc_values / rows - taken, l->out_slot / (2 * rows));
+        if (form == FORM_CHUNKWISE)
+            dv = min64(dv, chunk_columns(l, rows, taken));
         dv = dv >= l->dv ? l->dv : dv / nt * nt;
         if (!dv)
             continue;
@@ -93,6 +125,7 @@ static bool plan_rows(const struct lower *l, uint64_t most, bool with_state, str
         best = cost;
         hp->rows = rows;
         hp->dv = dv;
+        hp->words = words;
     }
     hp->fused = best != UINT64_MAX && hp->dv == l->dv && hp->rows * bytes_of(l->dv, l->ab) <= l->aux_slot;
     return best != UINT64_MAX;
@@ -113,22 +146,38 @@ static bool plan_recurrent(const struct lower *l, struct head_plan *hp)
     return fit >= 1;
 }
 
-uint64_t chunk_of(const struct lower *l)
+/* A mode in which values meet scores of their width. */
+static bool check_scores(struct lower *l)
 {
-    return min64(l->w->chunk, max64(l->w->seq, 1));
+    const struct work *w = l->w;
+    bool scores = (w->phase != PHASE_DECODE && w->form != FORM_RECURRENT) ||
+                  (decodes(w) && w->decode == DECODE_KV_CACHE);
+    if (!scores || engine_mode(l->engine, w->quant.activations, w->quant.score_bits))
+        return true;
+    return err_add(l->err, ERR_CONFIG, NULL, "arch.engine.modes has none for %llu-bit values x %llu-bit "
+                   "scores; add {w: 8, a: 16, passes: 2} or lower work.quant.score_bits to 8",
+                   (unsigned long long)w->quant.activations, (unsigned long long)w->quant.score_bits);
 }
 
 bool retention_check(struct lower *l)
 {
     struct head_plan hp;
+    if (!check_scores(l))
+        return false;
     if (!plan_recurrent(l, &hp))
         return err_add(l->err, ERR_CONFIG, NULL, "one column of a %llu-row state does not fit the state "
                        "buffer; raise arch.buffers.state.bytes", (unsigned long long)l->dk);
     bool engine = l->w->form != FORM_RECURRENT;
     uint64_t rows = l->w->form == FORM_PARALLEL ? l->R : chunk_of(l);
-    if (engine && !plan_rows(l, rows, l->w->form == FORM_CHUNKWISE, &hp))
+    if (engine && !plan_rows(l, (enum work_form)l->w->form, rows, &hp))
         return err_add(l->err, ERR_CONFIG, NULL, "retention tiles do not fit; raise "
                        "arch.buffers.accumulator.bytes, score.bytes or activation.bytes");
+    bool cache = decodes(l->w) && l->w->decode == DECODE_KV_CACHE;
+    uint64_t words = row_words(l, FORM_PARALLEL);
+    if (cache && l->acc_values <= l->geom.n_tile + words)
+        return err_add(l->err, ERR_CONFIG, NULL, "the accumulators cannot hold the %llu score shifts of a "
+                       "row; raise arch.buffers.accumulator.bytes or work.quant.score_block",
+                       (unsigned long long)words);
     return true;
 }
 
@@ -136,7 +185,7 @@ bool plan_form(const struct lower *l, enum work_form form, struct head_plan *hp)
 {
     if (form == FORM_RECURRENT)
         return plan_recurrent(l, hp);
-    return plan_rows(l, form == FORM_PARALLEL ? l->R : chunk_of(l), form == FORM_CHUNKWISE, hp);
+    return plan_rows(l, form, form == FORM_PARALLEL ? l->R : chunk_of(l), hp);
 }
 
 uint64_t retention_block(const struct lower *l)
@@ -155,6 +204,9 @@ uint64_t state_slice(const struct lower *l)
         dv = min64(dv, step.dv);
     if (l->w->form == FORM_CHUNKWISE && l->w->phase != PHASE_DECODE && plan_form(l, FORM_CHUNKWISE, &chunk))
         dv = min64(dv, chunk.dv);
+    bool builds = l->w->form == FORM_PARALLEL && l->w->phase == PHASE_BOTH;
+    if (builds && l->ret->state == STATE_ENGINE) /* beside at least one row of sums */
+        dv = min64(dv, whole_bytes(l, max64(l->acc_values / (l->dk + 1), byte_unit(l->ab))));
     return dv;
 }
 
@@ -167,13 +219,13 @@ bool retention_fused(const struct lower *l, enum work_form form)
 uint64_t cache_block(const struct lower *l)
 {
     struct head_plan hp;
-    return plan_rows(l, 64, false, &hp) ? hp.rows : 1;
+    return plan_rows(l, FORM_PARALLEL, 64, &hp) ? hp.rows : 1;
 }
 
 /* A single query row. */
 struct head_plan cached_plan(const struct lower *l)
 {
-    struct head_plan one = {.rows = 1};
+    struct head_plan one = {.rows = 1, .words = row_words(l, FORM_PARALLEL)};
     uint64_t fit = cached_fit(l), nt = l->geom.n_tile;
     one.dv = whole_bytes(l, fit >= nt ? fit / nt * nt : fit);
     one.fused = one.dv == l->dv && bytes_of(l->dv, l->ab) <= l->aux_slot;

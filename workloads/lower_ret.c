@@ -7,6 +7,18 @@
 
 /* ---- parallel ---- */
 
+typedef void (*keys_fn)(struct lower *l, const struct ret_op *r, const struct inner *t,
+                        const struct block *kb);
+
+/* The first pass of scores with a shift for each row. */
+static void max_block(struct lower *l, const struct ret_op *r, const struct inner *t, const struct block *kb)
+{
+    struct tensor *keys[] = {&l->k, NULL};
+    host_in(l, keys, kb);
+    emit_maxima(l, r, t, tensor_in(l, &l->k, kb));
+    tensor_in_end(l, &l->k);
+}
+
 static void key_block(struct lower *l, const struct ret_op *r, const struct inner *t, const struct block *kb)
 {
     struct tensor *kv[] = {&l->k, &l->v, NULL};
@@ -20,6 +32,66 @@ static void key_block(struct lower *l, const struct ret_op *r, const struct inne
     tensor_in_end(l, &l->v);
 }
 
+/* The key blocks before a block of queries, `i` of them, then its own. */
+struct key_blocks {
+    uint64_t rows, step;
+    const struct block *b;     /* the queries */
+    const struct affine *i;
+    bool part;                 /* the last has a part of its keys, against a cache */
+};
+
+static void over_keys(struct lower *l, struct ret_op *r, const struct key_blocks *k, keys_fn fn)
+{
+    struct block kb = {k->step, aff(0)};
+    bool k_pending = l->k.pending, v_pending = l->v.pending;
+    l->k.pending = l->v.pending = false; /* earlier blocks were waited for by earlier queries */
+    unsigned d = prog_repeat(l->p, THREAD_ACCEL, *k->i);
+    prog_repeat(l->p, THREAD_HOST, *k->i);
+    kb.tok.k[d] = (int64_t)k->step;
+    struct inner t = {.rows = k->rows, .keys = k->step, .pos = position_of(l, &k->b->tok)};
+    t.key = key_position(l, &kb.tok);
+    fn(l, r, &t, &kb);
+    both_end(l);
+    l->k.pending = k_pending;
+    l->v.pending = v_pending;
+    kb = (struct block){k->part ? k->step : k->rows, aff_scale(*k->i, (int64_t)k->step)};
+    /* A part of a block is computed whole; what counts was booked above. */
+    r->padded = k->part;
+    t.keys = kb.rows;
+    t.key = key_position(l, &kb.tok);
+    t.causal = !k->part;
+    t.last = true;
+    fn(l, r, &t, &kb);
+    r->padded = false;
+}
+
+static struct cmd *emit_clear(struct lower *l, uint64_t at, uint64_t values)
+{
+    struct cmd *c = emit(l, OP_CLEAR, UNIT_ENGINE);
+    c->acc_offset = (uint32_t)at;
+    c->cols = (uint32_t)values;
+    return c;
+}
+
+void clear_row_words(struct lower *l, const struct ret_op *r, uint64_t rows)
+{
+    emit_clear(l, row_words_at(l, r, rows), rows * r->hp.words);
+}
+
+/* Scores and values of all keys that a block of queries sees. With a shift for each row of scores
+ * the keys pass twice. */
+static void all_keys(struct lower *l, struct ret_op *r, const struct key_blocks *k)
+{
+    bool k_pending = l->k.pending;
+    if (r->hp.words) {
+        clear_row_words(l, r, k->rows);
+        over_keys(l, r, k, max_block);
+        l->k.pending = false;
+    }
+    over_keys(l, r, k, key_block);
+    l->k.pending = k_pending;
+}
+
 /* One block of queries: the key blocks before it, then its own. `i` counts the
  * blocks before it. */
 static void query_block(struct lower *l, struct ret_op *r, uint64_t rows, const struct block *b,
@@ -30,29 +102,10 @@ static void query_block(struct lower *l, struct ret_op *r, uint64_t rows, const 
     struct where q = tensor_in(l, &l->q, b), g = r->hp.fused ? tensor_in(l, &l->g, b) : q;
     struct where o = out_place(l, r, b);
     load_queries(l, q, rows);
-    struct cmd *clear = emit(l, OP_CLEAR, UNIT_ENGINE);
+    struct cmd *clear = emit_clear(l, 0, rows * r->dv);
     clear->useful = useful_keys ? aff_scale(*useful_keys, (int64_t)((r->again ? 0 : l->dk) + r->dv)) : aff(0);
-    struct block kb = {step, aff(0)};
-    bool k_pending = l->k.pending, v_pending = l->v.pending;
-    l->k.pending = l->v.pending = false; /* earlier blocks were waited for by earlier queries */
-    unsigned d = prog_repeat(l->p, THREAD_ACCEL, *i);
-    prog_repeat(l->p, THREAD_HOST, *i);
-    kb.tok.k[d] = (int64_t)step;
-    struct inner t = {.rows = rows, .keys = step, .pos = position_of(l, &b->tok)};
-    t.key = key_position(l, &kb.tok);
-    key_block(l, r, &t, &kb);
-    both_end(l);
-    l->k.pending = k_pending;
-    l->v.pending = v_pending;
-    kb = (struct block){useful_keys ? step : rows, aff_scale(*i, (int64_t)step)};
-    /* A part of a block is computed whole; what counts was booked above. */
-    r->padded = useful_keys != NULL;
-    t.keys = kb.rows;
-    t.key = key_position(l, &kb.tok);
-    t.causal = !useful_keys;
-    t.last = true;
-    key_block(l, r, &t, &kb);
-    r->padded = false;
+    struct key_blocks keys = {rows, step, b, i, useful_keys != NULL};
+    all_keys(l, r, &keys);
     emit_slot(l, OP_COMMIT, UNIT_ENGINE, RING_OUT, 0, out_stage(r));
     emit_slot(l, OP_FREE, UNIT_ENGINE, RING_ACT, 0, 2);
     emit_result(l, r, o, g, rows, &b->tok);
@@ -213,7 +266,7 @@ static void whole_slice(struct lower *l, struct ret_op *r)
 static void open_inputs(struct lower *l, const struct ret_op *r)
 {
     struct tensor *in[] = {&l->q, &l->k, &l->v, r->hp.fused ? &l->g : NULL,
-                           r->form == FORM_CHUNKWISE ? &l->khat : NULL};
+                           r->form == FORM_CHUNKWISE && !l->token_update ? &l->khat : NULL};
     bool once = slices_of(l, r->hp.dv) == 1;
     for (unsigned i = 0; i < 5; i++)
         if (in[i])

@@ -8,6 +8,7 @@ struct head_plan {
     uint64_t rows;   /* moving rows at a time (parallel, chunkwise) */
     uint64_t dv;     /* value columns at a time */
     uint64_t tokens; /* of a recurrent step command */
+    uint64_t words;  /* of a query row: shifts of its scores; 0: one scale for all */
     bool fused;      /* norm and gate ride along */
 };
 
@@ -47,6 +48,11 @@ uint64_t slices_of(const struct lower *l, uint64_t dv);
 void staged_blocks(struct lower *l, struct ret_op *r, uint64_t rows, struct tensor *const *in, block_fn fn);
 struct sweep ret_sweep(struct lower *l, uint64_t rows, uint64_t n, uint64_t k);
 struct affine key_position(const struct lower *l, const struct affine *tok);
+/* Where the words of `rows` query rows lie in the accumulators, behind sums and scores. */
+uint64_t row_words_at(const struct lower *l, const struct ret_op *r, uint64_t rows);
+void clear_row_words(struct lower *l, const struct ret_op *r, uint64_t rows); /* lower_ret.c */
+/* The bits of each row's largest score join its words; they begin cleared. */
+void emit_maxima(struct lower *l, const struct ret_op *r, const struct inner *t, struct where k);
 void emit_scores(struct lower *l, const struct ret_op *r, const struct inner *t, struct where k);
 void emit_values(struct lower *l, const struct ret_op *r, const struct inner *t, struct where v);
 void load_queries(struct lower *l, struct where q, uint64_t rows);
@@ -67,6 +73,8 @@ bool plan_form(const struct lower *l, enum work_form form, struct head_plan *hp)
 struct head_plan cached_plan(const struct lower *l);
 /* Tokens of a chunk: no more than there are. */
 uint64_t chunk_of(const struct lower *l);
+/* Accumulators beside a state in the engine. */
+uint64_t free_sums(const struct lower *l);
 
 /* ---- lower_state.c: the state of a head and who may touch it ---- */
 

@@ -74,14 +74,16 @@ void each_slice(struct lower *l, struct ret_op *r, slice_fn fn)
     }
 }
 
-/* Scores of `rows` queries against `keys` keys at k: masked, decayed,
- * requantised into a score slot. */
-void emit_scores(struct lower *l, const struct ret_op *r, const struct inner *t, struct where k)
+uint64_t row_words_at(const struct lower *l, const struct ret_op *r, uint64_t rows)
+{
+    return rows * (r->dv + l->geom.n_tile);
+}
+
+/* `rows` queries against `keys` keys at k, masked and decayed. */
+static struct sweep score_sweep(struct lower *l, const struct ret_op *r, const struct inner *t,
+                                struct where k)
 {
     struct sweep s = ret_sweep(l, t->rows, t->keys, l->dk);
-    s.dst = MM_SCORE;
-    s.out_bits = (uint8_t)l->sb;
-    s.dst_pitch = (uint32_t)bytes_of(t->keys, l->sb);
     s.set = k;
     s.pitch = l->k.pitch;
     s.tensor = l->k.kind;
@@ -93,6 +95,27 @@ void emit_scores(struct lower *l, const struct ret_op *r, const struct inner *t,
     s.key = t->key;
     s.acc_base = (uint32_t)(t->rows * r->dv);
     s.acc_tile = true;
+    s.row_at = (uint32_t)row_words_at(l, r, t->rows);
+    s.row_words = (uint32_t)r->hp.words;
+    return s;
+}
+
+void emit_maxima(struct lower *l, const struct ret_op *r, const struct inner *t, struct where k)
+{
+    struct sweep s = score_sweep(l, r, t, k);
+    s.dst = MM_MAX;
+    s.again = true; /* the scores come in the second pass */
+    s.useful_scale = 0;
+    emit_sweep(l, &s);
+}
+
+/* Scores, requantised into a score slot. */
+void emit_scores(struct lower *l, const struct ret_op *r, const struct inner *t, struct where k)
+{
+    struct sweep s = score_sweep(l, r, t, k);
+    s.dst = MM_SCORE;
+    s.out_bits = (uint8_t)l->sb;
+    s.dst_pitch = (uint32_t)bytes_of(t->keys, l->sb);
     s.again = r->again;
     s.useful_scale = !r->again && !r->padded; /* scores computed again are no useful work */
     emit_slot(l, OP_ALLOC, UNIT_ENGINE, RING_SCORE, 0, 0);
@@ -103,10 +126,12 @@ void emit_scores(struct lower *l, const struct ret_op *r, const struct inner *t,
 void emit_values(struct lower *l, const struct ret_op *r, const struct inner *t, struct where v)
 {
     struct sweep s = ret_sweep(l, t->rows, r->dv, t->keys);
+    s.row_at = (uint32_t)row_words_at(l, r, t->rows);
+    s.row_words = (uint32_t)r->hp.words;
     s.src = RING_SCORE;
     s.a_bits = (uint8_t)l->sb;
     s.src_pitch = (uint32_t)bytes_of(t->keys, l->sb);
-    sweep_mode(l, &s, engine_mode(l->engine, l->w->quant.activations, min64(l->w->quant.score_bits, 8)));
+    sweep_mode(l, &s, engine_mode(l->engine, l->w->quant.activations, l->w->quant.score_bits));
     s.first = t->first;
     s.last = t->last;
     s.dst = MM_OUT;

@@ -28,7 +28,7 @@ static void shape(const struct net *n, struct text *t)
 /* Widths that are the machine's, as far as `auto` leaves them to it. */
 static bool is_machines(const char *line)
 {
-    static const char *const keys[] = {"state_bits:", "read_bits:", "score_scale:", "state_update:"};
+    static const char *const keys[] = {"state_bits:", "read_bits:"};
     for (unsigned i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (strncmp(line, keys[i], strlen(keys[i])) == 0)
             return true;

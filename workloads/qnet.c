@@ -426,6 +426,10 @@ static void resolve(struct quant *q, bool scored, uint64_t tokens)
         q->score_scale = SCORE_ROW_SHIFT;
     if (q->state_update == UPDATE_AUTO)
         q->state_update = UPDATE_CHUNK;
+    if (q->read_bits == FIELD_AUTO)
+        q->read_bits = 16;
+    if (q->rounding == ROUND_AUTO)
+        q->rounding = ROUND_HALF_UP;
 }
 
 /* The widths that are the machine's: what `auto` stands for is as it was quantized. */
@@ -437,7 +441,8 @@ static void machine_widths(struct quant *q, const struct quant *asked)
         q->score_scale = asked->score_scale;
     if (asked->state_update != UPDATE_AUTO)
         q->state_update = asked->state_update;
-    q->read_bits = asked->read_bits;
+    if (asked->read_bits != FIELD_AUTO)
+        q->read_bits = asked->read_bits;
 }
 
 /* The first key that a quantized network has otherwise, calibration and the machine's widths apart. */

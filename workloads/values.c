@@ -152,7 +152,7 @@ static bool execute(struct values *v, const struct vissued *is)
     case OP_RET_STEP: return run_step(v, is);
     case OP_RET_DECAY: return run_clear(v, is);
     case OP_RET_LOAD: case OP_RET_SAVE: return run_state_move(v, is);
-    case OP_CLEAR: memset(v->acc, 0, v->n_acc * sizeof *v->acc); return true;
+    case OP_CLEAR: return run_flash(v, is);
     default: return true; /* alloc, commit, free: slots alone; mark */
     }
 }
@@ -467,6 +467,10 @@ static struct extent extent_of(const struct values *v)
     struct extent e = {1, max64((uint64_t)v->geom.k_tile * 16, widest) + 4};
     for (uint32_t i = 0; i < v->p->n[THREAD_ACCEL]; i++) {
         const struct cmd *c = &v->p->cmds[THREAD_ACCEL][i];
+        if (c->op == OP_CLEAR) {
+            e.accumulators = max64(e.accumulators, (uint64_t)c->acc_offset + c->cols);
+            continue;
+        }
         e.row = max64(e.row, max64(max64(c->cols, c->k), c->row_bytes) + 4);
         if (c->op == OP_MM)
             e.accumulators = max64(e.accumulators,

@@ -50,6 +50,7 @@ struct values_report {
     double sqnr_db;                  /* integer against float model; NAN for a product */
     double bits, float_bits;         /* per byte, where the tokens are text; else NAN */
     bool synthetic;                  /* weights are drawn */
+    bool multiplies;                 /* the decay of a head is no shift */
 };
 /* Reads the program under schedules from `seed` on, `n_seeds` of them, on the network in `dir` (NULL:
  * a synthetic one). False with an error. */

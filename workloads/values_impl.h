@@ -136,6 +136,7 @@ bool check_row(struct values *v, const struct vissued *is, const struct bytes *m
 
 /* ---- values_mm.c ---- */
 bool run_mm(struct values *v, const struct vissued *is);
+bool run_flash(struct values *v, const struct vissued *is);
 
 /* ---- values_vec.c ---- */
 bool run_vec(struct values *v, const struct vissued *is);

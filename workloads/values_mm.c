@@ -17,15 +17,16 @@ struct mm {
     uint32_t cols;   /* outputs that count for it */
     int64_t pos;     /* its token */
     int32_t *acc;    /* of its first output */
+    int32_t *words;  /* bits of its largest score, by block of keys; NULL: one scale for all rows */
     uint64_t macs;
 };
 
 static int32_t dot(const int16_t *a, const int16_t *b, uint32_t n)
 {
-    int32_t sum = 0;
+    uint32_t sum = 0;
     for (uint32_t i = 0; i < n; i++)
-        sum += a[i] * b[i];
-    return sum;
+        sum += (uint32_t)(a[i] * b[i]);
+    return (int32_t)sum;
 }
 
 /* How many of `n` keys from `at` on the row's token sees. */
@@ -51,6 +52,53 @@ static bool fetch(struct mm *m)
     return true;
 }
 
+/* ---- shifts of a row's scores ---- */
+
+/* The block of keys that key `n` of the sweep is in, counted from the first that the row's form sees. */
+static uint64_t key_block(const struct mm *m, int64_t n)
+{
+    uint64_t at = position(m->pos), key = position(m->is->key + n), block = m->v->q->q.score_block;
+    uint64_t chunk = m->v->work->chunk, from = form_at(m->v, at) == NET_CHUNKWISE ? at / chunk * chunk : 0;
+    return block ? (key - from) / block : 0;
+}
+
+static int shift_of(const struct mm *m, uint64_t block)
+{
+    return row_shift((unsigned)m->words[block], m->v->q->q.score_bits);
+}
+
+/* The smallest shift of the row: the step of its sums. */
+static int row_step(const struct mm *m)
+{
+    uint64_t last = key_block(m, m->pos - m->is->key);
+    int step = shift_of(m, 0);
+    for (uint64_t b = 1; b <= last; b++)
+        step = shift_of(m, b) < step ? shift_of(m, b) : step;
+    return step;
+}
+
+/* By how much products of the set's scores are shifted to be of that step. */
+static unsigned score_step_up(const struct mm *m)
+{
+    if (!seen(m, m->is->k_at, 1))
+        return 0;
+    return (unsigned)(shift_of(m, key_block(m, m->is->k_at)) - row_step(m));
+}
+
+/* The words of the row at hand, enough for the last key that it sees. */
+static bool find_words(struct mm *m)
+{
+    const struct cmd *c = m->c;
+    uint64_t at = c->row_at + (uint64_t)m->row * c->row_words;
+    if (!c->row_words)
+        return true;
+    m->words = m->v->acc + at;
+    if (at + c->row_words > m->v->n_acc || key_block(m, m->pos - m->is->key) >= c->row_words)
+        return values_fail(m->v, m->is, "row %u has %u words for its shifts at %" PRIu64, m->row,
+                           c->row_words, at);
+    return true;
+}
+
 /* Numbers that nobody wrote meet zeros or make results that do not count. */
 static bool known(const struct mm *m, uint32_t col)
 {
@@ -65,11 +113,13 @@ static bool known(const struct mm *m, uint32_t col)
 static bool multiply(struct mm *m)
 {
     const struct cmd *c = m->c;
+    unsigned up = c->src.ring == RING_SCORE && c->row_words > 1 ? score_step_up(m) : 0;
     for (uint32_t n = 0; n < m->cols; n++) {
         if (!m->set->whole && !known(m, n))
             return false;
-        int32_t sum = dot(m->v->a, m->set->w + (uint64_t)n * m->set->k, m->lanes);
-        m->acc[n] = c->first ? sum : (int32_t)((uint32_t)m->acc[n] + (uint32_t)sum);
+        uint32_t sum = (uint32_t)dot(m->v->a, m->set->w + (uint64_t)n * m->set->k, m->lanes);
+        sum = up < 32 ? sum << up : 0;
+        m->acc[n] = (int32_t)(c->first ? sum : (uint32_t)m->acc[n] + sum);
     }
     return true;
 }
@@ -131,6 +181,7 @@ static bool requantise(struct mm *m)
     uint64_t width, head = (uint64_t)m->is->unit % m->v->heads;
     if (what == WHAT_RAW) {
         int shift = head_of(m->v, m->is)->o_shift[form_at(m->v, position(m->pos))];
+        shift -= m->words ? row_step(m) - (int)m->v->q->q.decay_bits : 0;
         for (uint32_t n = 0; n < c->cols; n++)
             m->v->wide[n] = clip(shift_round(m->acc[n], shift), INT16_MAX);
         return true;
@@ -176,9 +227,26 @@ static void scores(struct mm *m)
     const struct qhead *h = head_of(m->v, m->is);
     int32_t top = (1 << (m->v->q->q.score_bits - 1)) - 1;
     int64_t distance = m->pos - (m->is->key + m->is->n_at);
-    for (uint32_t n = 0; n < m->c->cols; n++, distance--)
-        m->v->wide[n] = distance < 0 ? 0 :
-                        clip(rq_apply(h->score, decayed(&h->decay, (uint64_t)distance, m->acc[n])), top);
+    for (uint32_t n = 0; n < m->c->cols; n++, distance--) {
+        int64_t s = distance < 0 ? 0 : decayed(&h->decay, (uint64_t)distance, m->acc[n]);
+        if (m->words && distance >= 0)
+            s = shift_round(s, shift_of(m, key_block(m, m->is->n_at + n)));
+        else
+            s = rq_apply(h->score, s);
+        m->v->wide[n] = distance < 0 ? 0 : clip(s, top);
+    }
+}
+
+/* The bits of the largest score that the row has in each block of keys. */
+static void maxima(struct mm *m)
+{
+    const struct qhead *h = head_of(m->v, m->is);
+    int64_t distance = m->pos - (m->is->key + m->is->n_at);
+    for (uint32_t n = 0; n < m->c->cols && distance >= 0; n++, distance--) {
+        int64_t s = decayed(&h->decay, (uint64_t)distance, m->acc[n]);
+        int32_t *word = &m->words[key_block(m, m->is->n_at + n)];
+        *word = (int32_t)max64((uint64_t)*word, bit_width((uint64_t)(s < 0 ? -s : s)));
+    }
 }
 
 /* Queries x state: decayed, brought to the inner step, rounded once. */
@@ -186,8 +254,11 @@ static void cross(struct mm *m)
 {
     const struct qhead *h = head_of(m->v, m->is);
     uint64_t distance = (uint64_t)(m->pos - m->is->key) + 1;
-    for (uint32_t n = 0; n < m->c->cols; n++)
-        m->acc[n] = (int32_t)rq_apply(h->to_inner, decayed(&h->decay, distance, m->acc[n]));
+    int down = m->words ? row_step(m) - h->state.p - h->read_shift : 0; /* the table's bits cancel */
+    for (uint32_t n = 0; n < m->c->cols; n++) {
+        int64_t x = decayed(&h->decay, distance, m->acc[n]);
+        m->acc[n] = (int32_t)(m->words ? shift_round(x, down) : rq_apply(h->to_inner, x));
+    }
 }
 
 static bool update(struct mm *m)
@@ -227,6 +298,9 @@ static bool finish_row(struct mm *m)
     case MM_SCORE:
         scores(m);
         return put_row(m);
+    case MM_MAX:
+        maxima(m);
+        return true;
     case MM_STATE:
         return update(m);
     default:
@@ -244,7 +318,7 @@ static bool one_row(struct mm *m)
                            index + c->cols - 1, m->v->n_acc);
     m->acc = m->v->acc + index;
     m->pos = m->is->pos + (int64_t)(m->row * c->pos_step);
-    if (!fetch(m))
+    if (!find_words(m) || !fetch(m))
         return false;
     activity_row(m->v, c, m->lanes);
     m->cols = score ? seen(m, m->is->n_at, c->cols) : c->cols;
@@ -289,5 +363,15 @@ bool run_mm(struct values *v, const struct vissued *is)
     v->counts->macs += c->again ? 0 : m.macs;
     v->counts->macs_issued += issued(v, is);
     activity_set(v, m.set, is->rows, issued(v, is));
+    return true;
+}
+
+bool run_flash(struct values *v, const struct vissued *is)
+{
+    const struct cmd *c = is->c;
+    if ((uint64_t)c->acc_offset + c->cols > v->n_acc)
+        return values_fail(v, is, "accumulators %u..%u of %" PRIu64, c->acc_offset,
+                           c->acc_offset + c->cols - 1, v->n_acc);
+    memset(v->acc + c->acc_offset, 0, c->cols * sizeof *v->acc);
     return true;
 }

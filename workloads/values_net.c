@@ -279,6 +279,22 @@ static struct qnet *calibrated(struct reading *pt, const struct quant *quant, st
     return qnet_create(n, quant, count, len, seqs, max64(pt->S, len), err);
 }
 
+/* What the workload leaves open is not silently other than what the network was quantized for. */
+static bool as_quantized(const struct reading *pt, const struct quant *quant, struct err *err)
+{
+    const struct quant *asked = &pt->w->quant;
+    if (!pt->net->quantized)
+        return true;
+    const struct quant *was = &pt->net->quantized->quant;
+    if (asked->score_scale == SCORE_AUTO && was->score_scale != quant->score_scale)
+        return err_add(err, ERR_CONFIG, NULL, "values: %s was quantized for other scores; legal: "
+                       "work.quant.score_scale static or row_shift, whichever is meant", pt->net->dir);
+    if (asked->state_update == UPDATE_AUTO && was->state_update != quant->state_update)
+        return err_add(err, ERR_CONFIG, NULL, "values: %s was quantized for other updates of the state; "
+                       "legal: work.quant.state_update token or chunk, whichever is meant", pt->net->dir);
+    return true;
+}
+
 static bool with_network(struct reading *pt, const struct quant *quant, struct values_report *out,
                          struct err *err)
 {
@@ -286,6 +302,8 @@ static bool with_network(struct reading *pt, const struct quant *quant, struct v
     if (pt->net->quantized && pt->net->B != pt->w->chunk)
         return err_add(err, ERR_CONFIG, NULL, "values: %s was quantized for chunks of %" PRIu64
                        "; legal: work.chunk %" PRIu64, pt->net->dir, pt->net->B, pt->net->B);
+    if (!as_quantized(pt, quant, err))
+        return false;
     pt->net->B = pt->w->chunk; /* the run's, whatever the network was trained with */
     if (!out->synthetic && lm && !texts(pt, err))
         return false;
@@ -295,6 +313,8 @@ static bool with_network(struct reading *pt, const struct quant *quant, struct v
     struct expected *e = NULL;
     if (pt->q)
         e = expected_create(pt->w, pt->q, pt->seqs, err);
+    for (uint64_t i = 0; pt->q && i < pt->net->L * pt->net->H; i++)
+        out->multiplies |= pt->q->layer[i / pt->net->H].head[i % pt->net->H].state.decay_shift < 0;
     bool ok = e && read_program(pt, e, out, err);
     if (ok)
         quality(pt, out);
@@ -309,11 +329,15 @@ struct quant values_quant(const struct arch *a, const struct work *w)
     const struct retention_cfg *r = ARCH_CFG(a, retention);
     struct quant q = w->quant;
     q.state_bits = r->state_bits;
-    q.read_bits = r->read_bits;
-    if (q.score_scale == SCORE_AUTO)
-        q.score_scale = SCORE_STATIC;
+    if (q.read_bits == FIELD_AUTO)
+        q.read_bits = r->read_bits;
+    if (q.rounding == ROUND_AUTO)
+        q.rounding = r->rounding;
+    if (q.decay == DECAY_AUTO && r->decay != 0) /* the lanes multiply */
+        q.decay = DECAY_SHIFT + r->decay;
+    q.score_scale = work_score_scale(w);
     if (q.state_update == UPDATE_AUTO)
-        q.state_update = UPDATE_CHUNK;
+        q.state_update = r->update;
     return q;
 }
 
@@ -328,17 +352,14 @@ static bool computable(const struct arch *a, const struct work *w, struct err *e
                        "work.kind of network, msr, block or gemm");
     if (w->kind == WORK_GEMM)
         return true;
-    if (q->score_bits > 8)
-        return err_add(err, ERR_CONFIG, NULL,
-                       "values: work.quant.score_bits is %" PRIu64 ", and programs keep "
-                       "scores in bytes; legal: 4..8", q->score_bits);
     if (q->state_bits != FIELD_AUTO && q->state_bits != r->state_bits)
         return err_add(err, ERR_CONFIG, NULL, "values: work.quant.state_bits is %" PRIu64 ", and "
                        "arch.retention.state_bits %" PRIu64 "; legal: the same, or auto", q->state_bits,
                        r->state_bits);
-    if (q->read_bits < r->read_bits)
+    if (q->read_bits != FIELD_AUTO && q->read_bits > r->read_bits)
         return err_add(err, ERR_CONFIG, NULL, "values: work.quant.read_bits is %" PRIu64 ", and "
-                       "arch.retention.read_bits %" PRIu64 "; legal: the same", q->read_bits, r->read_bits);
+                       "arch.retention.read_bits %" PRIu64 "; legal: auto, or up to that", q->read_bits,
+                       r->read_bits);
     return true;
 }
 

@@ -224,7 +224,7 @@ static void step_row(const struct step *t, uint32_t i, uint64_t draw, uint64_t *
     struct values *v = t->v;
     uint64_t size = v->state_bytes;
     uint8_t *row = v->state.v + t->is->state + i * t->c->cols * size;
-    int32_t q = t->q[i], k = t->k[i], top = (1 << (v->q->q.read_bits - 1)) - 1;
+    int32_t q = t->q ? t->q[i] : 0, k = t->k[i], top = (1 << (v->q->q.read_bits - 1)) - 1;
     uint64_t at = i * v->n->dv + (uint64_t)t->is->col;
     for (uint32_t c = 0; c < t->c->cols; c++) {
         int32_t s = state_token(&t->h->state, draw, at + c, state_get(v, row + c * size),
@@ -246,6 +246,8 @@ static bool one_token(struct step *t, struct bytes *dst, uint32_t r)
     memset(v->wide, 0, t->c->cols * sizeof *v->wide);
     for (uint32_t i = 0; i < t->c->k; i++)
         step_row(t, i, draw, &over);
+    if (!dst)
+        return true;
     uint8_t *to = bytes_put(v, t->is, dst, (int64_t)t->c->dst_at + 2 * r * (int64_t)t->c->cols,
                             2 * t->c->cols);
     for (uint32_t c = 0; to && c < t->c->cols; c++)
@@ -266,24 +268,27 @@ static const int16_t *step_operand(const struct step *t, const struct bytes *src
 bool run_step(struct values *v, const struct vissued *is)
 {
     const struct cmd *c = is->c;
-    struct bytes *src = &slot_of(v, &c->src, is->src)->b, *dst = &slot_of(v, &c->dst, is->dst)->b;
+    bool reads = retention_reads(c);
+    struct bytes *src = &slot_of(v, &c->src, is->src)->b;
+    struct bytes *dst = reads ? &slot_of(v, &c->dst, is->dst)->b : NULL;
     struct step t = {.v = v, .is = is, .c = c, .h = head_of(v, is)};
     uint64_t elements = (uint64_t)c->k * c->cols;
     if (!bytes_at(v, is, &v->state, is->state, elements * v->state_bytes))
         return false;
-    /* Queries, keys and values of the tokens lie one after the other. */
+    /* Queries (if any), keys and values of the tokens lie one after the other. */
     uint64_t key = bytes_of(c->k, c->a_bits), value = bytes_of(c->cols, c->a_bits);
     for (uint32_t r = 0; r < is->rows; r++) {
-        t.q = step_operand(&t, src, r * key, c->k, v->a);
-        t.k = step_operand(&t, src, (is->rows + r) * key, c->k, v->b);
-        t.val = step_operand(&t, src, 2 * is->rows * key + r * value, c->cols, v->out);
+        uint64_t each = is->rows * key, keys = reads ? each : 0;
+        t.q = reads ? step_operand(&t, src, r * key, c->k, v->a) : NULL;
+        t.k = step_operand(&t, src, keys + r * key, c->k, v->b);
+        t.val = step_operand(&t, src, keys + each + r * value, c->cols, v->out);
         t.pos = position(is->pos + (int64_t)(r * c->pos_step));
-        if (!t.q || !t.k || !t.val || !one_token(&t, dst, r))
+        if ((reads && !t.q) || !t.k || !t.val || !one_token(&t, dst, r))
             return false;
         activity_step(v, c, t.k, t.val);
     }
-    v->counts->macs += 2 * is->rows * elements;
-    v->counts->macs_issued += 2 * is->rows * elements;
+    v->counts->macs += (reads ? 2 : 1) * is->rows * elements;
+    v->counts->macs_issued += (reads ? 2 : 1) * is->rows * elements;
     return true;
 }
 

@@ -61,7 +61,7 @@ static const struct section shape_section = {.name = "shape", .doc = "widths of 
 static const char *const weight_scale_names[] = {"tensor", "channel", NULL};
 static const char *const weight_rounding_names[] = {"nearest", "feedback", "auto", NULL};
 static const char *const state_update_names[] = {"token", "chunk", "auto", NULL};
-static const char *const rounding_names[] = {"half_up", "truncate", "stochastic", "half_even", NULL};
+static const char *const rounding_names[] = {"half_up", "truncate", "stochastic", "half_even", "auto", NULL};
 static const char *const quant_decay_names[] = {"auto", "shift", "multiply", "per_token", NULL};
 static const char *const score_scale_names[] = {"static", "row_shift", "auto", NULL};
 static const char *const activation_scale_names[] = {"tensor", "head", "auto", NULL};
@@ -96,15 +96,18 @@ static const struct field quant_fields[] = {
      .unit = "bits",
          .doc = "width of the retention state, 16 or 32; auto: 16, for scored language models 32"},
     {KEY(quant, state_update), .type = FIELD_ENUM, .def = "auto", .names = state_update_names,
-     .doc = "chunkwise form: the state is updated once a chunk (auto) or, in `eval` alone, token by token"},
-    {KEY(quant, read_bits), .type = FIELD_U64, .def = "16", .min = 8, .max = 16, .unit = "bits",
-     .doc = "bits of the state that the read-out takes"},
-    {KEY(quant, rounding), .type = FIELD_ENUM, .def = "half_up", .names = rounding_names,
-     .doc = "rounding of the state's shifts; half_even: ties, which products of integers often are, add no "
-            "bias"},
+     .doc = "states of the chunkwise form, and those built after the parallel one: updated once a chunk or "
+            "token by token; auto: as arch.retention.update, in `eval` once a chunk"},
+    {KEY(quant, read_bits), .type = FIELD_U64, .def = "auto", .allow_auto = true, .min = 8, .max = 16,
+     .unit = "bits",
+     .doc = "bits of the state that the read-out takes; auto: arch.retention.read_bits, in `eval` 16"},
+    {KEY(quant, rounding), .type = FIELD_ENUM, .def = "auto", .names = rounding_names,
+     .doc = "rounding of the state's shifts; auto: arch.retention.rounding, in `eval` half_up; half_even: "
+            "ties, which products of integers often are, add no bias"},
     {KEY(quant, seed), .type = FIELD_U64, .def = "1", .max = UINT32_MAX, .doc = "of stochastic rounding"},
     {KEY(quant, decay), .type = FIELD_ENUM, .def = "auto", .names = quant_decay_names,
-     .doc = "decay of the state: auto is a shift where 1 - gamma is a power of two, else a multiplication"},
+     .doc = "decay of the state: auto is a shift where 1 - gamma is a power of two and "
+            "arch.retention.decay is shift, else a multiplication; per_token: the same numbers as multiply"},
     {KEY(quant, decay_bits), .type = FIELD_U64, .def = "8", .min = 8, .max = 16, .unit = "bits",
      .doc = "width of an entry of the decay table"},
     {KEY(quant, decay_block), .type = FIELD_U64, .def = "256", .min = 1, .max = 65536, .unit = "tokens",
@@ -112,10 +115,10 @@ static const struct field quant_fields[] = {
     {KEY(quant, score_bits), .type = FIELD_U64, .def = "8", .min = 4, .max = 16, .unit = "bits",
      .doc = "width of a score"},
     {KEY(quant, score_scale), .type = FIELD_ENUM, .def = "auto", .names = score_scale_names,
-     .doc = "scores by one scale a head, or by a power of two for each row from its maximum; auto: row_shift "
-            "in `eval`, static in programs, which have no second pass for the maximum"},
+     .doc = "scores by one scale a head, or by a power of two for each row from its maximum, which takes a "
+            "first pass over the keys; auto: row_shift for a network, static for shapes alone"},
     {KEY(quant, score_block), .type = FIELD_U64, .def = "0", .max = 65536, .unit = "keys",
-     .doc = "keys that share a row's shift; 0: the whole row"},
+     .doc = "keys that share a row's shift, and most rows and keys of a tile; 0: the whole row"},
     {KEY(quant, rotary_bits), .type = FIELD_U64, .def = "16", .min = 8, .max = 16, .unit = "bits",
      .doc = "width of queries and keys before rotary"},
     {KEY(quant, norm_bits), .type = FIELD_U64, .def = "12", .min = 8, .max = 16, .unit = "bits",

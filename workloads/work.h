@@ -28,7 +28,7 @@ enum { ACTIVATION_TENSOR, ACTIVATION_HEAD, ACTIVATION_AUTO };
 enum { EQUALIZE_NONE, EQUALIZE_CHANNEL, EQUALIZE_AUTO };
 enum { WEIGHTS_NEAREST, WEIGHTS_FEEDBACK, WEIGHTS_AUTO };
 enum { UPDATE_TOKEN, UPDATE_CHUNK, UPDATE_AUTO };
-enum { ROUND_HALF_UP, ROUND_TRUNCATE, ROUND_STOCHASTIC, ROUND_HALF_EVEN };
+enum { ROUND_HALF_UP, ROUND_TRUNCATE, ROUND_STOCHASTIC, ROUND_HALF_EVEN, ROUND_AUTO };
 enum { DECAY_AUTO, DECAY_SHIFT, DECAY_MULTIPLY, DECAY_PER_TOKEN };
 enum { SCORE_STATIC, SCORE_ROW_SHIFT, SCORE_AUTO };
 enum { CALIBRATE_MINMAX, CALIBRATE_PERCENTILE, CALIBRATE_MSE };
@@ -84,6 +84,13 @@ static inline uint64_t work_dk(const struct work *w)
 static inline uint64_t work_dv(const struct work *w)
 {
     return w->shape.value_dim / w->shape.heads;
+}
+/* What `auto` means in programs and evaluations alike: a network's scores have a shift for each row; shapes
+ * alone, whose numbers are nobody's, one scale, which saves the pass for the maximum. */
+static inline int work_score_scale(const struct work *w)
+{
+    return w->quant.score_scale != SCORE_AUTO ? w->quant.score_scale :
+           *w->network ? SCORE_ROW_SHIFT : SCORE_STATIC;
 }
 /* Useful MACs in closed form; the oracle for the program's count. */
 uint64_t work_macs(const struct work *w);
