@@ -282,6 +282,8 @@ static inline uint32_t finished_rows(const struct cmd *c, uint32_t rows)
 /* Words of a row's own that a command takes from the accumulators (row shifts of scores). */
 uint64_t row_words_used(const struct cmd *c);
 void engine_count(struct machine *m, const struct issued *is, uint64_t cycles);
+/* Useful MACs of the unit's own lanes; 0 where the state works in the engine. */
+uint64_t retention_own_macs(const struct machine *m);
 /* Does a step make rows, or does the state take tokens up alone? */
 bool retention_reads(const struct cmd *c);
 void retention_count(struct machine *m, const struct issued *is, uint64_t cycles);

@@ -73,7 +73,7 @@ uint64_t retention_cycles(const struct machine *m, const struct cmd *c, uint32_t
     return (uint64_t)rows * per_token * (r->fused_readout || !retention_reads(c) ? 1 : 2);
 }
 
-enum { C_UPDATE, C_READOUT, C_BUSY, C_TOKENS };
+enum { C_UPDATE, C_READOUT, C_BUSY, C_TOKENS, C_MACS };
 
 void retention_count(struct machine *m, const struct issued *is, uint64_t cycles)
 {
@@ -88,6 +88,12 @@ void retention_count(struct machine *m, const struct issued *is, uint64_t cycles
     n[C_UPDATE] += is->rows * elements;
     n[C_READOUT] += retention_reads(c) ? is->rows * elements : 0;
     n[C_TOKENS] += is->rows;
+    n[C_MACS] += is->rows * elements * (retention_reads(c) ? 2 : 1);
+}
+
+uint64_t retention_own_macs(const struct machine *m)
+{
+    return m->retention->state == STATE_ENGINE ? 0 : m->counter[m->cb.retention + C_MACS];
 }
 
 static bool init(struct machine *m, struct err *err)
@@ -97,6 +103,7 @@ static bool init(struct machine *m, struct err *err)
     counter_add(m, "retention", "readout", "element");
     counter_add(m, "retention", "busy", "cycle");
     counter_add(m, "retention", "tokens", "token");
+    counter_add(m, "retention", "mac", "mac");
     return true;
 }
 

@@ -189,7 +189,7 @@ static bool macs_are_the_closed_form(const struct runs *r, struct text *why)
     bool ok = equal(why, "useful MACs", s->macs, work_macs(r->design->work));
     ok &= equal(why, "the bound's MACs", b->macs, s->macs);
     ok &= equal(why, "the bound's issued MACs", b->macs_issued, s->macs_issued);
-    return ok & at_most(why, "useful MACs", s->macs, s->cycles * s->peak_macs_per_cycle);
+    return ok & at_most(why, "utilization, in millionths", (uint64_t)(s->utilization * 1e6), 1000000);
 }
 
 static bool the_bound_is_below(const struct runs *r, struct text *why)

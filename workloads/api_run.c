@@ -57,7 +57,6 @@ void result_derive(rs_summary *s)
     double cycles = (double)s->cycles;
     s->time_ns = cycles * 1e9 / (double)s->soc_hz;
     s->tokens_per_s = s->cycles ? (double)s->tokens * 1e9 / s->time_ns : 0;
-    s->utilization = s->cycles ? (double)s->macs / (cycles * (double)s->peak_macs_per_cycle) : 0;
     s->power_uw = s->cycles ? (double)s->energy_fj / s->time_ns : 0;
 }
 
@@ -85,6 +84,13 @@ static uint64_t simulate(struct machine *m, struct err *err)
     return (total + m->soc_ticks - 1) / m->soc_ticks;
 }
 
+/* Of the engine: what the retention unit's own lanes do is not its work. */
+static double utilization(const struct machine *m, const rs_summary *s)
+{
+    double most = (double)s->cycles * (double)s->peak_macs_per_cycle;
+    return most > 0 ? (double)(s->macs - retention_own_macs(m)) / most : 0;
+}
+
 static bool measure(struct rs_result *r, const struct rs_design *d, const rs_options *options,
                     struct machine *m, struct err *err)
 {
@@ -99,6 +105,7 @@ static bool measure(struct rs_result *r, const struct rs_design *d, const rs_opt
     s->macs = m->macs;
     s->macs_issued = m->macs_issued;
     s->peak_macs_per_cycle = m->geom.macs_per_cycle;
+    s->utilization = utilization(m, s);
     s->tokens = m->prog->tokens_done;
     s->soc_hz = m->clocks->soc_hz;
     s->estimated_cycles = result_estimated_cycles(m, s->cycles);
