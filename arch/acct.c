@@ -4,6 +4,10 @@
  * host or idle. */
 #include "arch/machine.h"
 
+#include "base/num.h"
+
+#include <assert.h>
+
 const char *const cause_names[N_CAUSES] = {"engine", "retention", "vector", "fill_drain", "weight_wait",
     "operand_wait", "buffer_wait", "tcdm_conflict", "offchip_wait", "host", "idle"};
 
@@ -14,6 +18,15 @@ static uint64_t drain_end(const struct machine *m)
         if (m->unit[u].drain_until > end)
             end = m->unit[u].drain_until;
     return end;
+}
+
+/* Ticks of the last conflict's cycle that lie in an interval. Time goes to where it lies, so
+ * that an account is the same wherever else it is drawn up in between. */
+static uint64_t last_conflict(const struct machine *m, uint64_t from, uint64_t to)
+{
+    uint64_t end = m->acct_conflict_end, begin = max64(from, end - min64(end, m->soc_ticks));
+    end = min64(end, to);
+    return end > begin ? end - begin : 0;
 }
 
 void acct_sync(struct machine *m)
@@ -32,12 +45,11 @@ void acct_sync(struct machine *m)
         m->cause[CAUSE_FILL_DRAIN] += until - from;
         from = until;
     }
-    /* A conflict of this very cycle belongs to the interval that begins now. */
-    uint64_t next = m->acct_conflicts && m->acct_conflict_at == now ? m->soc_ticks : 0;
-    uint64_t lost = m->acct_conflicts - next < now - from ? m->acct_conflicts - next : now - from;
+    uint64_t lost = m->acct_conflicts + last_conflict(m, from, now);
+    assert(lost <= now - from);
     m->cause[CAUSE_TCDM_CONFLICT] += lost;
     m->cause[m->acct_cause] += now - from - lost;
-    m->acct_conflicts = next;
+    m->acct_conflicts = 0;
 }
 
 void acct_conflict(struct machine *m)
@@ -45,8 +57,8 @@ void acct_conflict(struct machine *m)
     int c = m->acct_cause;
     bool waits = c == CAUSE_WEIGHT_WAIT || c == CAUSE_OPERAND_WAIT || c == CAUSE_BUFFER_WAIT;
     if (waits && m->now >= drain_end(m)) {
-        m->acct_conflicts += m->soc_ticks;
-        m->acct_conflict_at = m->now;
+        m->acct_conflicts += last_conflict(m, m->acct_last, m->now);
+        m->acct_conflict_end = m->now + m->soc_ticks;
     }
 }
 

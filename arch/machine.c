@@ -234,9 +234,7 @@ void machine_state(struct machine *m, struct state_io *io)
     else
         state_u32(io, m->now % lcm(m->soc_ticks, m->periph_ticks));
     m->acct_cause = state_u8(io, (unsigned)m->acct_cause);
-    bool here = state_u8(io, m->acct_conflicts && m->acct_conflict_at == m->now);
-    m->acct_conflicts = state_u64(io, m->acct_conflicts);
-    m->acct_conflict_at = here ? m->now : m->now - 1;
+    m->acct_conflict_end = state_time(io, m->now, m->acct_conflict_end);
     unit_state(m, io);
     for (unsigned i = 0; arch_classes[i]; i++)
         if (arch_classes[i]->state)

@@ -177,7 +177,8 @@ struct machine {
         unsigned engine, retention, vector, buffers, streamer, tcdm, traffic, udma, hyperram, host,
             sequencer;
     } cb;
-    uint64_t acct_last, acct_conflicts, acct_conflict_at;
+    uint64_t acct_last; /* booked so far */
+    uint64_t acct_conflicts, acct_conflict_end; /* ticks of conflicts since, but for the last; its end */
     int acct_cause;
     uint64_t layer_cycles[MAX_LAYERS]; /* ticks */
     uint64_t layer_last; /* time of the last mark, skipped ticks included */
