@@ -75,6 +75,7 @@ static const struct rule {
      "dot products: acc_write has a price; systolic: add, as often as acc_read; the rest is the buffer's"},
     {"retention.busy retention.tokens vector.busy tcdm.busy hyperram.active", NULL, "time"},
     {"tcdm.conflict traffic.wait host.interrupt host.job", NULL, "waiting; the core's cycles are active"},
+    {"retention.mac", NULL, "in update and readout"},
     {"udma.transfer streamer.command", NULL, "in the words; set up by the sequencer's command"},
 };
 enum { N_RULES = sizeof rules / sizeof rules[0] };
