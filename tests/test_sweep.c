@@ -175,7 +175,8 @@ static const struct {
     {BASE "where:\n  work.form == parallel\n  and work.sek < 3",
      "4:3: error: `work.sek` has no value"},
     {BASE "where: wrok.seq == 1 or work.seq == 3",
-     "3:8: error: `wrok.seq` is no path of a configuration; legal are arch.KEY, work.KEY, tech.KEY (did you mean `work.seq`?)"},
+     "3:8: error: `wrok.seq` is no path of a configuration; legal "
+     "are arch.KEY, work.KEY, tech.KEY (did you mean `work.seq`?)"},
     {BASE "where: \"work.form == 'parallel\"", "nothing to compare `work.form` with"},
     {BASE "where: work.seq ==", "nothing to compare `work.seq` with"},
     {BASE "groups: []", "3:9: error: `groups` must be a list"},

@@ -177,10 +177,11 @@ static bool decay_of(const struct maker *m, struct qhead *h, double gamma, uint6
     struct arena *a = &m->q->arena;
     double shift = -log2(1 - gamma);
     bool power = fabs(shift - round(shift)) < 1e-6 && shift < 31;
+    char value[32];
     if (q->decay == DECAY_SHIFT && !power)
         return err_add(err, ERR_CONFIG, NULL,
-                       "work.quant.decay is shift, but the decay of head %" PRIu64 " is %g; "
-                       "legal: auto, multiply, per_token", index, gamma);
+                       "work.quant.decay is shift, but the decay of head %" PRIu64 " is %s; "
+                       "legal: auto, multiply, per_token", index, text_real(gamma, value, sizeof value));
     h->gamma = gamma;
     h->state.rounding = q->rounding;
     bool by_shift = power && (q->decay == DECAY_AUTO || q->decay == DECAY_SHIFT);

@@ -217,12 +217,12 @@ static void head_rows(struct qio *io, struct qlayer *l)
                                  "%s: a number of head %" PRIu64 " is no step or range",
                                  file_of(io, "head_steps"), i);
         }
-        static const double least[HEAD_NUMBERS] = {-1, -8, 0, 0, -31, -31, -31};
-        static const double most[HEAD_NUMBERS] = {31, 31, UINT16_MAX, 31, 62, 62, 62};
+        static const int least[HEAD_NUMBERS] = {-1, -8, 0, 0, -31, -31, -31};
+        static const int most[HEAD_NUMBERS] = {31, 31, UINT16_MAX, 31, 62, 62, 62};
         for (unsigned j = 0; j < HEAD_NUMBERS; j++)
             if (!(k[j] >= least[j] && k[j] <= most[j])) {
                 io->ok = err_add(io->err, ERR_DATA, NULL,
-                                 "%s: number %u of head %" PRIu64 " is not from %g to %g",
+                                 "%s: number %u of head %" PRIu64 " is not from %d to %d",
                                  file_of(io, "head_numbers"), j, i, least[j], most[j]);
                 return;
             }
