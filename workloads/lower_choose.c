@@ -304,6 +304,7 @@ static bool lower_best(struct search *s, uint64_t rows)
     /* Keys and values of one layer are kept instead of all. */
     if (parks && s->over && w->form == FORM_PARALLEL && w->shape.pre_norm) {
         consider_style(s, rows, (struct style){.layers = true, .local = true}, 0);
+        consider_style(s, rows, (struct style){.layers = true}, 0);
         consider_style(s, rows, (struct style){.layers = true, .spill = true, .queries = 16}, 0);
     }
     program_finish(&s->trial);
