@@ -81,8 +81,12 @@ void rs_options_default(rs_options *options);
 
 /* 128-bit identity of (architecture, workload, method class, values, quality, model
  * version) as 16 bytes. full and folded are one class. The technology is not
- * part of it: it prices, it does not time. */
+ * part of it: it prices, it does not time. Of a network, the last part of its directory's path is, and with
+ * values or quality what rs_design_network says. */
 void rs_design_key(const rs_design *design, const rs_options *options, uint8_t key[16]);
+/* 128-bit digest of the network's files as they are now. False, and zeros, when no result of these options
+ * comes from a network, or it cannot be read. Files are read again only after one has changed. */
+bool rs_design_network(const rs_design *design, const rs_options *options, uint8_t digest[16]);
 /* 128-bit hash of one part's canonical text. */
 void rs_design_part_hash(const rs_design *design, const char *part, uint8_t hash[16]);
 

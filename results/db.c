@@ -13,7 +13,7 @@ const struct db_table_def db_tables[DB_N_TABLES] = {
     [DB_SETTING] = {"setting", 2, DB_OF_CONFIG, {"hash", "key", "value"}},
     [DB_POINT] = {"point", 1, DB_ALONE,
                   {"key", "arch_hash", "work_hash", "method", "has_values", "model_version", "arch",
-                   "work", "form", "phase", "seq", "work_tokens", "batch", "chunk", "engine_style",
+                   "work", "network", "form", "phase", "seq", "work_tokens", "batch", "chunk", "engine_style",
                    "dataflow", "rows", "cols", "units", "length", "peak_macs_per_cycle", "tokens",
                    "soc_hz", "cycles", "macs", "macs_issued", "utilization", "time_ns",
                    "tokens_per_s", "sqnr_db", "bits_per_byte", "float_bits_per_byte",

@@ -9,7 +9,7 @@
 
 enum {
     DB_APPLICATION_ID = 0x52745331, /* "RtS1" */
-    DB_USER_VERSION = 5,
+    DB_USER_VERSION = 6,
     DB_COMMIT_ROWS = 1000, /* points a transaction at most */
     DB_COMMIT_MS = 1000,   /* age of a transaction at most */
     DB_BUSY_MS = 5000,

@@ -2,6 +2,7 @@
 -- the same sweep, whatever the order of insertion: keys are content hashes.
 --   key        128-bit identity of a point (technology excluded)
 --   *_hash     128-bit hash of a resolved configuration part (see `config`)
+--   network    digest of the network's files in hex, where numbers of the point come from them
 --   *_rel_err  one sigma, relative; bound 'upper' marks an energy that is an upper bound
 --   ord        position in the simulator's own order
 
@@ -28,6 +29,7 @@ CREATE TABLE point(
   model_version TEXT NOT NULL,
   arch TEXT NOT NULL,
   work TEXT NOT NULL,
+  network TEXT,
   form TEXT,
   phase TEXT,
   seq INTEGER,

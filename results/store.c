@@ -10,6 +10,7 @@
 /* Identity of what is being stored, computed once a point. */
 struct ident {
     uint8_t key[16], arch[16], work[16], tech[16];
+    char network[33]; /* "" when no number comes from one */
     const char *arch_name, *work_name, *tech_name, *arch_text, *work_text;
 };
 
@@ -20,6 +21,9 @@ static struct ident ident_of(const rs_design *d, const rs_options *options)
         .tech_name = rs_design_name(d, "tech"), .arch_text = rs_design_text(d, "arch"),
         .work_text = rs_design_text(d, "work"),
     };
+    struct hash128 network;
+    if (rs_design_network(d, options, network.b))
+        hash_hex(&network, id.network);
     rs_design_key(d, options, id.key);
     rs_design_part_hash(d, "arch", id.arch);
     rs_design_part_hash(d, "work", id.work);
@@ -157,6 +161,7 @@ static bool put_point(struct rs_db *db, const struct ident *id, const rs_options
         text_printf(&hypo, "%s%s", i ? ", " : "", keys[i]);
     row_hash(&row, id->key);
     row_identity(&row, id, options);
+    row_text(&row, *id->network ? id->network : NULL);
     row_work(&row, id->work_text, false, work);
     row_engine(&row, id->arch_text, engine);
     const uint64_t counts[] = {s->peak_macs_per_cycle, s->tokens, s->soc_hz, s->cycles, s->macs,

@@ -13,7 +13,7 @@ SELECT lower(hex(p.key)) AS id, p.arch, p.work, p.form, p.phase, p.seq, p.work_t
   x.energy_upper_fj, x.energy_rel_err, x.power_uw, x.area_um2, x.area_um2 / 1e6 AS area_mm2,
   x.area_rel_err, p.soc_hz, x.fmax_hz, x.fmax_rel_err,
   p.has_values, p.values_compared, p.sqnr_db, p.bits_per_byte, p.float_bits_per_byte,
-  p.method, p.model_version, p.is_hypothetical, p.hypothetical, x.tech, x.voltage,
+  p.network, p.method, p.model_version, p.is_hypothetical, p.hypothetical, x.tech, x.voltage,
   p.key, p.arch_hash, p.work_hash, x.tech_hash
 FROM point p JOIN price x ON x.key = p.key;
 

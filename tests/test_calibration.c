@@ -1,11 +1,10 @@
 /* What calibration does to a network: other coordinates, weights rounded with error feedback, the
  * scale of static scores. */
-#include "tests/net_gen.h"
+#include "tests/net_medians.h"
 #include "workloads/equalize.h"
 #include "workloads/feedback.h"
 #include "workloads/score_scale.h"
 
-#include <criterion/criterion.h>
 #include <math.h>
 
 enum { IN = 24, ROWS = 200, OUT = 16 };
@@ -206,35 +205,6 @@ Test(calibration, outlier_channels_are_taken_back)
         cr_expect(db[1][f] > db[0][f] - 1.5, "form %u: %.2f dB, %.2f before", f, db[1][f], db[0][f]);
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-/* Medians over three seeds of the SQNR of each form. */
-static void medians(struct gen g, const struct quant *q, double db[3])
-{
-    double all[3][3];
-    for (unsigned s = 0; s < 3; s++) {
-        struct err err = {0};
-        g.seed = s + 1;
-        struct net *n = gen_net(&g);
-        struct eval *e = eval_run(n, q, 7, &err);
-        cr_assert(e, "%s", err.n_diags ? err.diags[0].text : "");
-        for (unsigned f = 0; f < 3; f++) {
-            all[f][s] = e->form[f].sqnr_db;
-            cr_expect_eq(overflow_count(&e->form[f].over), 0);
-        }
-        eval_destroy(e);
-        net_destroy(n);
-    }
-    for (unsigned f = 0; f < 3; f++) {
-        qsort(all[f], 3, sizeof all[f][0], by_value);
-        db[f] = all[f][1];
-    }
-}
-
 /* What scored language models take by default, on kinds that nobody trained: other widths, heads and
  * decays, post-norm with deepnorm, sequences that end inside a chunk, outlier channels. */
 Test(calibration, other_kinds_gain_or_keep)
@@ -257,7 +227,7 @@ Test(calibration, other_kinds_gain_or_keep)
             struct err err = {0};
             struct quant q;
             cr_assert(eval_quant(&a, sets, m ? m + 2 : 0, &q, &err));
-            medians(cases[i], &q, m == 0 ? plain : m == 1 ? careful : fixed);
+            cr_expect_eq(gen_medians(cases[i], &q, 3, m == 0 ? plain : m == 1 ? careful : fixed), 0);
             arena_finish(&a);
         }
         for (unsigned f = 0; f < 3; f++) {

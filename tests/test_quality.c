@@ -1,43 +1,10 @@
 /* Quality of the integer datapath where no file has data: shapes, outliers, decays, long
  * sequences, against what was measured by others (facts/retnet.md section 7). */
 #include "tests/effort.h"
-#include "tests/net_gen.h"
+#include "tests/net_medians.h"
 #include "tests/state_error.h"
 
-#include <criterion/criterion.h>
 #include <stdio.h>
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
-/* Median over seeds 1..5 of the SQNR of each form. A single case may lose 5 dB by the sign of one
- * near-zero score in its first row, where a head's only key meets the norm. */
-static void median(struct gen g, const struct quant *q, double out[3], uint64_t *over)
-{
-    enum { SEEDS = 5 };
-    double all[3][SEEDS];
-    *over = 0;
-    for (unsigned s = 0; s < SEEDS; s++) {
-        struct err err = {0};
-        g.seed = s + 1;
-        struct net *n = gen_net(&g);
-        struct eval *e = eval_run(n, q, 7, &err);
-        cr_assert(e, "%s", err.n_diags ? err.diags[0].text : "");
-        for (unsigned f = 0; f < 3; f++) {
-            all[f][s] = e->form[f].sqnr_db;
-            *over += overflow_count(&e->form[f].over);
-        }
-        eval_destroy(e);
-        net_destroy(n);
-    }
-    for (unsigned f = 0; f < 3; f++) {
-        qsort(all[f], SEEDS, sizeof all[f][0], by_value);
-        out[f] = all[f][SEEDS / 2];
-    }
-}
 
 #define MSR_OF(S, d, H, V, B, gain, outliers) \
     {NET_MSR, S, d, H, V, B, 0, 1, 0, gain, outliers, false, NULL, 0}
@@ -57,8 +24,7 @@ Test(quality, default_point_reaches_what_was_measured)
     struct quant q = gen_quant(NULL, NULL);
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i += EFFORT(1, 2)) {
         double db[3];
-        uint64_t over;
-        median(cases[i].g, &q, db, &over);
+        uint64_t over = gen_medians(cases[i].g, &q, 5, db);
         for (unsigned f = 0; f < 3; f++)
             cr_expect(db[f] >= cases[i].least[f] - 0.5, "case %u, form %u: %.2f dB", i, f, db[f]);
         cr_expect_eq(over, 0, "case %u: %d overflows", i, (int)over);
@@ -178,12 +144,11 @@ Test(quality, fewer_bits_cost_what_was_measured)
     struct gen g = MSR_OF(256, 128, 4, 256, 64, 1, 0);
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i += EFFORT(1, 3)) {
         double db[3];
-        uint64_t over;
         char w[40], a[40];
         snprintf(w, sizeof w, "work.quant.weights=%s", cases[i].weights);
         snprintf(a, sizeof a, "work.quant.activations=%s", cases[i].activations);
         struct quant q = gen_quant(w, a);
-        median(g, &q, db, &over);
+        gen_medians(g, &q, 5, db);
         for (unsigned f = 0; f < 3; f++)
             cr_expect(db[f] >= cases[i].least[f] - 0.5, "W%sA%s, form %u: %.2f dB", cases[i].weights,
                       cases[i].activations, f, db[f]);
@@ -209,13 +174,12 @@ Test(quality, other_shapes_work)
     struct quant q = gen_quant(NULL, NULL);
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         double db[3];
-        uint64_t over;
         struct gen g = cases[i].g;
         double eight[16];
         for (unsigned h = 0; h < 16; h++)
             eight[h] = even[h % 4];
         g.decay = g.decay ? eight : NULL;
-        median(g, &q, db, &over);
+        uint64_t over = gen_medians(g, &q, 5, db);
         for (unsigned f = 0; f < 3; f++)
             cr_expect(db[f] >= cases[i].least, "case %u, form %u: %.2f dB", i, f, db[f]);
         cr_expect_eq(over, 0, "case %u: %d overflows", i, (int)over);

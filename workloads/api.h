@@ -110,6 +110,10 @@ bool result_quality(struct rs_result *r, const struct rs_design *d, struct err *
  * nothing when there is no memory (api_memory.c). */
 void memory_lend(rs_memory *memory, const struct rs_design *d, struct machine *m);
 void memory_return(rs_memory *memory);
+/* The directory that work.network names, "" when it names none. */
+const char *design_network(struct arena *a, const struct rs_design *d);
+/* Of a path, without slashes at its end. */
+const char *last_part(struct arena *a, const char *dir);
 /* A workload out of a network directory, as a tree. NULL on error. */
 struct ynode *network_work(struct arena *a, const char *dir, struct err *err);
 __attribute__((format(printf, 2, 3))) void result_note(struct rs_result *r, const char *fmt, ...);

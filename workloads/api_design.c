@@ -1,5 +1,6 @@
 /* Designs: three files and settings, decoded together. */
 #include "workloads/api.h"
+#include "workloads/net_digest.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -106,11 +107,18 @@ static bool apply_sets(struct rs_design *d, const char *const *sets, size_t n_se
     return ok;
 }
 
-/* Canonical lines without those that change no result: titles, and the name
- * of the technology file, which prices and does not time. */
+static bool begins(const char *line, const char *with)
+{
+    return strncmp(line, with, strlen(with)) == 0;
+}
+
+/* Canonical lines without what changes no result: titles, the name of the technology file, which prices and
+ * does not time, and where a network's directory is. What is in it counts where numbers come from it, in
+ * rs_design_key. */
 static const char *identity(struct arena *a, struct text *t)
 {
     static const char *const dropped[] = {"arch.tech: ", "arch.title: ", "work.title: "};
+    static const char network[] = "work.network: ";
     struct text kept = {0};
     text_add(&kept, "");
     for (const char *line = t->s ? t->s : "", *end; *line; line = end) {
@@ -118,9 +126,14 @@ static const char *identity(struct arena *a, struct text *t)
         end = strchr(line, '\n');
         end = end ? end + 1 : line + strlen(line);
         for (int i = 0; i < 3; i++)
-            drop |= strncmp(line, dropped[i], strlen(dropped[i])) == 0;
-        if (!drop)
+            drop |= begins(line, dropped[i]);
+        if (begins(line, network)) {
+            const char *from = line + strlen(network);
+            from = arena_strndup(a, from, strcspn(from, "\n"));
+            text_printf(&kept, "%s%s\n", network, last_part(a, from));
+        } else if (!drop) {
             text_addn(&kept, line, (size_t)(end - line));
+        }
     }
     const char *s = arena_strdup(a, kept.s);
     text_finish(&kept);
@@ -354,6 +367,17 @@ void rs_options_default(rs_options *options)
     *options = (rs_options){.method = RS_FOLDED};
 }
 
+bool rs_design_network(const rs_design *d, const rs_options *options, uint8_t digest[16])
+{
+    struct arena a = {0};
+    struct hash128 h = {{0}};
+    const char *dir = options->values || options->quality ? design_network(&a, d) : "";
+    bool there = *dir && net_digest(dir, &h);
+    memcpy(digest, h.b, sizeof h.b);
+    arena_finish(&a);
+    return there;
+}
+
 void rs_design_key(const rs_design *d, const rs_options *options, uint8_t key[16])
 {
     struct text t = {0};
@@ -361,7 +385,13 @@ void rs_design_key(const rs_design *d, const rs_options *options, uint8_t key[16
                 options->method == RS_BOUND ? "bound" : "exact", options->values, rs_model_version());
     if (options->quality)
         text_add(&t, "quality: 1\n");
-    struct hash128 h = hash_bytes(t.s, t.len);
+    struct hash128 h;
+    char hex[33];
+    if (rs_design_network(d, options, h.b)) {
+        hash_hex(&h, hex);
+        text_printf(&t, "network: %s\n", hex);
+    }
+    h = hash_bytes(t.s, t.len);
     memcpy(key, h.b, 16);
     text_finish(&t);
 }

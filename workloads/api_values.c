@@ -10,18 +10,22 @@
 
 enum { SEED = 1, SCHEDULES = 1 };
 
+const char *design_network(struct arena *a, const struct rs_design *d)
+{
+    const char *dir = d->work->network;
+    return *dir && d->work_path ? path_beside(a, d->work_path, dir) : dir;
+}
+
 /* The directory that work.network names, with a network of the workload's shape; "" when it names
  * none. NULL with an error. */
 static const char *network_of(struct arena *a, const struct rs_design *d, struct err *err)
 {
     const struct ynode *node = yaml_get(d->tree[PART_WORK], "network");
     const struct place *at = node ? &node->at : NULL;
-    const char *dir = d->work->network;
+    const char *dir = design_network(a, d);
     struct stat st;
     if (!*dir)
         return "";
-    if (d->work_path)
-        dir = path_beside(a, d->work_path, dir);
     if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode)) {
         err_add(err, ERR_NOINPUT, at, "work.network: no directory %s; legal: a directory with case.json or "
                 "network.yaml beside .npy tensors, relative to the workload's file", dir);
@@ -85,7 +89,7 @@ bool result_quality(struct rs_result *r, const struct rs_design *d, struct err *
     return true;
 }
 
-static const char *last_part(struct arena *a, const char *dir)
+const char *last_part(struct arena *a, const char *dir)
 {
     size_t n = strlen(dir);
     while (n > 1 && dir[n - 1] == '/')

@@ -1,6 +1,7 @@
 #include "workloads/quality.h"
 
 #include "base/hash.h"
+#include "workloads/net_digest.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -22,6 +23,9 @@ static struct entry *entries;
 static struct hash128 key_of(const char *dir, const struct quant *q, enum net_form form, uint64_t chunk)
 {
     struct text t = {0};
+    struct hash128 files = {{0}};
+    net_digest(dir, &files);
+    text_addn(&t, (const char *)files.b, sizeof files.b);
     text_printf(&t, "%s\n%s\n%" PRIu64 "\n", dir, net_form_names[form], form == NET_CHUNKWISE ? chunk : 0);
     schema_emit(quant_section_of(), q, "quant", &t);
     struct hash128 h = hash_bytes(t.s, t.len);
