@@ -280,6 +280,44 @@ Test(knobs, decode_continues)
     net_destroy(n);
 }
 
+static uint64_t hash_of_job(const struct qnet *q, const struct golden_job *job)
+{
+    struct caught c = {.p = N_POINTS};
+    struct golden_sink sink = {.whole = catch, .arg = &c};
+    static struct overflow over;
+    golden_int(q, job, q->n->x, &sink, &over);
+    return c.hash;
+}
+
+/* Another length of chunks changes the numbers of those jobs that are said to have chunks, and no others,
+ * calibration included. */
+Test(knobs, chunks_belong_to_some_jobs)
+{
+    static const char *const updates[] = {"work.quant.state_update=chunk", "work.quant.state_update=token"};
+    static const struct golden_job jobs[] = {{NET_RECURRENT, 40, 0, false}, {NET_RECURRENT, 20, 20, false},
+                                             {NET_PARALLEL, 40, 0, false},  {NET_PARALLEL, 20, 20, true},
+                                             {NET_PARALLEL, 20, 20, false}, {NET_CHUNKWISE, 40, 0, false},
+                                             {NET_CHUNKWISE, 25, 15, false}};
+    unsigned with = 0;
+    for (unsigned u = 0; u < 2; u++) {
+        struct net *a = small(), *b = small();
+        b->B = 7;
+        struct qnet *qa = make(a, updates[u], "work.quant.state_bits=16");
+        struct qnet *qb = make(b, updates[u], "work.quant.state_bits=16");
+        for (unsigned i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
+            bool has = golden_has_chunks(&jobs[i], &qa->q);
+            cr_expect_eq(hash_of_job(qa, &jobs[i]) != hash_of_job(qb, &jobs[i]), has, "job %u, %s", i,
+                         updates[u]);
+            with += has;
+        }
+        qnet_destroy(qa);
+        qnet_destroy(qb);
+        net_destroy(a);
+        net_destroy(b);
+    }
+    cr_expect_eq(with, 5);
+}
+
 static void same_in_every_form(const struct qnet *a, const struct qnet *b, unsigned which)
 {
     for (unsigned f = 0; f < 3; f++) {
