@@ -4,6 +4,7 @@
 #include "workloads/equalize.h"
 #include "workloads/feedback.h"
 #include "workloads/qnet.h"
+#include "workloads/requant32.h"
 #include "workloads/score_scale.h"
 
 #include "base/num.h"
@@ -405,6 +406,8 @@ static bool make(struct maker *m, struct err *err)
     if (n->kind == NET_LM)
         lm_of(m);
     q->narrow = rq_for(m, q->layer[0].s_in / q->layer[0].s_x);
+    if (q->q.requant == REQUANT_INT32)
+        requant32_narrow(q);
     return true;
 }
 
