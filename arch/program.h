@@ -239,6 +239,12 @@ struct prog_tensor {
     struct affine pos; /* of row 0 */
 };
 
+/* What off-chip memory holds, a tensor's padding included. A move that names its kind stays inside one. */
+struct prog_region {
+    uint8_t tensor;
+    uint64_t at, bytes;
+};
+
 struct program {
     struct cmd *cmds[N_THREADS];
     uint32_t n[N_THREADS], cap[N_THREADS];
@@ -261,6 +267,8 @@ struct program {
     struct prog_tensor embedding, input, output, keys, values, state; /* rows 0: none */
     uint64_t heads, batch, context, state_cols; /* what addresses in caches and states are made of */
     uint64_t scope; /* tokens that pass a layer before the next layer begins; of a prefill */
+    struct prog_region regions[24];
+    unsigned n_regions;
     struct prog_home homes[24];
     unsigned n_homes;
     uint64_t spilled_bytes[N_TENSOR_KINDS]; /* moved off-chip for lack of L2, whole run */

@@ -41,7 +41,7 @@ static void init_context(struct lower *l)
 static struct tensor tensor(const char *name, enum tensor_kind kind, enum unit_id reader, uint64_t cols,
                             uint64_t bits, uint64_t rows, uint64_t block)
 {
-    uint64_t pitch = round_up(bytes_of(cols, bits), 4); /* the uDMA moves whole words */
+    uint64_t pitch = round_up(bytes_of(cols, bits), UDMA_WORD); /* the uDMA moves whole words */
     return (struct tensor){.name = name, .kind = (uint8_t)kind, .reader = (uint8_t)reader,
                            .used = rows && pitch, .cols = cols, .bits = bits, .pitch = pitch,
                            .line = pitch, .rows = rows, .stage_bytes = pitch * block};

@@ -5,7 +5,7 @@
 #include "base/num.h"
 #include "workloads/lower.h"
 
-enum { MAX_TENSORS = 24, L2_ALIGN = 64 };
+enum { MAX_TENSORS = 24, L2_ALIGN = 64, UDMA_WORD = 4 };
 
 /* A tensor of `rows` tokens (or states), `pitch` bytes each. In L2 it is read
  * and written in place; off-chip it is staged block by block through L2 rings. */
@@ -320,6 +320,8 @@ void gemm_end(struct lower *l);
 uint64_t weight_k_tile(const struct lower *l);
 /* Outputs that are not cut apart: whole tiles, and rotary turns pairs. */
 uint64_t column_unit(const struct lower *l, enum post post);
+/* Outputs that slices of off-chip weights, which begin and end on words, are multiples of. */
+uint64_t slice_unit(const struct lower *l, enum post post);
 /* Bits that activations take: the field that holds work.quant.activations, or the next one whose numbers end
  * on a byte wherever rows are cut. */
 uint64_t activation_bits(const struct lower *l);

@@ -269,6 +269,13 @@ static uint64_t seg_bytes(const struct lower *l, const struct gemm *g, const str
     return round_up(packed_bytes(l, s->n, g->k, parts_of(s)), L2_ALIGN);
 }
 
+/* The last slice takes along what pads it to a word: the segment is stored with it. */
+static uint64_t slice_bytes(const struct lower *l, const struct gemm *g, const struct gemm_seg *s,
+                            uint64_t cols)
+{
+    return round_up(packed_bytes(l, cols, g->k, parts_of(s)), UDMA_WORD);
+}
+
 static void block_body(struct lower *l, void *arg, const struct block *blk)
 {
     const struct body *b = arg;
@@ -359,7 +366,6 @@ static void host_weights(struct lower *l, const struct affine *off, uint64_t byt
 {
     prog_wait(l->p, THREAD_HOST, N_UNITS, l->w_free, 1);
     prog_add(l->p, THREAD_HOST, OP_NEXT, N_UNITS)->l2ring = l->w_ring;
-    bytes = round_up(bytes, 4);
     for (uint64_t at = 0; at < bytes; at += l->udma->max_transfer_bytes) {
         struct cmd *c = prog_add(l->p, THREAD_HOST, OP_UDMA_RX, N_UNITS);
         c->addr = aff((int64_t)(l->w_ring_base + at));
@@ -396,7 +402,7 @@ static void clear_view(struct body *b)
 static void streamed_slice(struct lower *l, struct body *b, const struct affine *off, uint64_t bytes)
 {
     host_weights(l, off, bytes);
-    prog_wait(l->p, THREAD_ACCEL, weight_reader(l), l->w_full, pieces(l, round_up(bytes, 4)));
+    prog_wait(l->p, THREAD_ACCEL, weight_reader(l), l->w_full, pieces(l, bytes));
     emit(l, OP_NEXT, weight_reader(l))->l2ring = l->w_ring;
     b->weights = (struct where){aff((int64_t)l->w_ring_base), l->w_ring};
     if (b->n_segs == 1)
@@ -441,16 +447,17 @@ static uint64_t staged_cols(const struct lower *l, const struct gemm *g, const s
     return cols;
 }
 
-/* One segment in slices of columns; every slice passes over all blocks. */
+/* One segment in slices of columns; every slice passes over all blocks. All but the last end on a word. */
 static uint64_t slice_cols(const struct lower *l, const struct gemm *g, const struct gemm_seg *s)
 {
-    uint64_t tile = column_unit(l, s->post), parts = parts_of(s);
+    uint64_t tile = slice_unit(l, s->post), parts = parts_of(s);
     uint64_t cols = l->w_slot / packed_bytes(l, tile, g->k, parts) * tile;
     uint64_t unit = plan_of(l, min64(l->T, g->tokens), g->k, s->n, s->post).group;
     uint64_t most = staged_cols(l, g, s);
     if (packed_bytes(l, s->n, g->k, parts) <= l->w_slot && most == s->n)
         return s->n;
     cols = min64(cols, most / tile * tile);
+    unit = lcm(unit, tile); /* of whole groups */
     return cols >= unit ? cols / unit * unit : cols;
 }
 
@@ -459,7 +466,7 @@ static void streamed_segment(struct lower *l, struct body *b, const struct affin
     const struct gemm *g = b->g;
     const struct gemm_seg *s = &g->seg[b->seg0];
     uint64_t cols = slice_cols(l, g, s), full = s->n / cols, rest = s->n % cols;
-    int64_t bytes = (int64_t)packed_bytes(l, cols, g->k, parts_of(s));
+    int64_t bytes = (int64_t)slice_bytes(l, g, s, cols);
     struct affine at = *off;
     uint64_t done = b->norm; /* the first slice is the one that normalises */
     b->n = cols;
@@ -483,7 +490,7 @@ static void streamed_segment(struct lower *l, struct body *b, const struct affin
         at = aff_plus(*off, (int64_t)full * bytes);
         b->n0 = aff((int64_t)(full * cols));
         b->n = rest;
-        streamed_slice(l, b, &at, packed_bytes(l, rest, g->k, parts_of(s)));
+        streamed_slice(l, b, &at, slice_bytes(l, g, s, rest));
     }
 }
 
@@ -521,8 +528,7 @@ struct where gemm_begin(struct lower *l, const struct gemm *g)
 {
     if (!l->weights_ext)
         return (struct where){aff_plus(g->w_off, (int64_t)l->w_base), L2RING_NONE};
-    uint64_t bytes = round_up(gemm_weight_bytes(l, g), 4);
-    prog_wait(l->p, THREAD_ACCEL, weight_reader(l), l->w_full, pieces(l, bytes));
+    prog_wait(l->p, THREAD_ACCEL, weight_reader(l), l->w_full, pieces(l, gemm_weight_bytes(l, g)));
     emit(l, OP_NEXT, weight_reader(l))->l2ring = l->w_ring;
     return (struct where){aff((int64_t)l->w_ring_base), l->w_ring};
 }

@@ -4,6 +4,7 @@
 
 #include "base/num.h"
 
+#include <assert.h>
 #include <string.h>
 
 uint64_t tensor_bytes(const struct tensor *t)
@@ -210,10 +211,13 @@ static uint64_t l2_take(struct lower *l, uint64_t bytes)
     return at;
 }
 
-static uint64_t ext_take(struct lower *l, uint64_t bytes)
+static uint64_t ext_take(struct lower *l, uint8_t tensor, uint64_t bytes)
 {
-    uint64_t at = round_up(l->ext_top, l->hyper->burst_bytes);
-    l->ext_top = at + round_up(bytes, 4);
+    struct program *p = l->p;
+    uint64_t at = round_up(l->ext_top, l->hyper->burst_bytes), taken = round_up(bytes, UDMA_WORD);
+    assert(p->n_regions < sizeof p->regions / sizeof p->regions[0]);
+    p->regions[p->n_regions++] = (struct prog_region){tensor, at, taken};
+    l->ext_top = at + taken;
     return at;
 }
 
@@ -254,7 +258,7 @@ static void place_tensor(struct lower *l, struct tensor *t, uint64_t bytes)
         return;
     }
     uint64_t stage = round_up(t->stage_bytes, L2_ALIGN);
-    t->base = ext_take(l, t->pitch * t->rows);
+    t->base = ext_take(l, t->kind, t->pitch * t->rows);
     t->in_base = stage_take(l, t, 2 * stage);
     t->in_ring = prog_l2ring(p, t->name, 2, stage);
     t->in_full = role(l, t, " fetched", 0, WAIT_OFFCHIP);
@@ -304,8 +308,8 @@ static void plan_archive(struct lower *l)
 {
     struct archive *a = &l->archive;
     struct tensor *k = &l->k;
-    a->base[0] = ext_take(l, archive_rows(l) * l->k.pitch);
-    a->base[1] = ext_take(l, archive_rows(l) * l->v.pitch);
+    a->base[0] = ext_take(l, l->k.kind, archive_rows(l) * l->k.pitch);
+    a->base[1] = ext_take(l, l->v.kind, archive_rows(l) * l->v.pitch);
     a->fetched = role(l, k, " and values fetched", 0, WAIT_OFFCHIP);
     a->free = role(l, k, " and values read", 1, WAIT_OFFCHIP);
     a->written = role(l, k, " and values to move out", 0, WAIT_OFFCHIP);
@@ -329,12 +333,12 @@ static uint64_t few_rows(const struct lower *l, uint64_t block)
 
 void stream_stage(struct lower *l, uint64_t block)
 {
-    l->x.stage_bytes = max64(few_rows(l, block) * l->x.pitch, 2 * block * column_unit(l, POST_ROTARY));
+    l->x.stage_bytes = max64(few_rows(l, block) * l->x.pitch, 2 * block * slice_unit(l, POST_ROTARY));
 }
 
 void parked_stages(struct lower *l, uint64_t block, bool direct)
 {
-    uint64_t unit = block * column_unit(l, POST_ROTARY), ret = retention_block(l);
+    uint64_t unit = block * slice_unit(l, POST_ROTARY), ret = retention_block(l);
     uint64_t rows = few_rows(l, block), y = direct ? ret : rows;
     l->y.stage_bytes = y * bytes_of(l->dv, l->y.bits);
     if (l->deep) {
@@ -447,7 +451,7 @@ bool plan_memory(struct lower *l)
     if (l->weights_ext) {
         uint64_t left = (l->tcdm->bytes - l->l2_top) / 2 / L2_ALIGN * L2_ALIGN;
         l->w_slot = min64(left, round_up(max_slice(l), L2_ALIGN));
-        l->w_base = ext_take(l, weight_bytes(l));
+        l->w_base = ext_take(l, T_WEIGHT, weight_bytes(l));
         l->w_ring_base = l2_take(l, 2 * l->w_slot);
         l->w_ring = prog_l2ring(p, "weights", 2, l->w_slot);
         l->w_full = prog_token(p, "weights", 0, WAIT_OFFCHIP);

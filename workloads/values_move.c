@@ -231,6 +231,19 @@ bool check_row(struct values *v, const struct vissued *is, const struct bytes *m
     return from && compare(v, is, from, 0, 0);
 }
 
+/* Off-chip bytes of the tensor that a move names, and of no other. */
+static bool of_tensor(struct values *v, const struct vissued *is, int64_t at, uint64_t n)
+{
+    uint8_t tensor = is->c->tensor;
+    for (unsigned i = 0; i < v->p->n_regions; i++) {
+        const struct prog_region *r = &v->p->regions[i];
+        if (r->tensor == tensor && at >= (int64_t)r->at && (uint64_t)at + n <= r->at + r->bytes)
+            return true;
+    }
+    return values_fail(v, is, "bytes %" PRId64 "..%" PRId64 " of %s are not all of one tensor of kind %s", at,
+                       at + (int64_t)n - 1, v->ext.name, tensor_kind_names[tensor]);
+}
+
 bool run_transfer(struct values *v, const struct vissued *is)
 {
     const struct cmd *c = is->c;
@@ -241,7 +254,8 @@ bool run_transfer(struct values *v, const struct vissued *is)
         at = c->table + (int64_t)(expected_token(v->job->want, is->pos) * c->row_bytes);
     v->counts->traffic[c->tensor][rx ? 2 : 3] += (uint64_t)c->rows * c->row_bytes;
     for (uint32_t r = 0; r < c->rows; r++) {
-        if (!inside(v, is, from, at, c->row_bytes) || !inside(v, is, to, put, c->row_bytes))
+        if (!inside(v, is, from, at, c->row_bytes) || !inside(v, is, to, put, c->row_bytes) ||
+            !of_tensor(v, is, rx ? at : put, c->row_bytes))
             return false;
         memcpy(to->v + put, from->v + at, c->row_bytes);
         memcpy(to->set + put, from->set + at, c->row_bytes);
