@@ -32,6 +32,12 @@ static bool off_chip_address(struct cmd *c)
     return (c->op == OP_UDMA_RX || c->op == OP_UDMA_TX) && !c->gather;
 }
 
+static bool other_tensor(struct cmd *c)
+{
+    c->tensor = T_SCORE; /* never off-chip */
+    return c->op == OP_UDMA_RX || c->op == OP_UDMA_TX;
+}
+
 static bool transfer_dropped(struct cmd *c)
 {
     bool has = is_move(c) && c->op != OP_UDMA_RX && c->op != OP_UDMA_TX && !c->dst.acquire &&
@@ -166,6 +172,7 @@ static const struct fault {
 } faults[] = {
     {"address + 16", address, 99}, /* sets of keys that no token sees yet are masked */
     {"off-chip address + 16", off_chip_address, 100},
+    {"a move off-chip names another tensor", other_tensor, 100},
     /* a state that is loaded again while the buffer still holds it */
     {"a transfer into a shared slot is dropped", transfer_dropped, 75},
     {"slot age + 1", older_slot, 100},

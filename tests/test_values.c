@@ -50,6 +50,24 @@ static bool same_counts(const struct rs_design *d, const struct program *p, cons
     return ok;
 }
 
+/* The uDMA moves whole words: slices of weights begin and end on one. */
+static bool whole_words(const struct program *p, struct text *why)
+{
+    for (uint32_t i = 0; i < p->n[THREAD_HOST]; i++) {
+        const struct cmd *c = &p->cmds[THREAD_HOST][i];
+        bool whole = c->row_bytes % UDMA_WORD == 0 && c->ext.c % UDMA_WORD == 0;
+        if (c->op != OP_UDMA_RX || c->tensor != T_WEIGHT)
+            continue;
+        for (unsigned d = 0; d < PROG_MAX_DEPTH; d++)
+            whole = whole && c->ext.k[d] % UDMA_WORD == 0;
+        if (!whole) {
+            text_printf(why, "command %" PRIu32 " moves weights that do not begin and end on words", i);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* False with the reason; true also when the design cannot be lowered. */
 static bool reads(const struct rs_design *d, uint64_t seed, bool *legal, struct text *why)
 {
@@ -62,7 +80,7 @@ static bool reads(const struct rs_design *d, uint64_t seed, bool *legal, struct 
         ok = values_point(d->arch, d->work, &p, NULL, seed, SCHEDULES, &r, &e);
         if (!ok)
             text_add(why, e.n_diags ? e.diags[0].text : "failed");
-        ok = ok && same_counts(d, &p, &r.counts, why);
+        ok = ok && same_counts(d, &p, &r.counts, why) && whole_words(&p, why);
     }
     program_finish(&p);
     err_finish(&e);
@@ -207,7 +225,7 @@ static bool forced_reads(const struct rs_design *d, lower_fn lowered, uint64_t s
         ok = values_point(d->arch, d->work, &p, NULL, seed, SCHEDULES, &r, &e);
         if (!ok)
             text_add(why, e.n_diags ? e.diags[0].text : "failed");
-        ok = ok && same_counts(d, &p, &r.counts, why);
+        ok = ok && same_counts(d, &p, &r.counts, why) && whole_words(&p, why);
         ok = ok && (seed % 4 || same_times(d, &p, why));
     }
     program_finish(&p);
@@ -257,6 +275,41 @@ Test(values, programs_layer_by_layer_in_parts_compute_the_golden_model)
     uint64_t n = setting("RETSIM_VALUES_DESIGNS", N_DESIGNS), runs[3] = {0};
     forced_programs(lower_by_layers, "parallel", n, runs);
     cr_expect_geq(runs[FORM_PARALLEL] * 8, n, "only %" PRIu64 " of %" PRIu64 " ran", runs[FORM_PARALLEL], n);
+}
+
+/* ---- slices of weights off-chip ---- */
+
+/* Outputs of 26 and 25 bytes, of which as many as fit the ring are no whole words: cut there, the last slice
+ * begins in the middle of a word and ends behind the weights, which are the last tensor off-chip. */
+static const char *const odd_sets[] = {"arch.tcdm.bytes=32 KiB", "arch.engine.units=1", "arch.engine.rows=8",
+                                       "arch.engine.cols=4", "work.m=3", "work.n=1664"};
+static const char *const odd_shapes[][4] = {
+    {"arch.engine.style=dot_product", "arch.engine.dataflow=ws", "work.k=26", "work.quant.weights=8"},
+    {"arch.engine.style=systolic", "arch.engine.dataflow=is", "work.k=26", "work.quant.weights=8"},
+    {"arch.engine.style=systolic", "arch.engine.dataflow=is", "work.k=50", "work.quant.weights=4"}};
+enum { N_ODD_SETS = sizeof odd_sets / sizeof odd_sets[0],
+       N_ODD_SHAPES = sizeof odd_shapes / sizeof odd_shapes[0] };
+
+Test(values, slices_of_weights_off_chip_are_whole_words)
+{
+    struct random_bases bases;
+    random_bases_load(&bases);
+    for (size_t i = 0; i < N_ODD_SHAPES; i++) {
+        const char *sets[N_ODD_SETS + 4];
+        struct text why = {0};
+        bool legal = false;
+        rs_err *err = rs_err_create();
+        memcpy(sets, odd_sets, sizeof odd_sets);
+        memcpy(sets + N_ODD_SETS, odd_shapes[i], sizeof odd_shapes[i]);
+        rs_design *d = rs_design_with(bases.design[BASE_GEMM], sets, N_ODD_SETS + 4, err);
+        cr_assert_not_null(d, "%s", rs_err_text(err));
+        cr_expect(reads(d, i, &legal, &why), "shape %zu: %s", i, why.s);
+        cr_expect(legal);
+        text_finish(&why);
+        rs_design_destroy(d);
+        rs_err_destroy(err);
+    }
+    random_bases_finish(&bases);
 }
 
 /* ---- networks as data ---- */
