@@ -1,5 +1,6 @@
 #include "arch/program.h"
 
+#include "arch/tally.h"
 #include "base/arena.h"
 
 #include <assert.h>
@@ -24,6 +25,7 @@ void program_clear(struct program *p)
         p->cmds[t] = old.cmds[t];
         p->cap[t] = old.cap[t];
     }
+    p->tallier = old.tallier;
     p->op_start = old.op_start;
     p->cap_ops = old.cap_ops;
     p->notes = old.notes;
@@ -41,13 +43,18 @@ void program_finish(struct program *p)
     memset(p, 0, sizeof *p);
 }
 
-struct cmd *prog_add(struct program *p, enum thread_id th, enum op op, enum unit_id unit)
+static struct cmd *next_kept(struct program *p, enum thread_id th)
 {
     if (p->n[th] == p->cap[th]) {
         p->cap[th] = p->cap[th] ? p->cap[th] * 2 : 128;
         p->cmds[th] = xrealloc(p->cmds[th], p->cap[th], sizeof *p->cmds[th]);
     }
-    struct cmd *c = &p->cmds[th][p->n[th]++];
+    return &p->cmds[th][p->n[th]++];
+}
+
+struct cmd *prog_add(struct program *p, enum thread_id th, enum op op, enum unit_id unit)
+{
+    struct cmd *c = p->tallier ? tallier_next(p->tallier, th) : next_kept(p, th);
     memset(c, 0, sizeof *c);
     c->op = op;
     c->unit = unit;
@@ -81,7 +88,8 @@ void prog_end(struct program *p, enum thread_id th)
     struct cmd *c = prog_add(p, th, OP_END, N_UNITS);
     c->match = open;
     c->depth = (uint8_t)d;
-    p->cmds[th][open].match = end;
+    if (!p->tallier)
+        p->cmds[th][open].match = end;
 }
 
 uint16_t prog_token(struct program *p, const char *name, uint32_t initial, enum wait_class cls)
@@ -94,6 +102,10 @@ uint16_t prog_token(struct program *p, const char *name, uint32_t initial, enum 
 
 void prog_wait(struct program *p, enum thread_id th, enum unit_id unit, uint16_t token, uint64_t n)
 {
+    if (p->tallier && th == THREAD_ACCEL) {
+        tallier_pass(p->tallier);
+        return;
+    }
     struct cmd *c = prog_add(p, th, OP_WAIT, unit);
     c->token = token;
     c->count = (uint32_t)n;
@@ -101,6 +113,10 @@ void prog_wait(struct program *p, enum thread_id th, enum unit_id unit, uint16_t
 
 void prog_post(struct program *p, enum thread_id th, enum unit_id unit, uint16_t token, uint64_t n)
 {
+    if (p->tallier && th == THREAD_ACCEL) {
+        tallier_pass(p->tallier);
+        return;
+    }
     struct cmd *c = prog_add(p, th, OP_POST, unit);
     c->token = token;
     c->count = (uint32_t)n;
@@ -108,6 +124,10 @@ void prog_post(struct program *p, enum thread_id th, enum unit_id unit, uint16_t
 
 void prog_op(struct program *p)
 {
+    if (p->tallier) {
+        tallier_step(p->tallier);
+        return;
+    }
     if (p->n_ops == p->cap_ops) {
         p->cap_ops = p->cap_ops ? p->cap_ops * 2 : 32;
         p->op_start = xrealloc(p->op_start, p->cap_ops, sizeof *p->op_start);

@@ -239,6 +239,8 @@ struct prog_tensor {
     struct affine pos; /* of row 0 */
 };
 
+struct tallier; /* tally.h */
+
 struct program {
     struct cmd *cmds[N_THREADS];
     uint32_t n[N_THREADS], cap[N_THREADS];
@@ -266,6 +268,7 @@ struct program {
     uint64_t spilled_bytes[N_TENSOR_KINDS]; /* moved off-chip for lack of L2, whole run */
     struct text notes;           /* one decision a line */
     /* builder */
+    struct tallier *tallier; /* takes the commands, which are not kept then; NULL */
     uint8_t depth[N_THREADS];
     uint32_t open[N_THREADS][PROG_MAX_DEPTH];
 };
@@ -275,7 +278,8 @@ void program_finish(struct program *p);
 /* Empties it for another program; keeps its memory. */
 void program_clear(struct program *p);
 
-/* Builder: returns the new command, zeroed, with op and unit set. */
+/* Builder: returns the new command, zeroed, with op and unit set. It is gone when the next one is added
+ * to a program with a tallier. */
 struct cmd *prog_add(struct program *p, enum thread_id th, enum op op, enum unit_id unit);
 /* Opens a loop; its index is dimension `return value` of affine expressions. */
 unsigned prog_repeat(struct program *p, enum thread_id th, struct affine trips);
