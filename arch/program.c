@@ -25,7 +25,8 @@ void program_clear(struct program *p)
         p->cmds[t] = old.cmds[t];
         p->cap[t] = old.cap[t];
     }
-    p->tallier = old.tallier;
+    if ((p->tallier = old.tallier))
+        tallier_clear(p->tallier);
     p->op_start = old.op_start;
     p->cap_ops = old.cap_ops;
     p->notes = old.notes;

@@ -58,10 +58,14 @@ struct tallier {
     uint64_t idx[PROG_MAX_DEPTH];
 };
 
-struct tallier *tallier_create(void)
+struct tallier *tallier_create(struct shapes *shapes, const struct program *p, const struct arch *a)
 {
     struct tallier *t = xrealloc(NULL, 1, sizeof *t);
     memset(t, 0, sizeof *t);
+    t->shapes = shapes;
+    t->arch = a;
+    t->p = p;
+    t->sound = true;
     return t;
 }
 
@@ -79,11 +83,8 @@ void tallier_destroy(struct tallier *t)
     free(t);
 }
 
-void tallier_begin(struct tallier *t, struct shapes *shapes, const struct program *p, const struct arch *a)
+void tallier_clear(struct tallier *t)
 {
-    t->shapes = shapes;
-    t->arch = a;
-    t->p = p;
     t->has_pending = t->begins = false;
     t->sound = true;
     t->n_varying = 0;
@@ -402,8 +403,7 @@ struct tally *tallier_tally(struct tallier *t)
 
 struct tally *tally_create(const struct program *p, struct shapes *shapes)
 {
-    struct tallier *t = tallier_create();
-    tallier_begin(t, shapes, p, NULL);
+    struct tallier *t = tallier_create(shapes, p, NULL);
     for (int th = 0; th < N_THREADS; th++)
         for (uint32_t i = 0, op = 0; i < p->n[th]; i++) {
             for (; th == THREAD_ACCEL && op < p->n_ops && p->op_start[op] <= i; op++)

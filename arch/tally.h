@@ -23,10 +23,11 @@ void tally_destroy(struct tally *t);
 
 /* Makes tallies of programs that nobody needs otherwise: a program with a tallier (program.h) hands its
  * commands over and keeps none. */
-struct tallier *tallier_create(void);
+/* Of program `p`. Its commands are checked as program_check does, for `a` (NULL: they are not). */
+struct tallier *tallier_create(struct shapes *shapes, const struct program *p, const struct arch *a);
 void tallier_destroy(struct tallier *t);
-/* Another program begins. Its commands are checked as program_check does, for `a` (NULL: they are not). */
-void tallier_begin(struct tallier *t, struct shapes *shapes, const struct program *p, const struct arch *a);
+/* Another program begins. */
+void tallier_clear(struct tallier *t);
 /* Where the next command is written; it is complete when another one comes. */
 struct cmd *tallier_next(struct tallier *t, enum thread_id th);
 /* A command of the accelerator that only passes through its sequencer. */

@@ -3,9 +3,11 @@
 #include "workloads/lower_ctx.h"
 
 #include "arch/result.h"
+#include "base/arena.h"
 #include "base/num.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { SCOPE_UNIT = 64 }; /* scopes are whole numbers of so many tokens */
 
@@ -58,7 +60,7 @@ static uint64_t largest_block(const struct arch *a, const struct work *w)
     return w->phase == PHASE_DECODE ? w->batch : fixed ? w->map.token_block : 64;
 }
 
-/* One scope (0: the token block), one token block. */
+/* One scope (0: the token block), one token block. A program with a tallier has no notes. */
 static enum fit lower_one(struct program *p, const struct arch *a, const struct work *w, uint64_t scope,
                           uint64_t T, struct style style, struct err *err)
 {
@@ -71,12 +73,14 @@ static enum fit lower_one(struct program *p, const struct arch *a, const struct 
     l.R = query_rows(l.scope, rows, style.queries ? style.queries : 64);
     l.context = context_of(w);
     enum fit fit = lower_build(&l);
-    if (fit == FIT_WELL && !program_check(p, a, err))
+    if (fit == FIT_WELL && !(p->tallier ? tallier_sound(p->tallier) : program_check(p, a, err)))
         fit = FIT_NOT;
     if (fit != FIT_WELL) {
         program_clear(p);
         return fit;
     }
+    if (p->tallier)
+        return FIT_WELL;
     text_printf(&p->notes, "order %s: %llu tokens a layer, token block %llu\n", order_name(w, &l),
                 (unsigned long long)(w->phase == PHASE_DECODE ? w->batch : l.scope), (unsigned long long)T);
     uint64_t each = (w->phase != PHASE_DECODE ? w->seq : 0) + (decodes(w) ? w->tokens : 0);
@@ -151,22 +155,62 @@ static bool lower_quiet(struct program *p, const struct arch *a, const struct wo
     return ok;
 }
 
-/* The best program so far, and what trials need: one machine gives all estimates. */
+struct recipe { /* what lower_one takes */
+    uint64_t scope, T;
+    struct style style;
+};
+
+/* The best mapping so far, and what trials need: one machine gives all estimates. */
 struct search {
     const struct arch *arch;
     const struct work *work;
-    bool exhaustive; /* leaves nothing out */
+    bool exhaustive; /* leaves nothing out, and lowers whole programs: the slow twin */
     struct mappings *collect; /* gets all of them instead of a choice; NULL */
     struct program *best, trial;
+    struct recipe recipe; /* of the best */
     struct machine *machine;
+    struct shapes *shapes;
+    struct tallier *tallier; /* takes the trials' commands; NULL when exhaustive */
     bool found, parked, off_chip;
     bool whole;      /* the last trial has the largest blocks, and nothing off-chip */
     uint64_t cycles; /* estimate of the best */
 };
 
+static void search_begin(struct search *s)
+{
+    program_init(&s->trial);
+    if (s->exhaustive)
+        return;
+    s->shapes = s->collect ? s->collect->shapes : shapes_create();
+    s->trial.tallier = s->tallier = tallier_create(s->shapes, &s->trial, s->arch);
+    if (s->collect)
+        return;
+    s->machine = xrealloc(NULL, 1, sizeof *s->machine);
+    memset(s->machine, 0, sizeof *s->machine);
+    machine_resolve(s->machine, s->arch);
+}
+
+static void search_end(struct search *s)
+{
+    program_finish(&s->trial);
+    tallier_destroy(s->tallier);
+    if (s->exhaustive)
+        machine_destroy(s->machine);
+    else
+        free(s->machine);
+    if (!s->collect)
+        shapes_destroy(s->shapes);
+}
+
 /* Cycles when units overlap within a step and the off-chip memory with all. */
 static uint64_t estimate_of(struct search *s)
 {
+    if (s->tallier) {
+        struct tally *t = tallier_tally(s->tallier);
+        uint64_t cycles = tally_estimate(t, s->shapes, s->machine);
+        tally_destroy(t);
+        return cycles;
+    }
     struct err e = {0};
     if (!s->machine)
         s->machine = machine_create(s->arch, &s->trial, &evq_wheel, false, &e);
@@ -182,17 +226,17 @@ static bool wins(const struct mapping *m, uint64_t cycles, bool best_parked, uin
     return cycles < (clearly ? best / 4 * 3 : best);
 }
 
-static void add_mapping(struct mappings *to, const struct program *p, struct mapping m)
+static void add_mapping(struct mappings *to, struct tally *tally, struct mapping m)
 {
     to->v = xrealloc(to->v, to->n + 1, sizeof *to->v);
-    m.tally = tally_create(p, to->shapes);
+    m.tally = tally;
     to->v[to->n++] = m;
 }
 
-static void weigh(struct search *s, struct mapping m)
+static void weigh(struct search *s, struct mapping m, const struct recipe *recipe)
 {
     if (s->collect) {
-        add_mapping(s->collect, &s->trial, m);
+        add_mapping(s->collect, tallier_tally(s->tallier), m);
         s->found = true;
         s->off_chip |= m.off_chip;
         return;
@@ -200,9 +244,7 @@ static void weigh(struct search *s, struct mapping m)
     uint64_t cycles = estimate_of(s);
     if (s->found && !wins(&m, cycles, s->parked, s->cycles))
         return;
-    struct program better = s->trial;
-    s->trial = *s->best;
-    *s->best = better;
+    s->recipe = *recipe;
     s->found = true;
     s->parked = m.parked;
     s->off_chip = m.off_chip;
@@ -221,7 +263,7 @@ static bool consider(struct search *s, uint64_t scope, struct style style)
     m.off_chip = s->trial.ext_bytes > 0;
     s->whole = block >= SCOPE_UNIT && !m.off_chip;
     if (fit == FIT_WELL)
-        weigh(s, m);
+        weigh(s, m, &(struct recipe){scope, block, style});
     err_finish(&quiet);
     return block > 0;
 }
@@ -280,7 +322,7 @@ static uint64_t consider_style(struct search *s, uint64_t rows, struct style sty
 static bool lower_best(struct search *s, uint64_t rows)
 {
     const struct work *w = s->work;
-    program_init(&s->trial);
+    search_begin(s);
     uint64_t plain = consider_style(s, rows, (struct style){.spill = false}, 0);
     uint64_t pieces = consider_style(s, rows, (struct style){.pieces = true}, 0);
     if (w->form == FORM_PARALLEL && w->phase == PHASE_PREFILL)
@@ -292,9 +334,16 @@ static bool lower_best(struct search *s, uint64_t rows)
     bool parks = w->kind == WORK_NETWORK && w->phase == PHASE_PREFILL && w->map.spill;
     if (parks && (!s->found || s->off_chip))
         consider_all_parked(s, rows);
-    program_finish(&s->trial);
-    machine_destroy(s->machine);
+    search_end(s);
     return s->found;
+}
+
+/* What the search found, whole. */
+static bool lower_found(struct search *s, struct err *err)
+{
+    const struct recipe *r = &s->recipe;
+    return s->collect ||
+           lower_one(s->best, s->arch, s->work, r->scope, r->T, r->style, err) == FIT_WELL;
 }
 
 /* The search's choice, or the only program there is, goes to s->best. */
@@ -318,7 +367,7 @@ static bool lower_with(struct search *s, struct err *err)
     if (w->map.order != ORDER_AUTO || !prefill)
         return lower_quiet(p, a, w, fixed) || lower_scope_or_fail(p, a, w, fixed, spilled, err);
     if (lower_best(s, rows))
-        return true;
+        return lower_found(s, err);
     return lower_scope_or_fail(p, a, w, 0, spilled, err); /* for its error, or as a last resort */
 }
 
@@ -337,7 +386,7 @@ bool lower_mappings(struct mappings *m, const struct arch *a, const struct work 
     struct program p;
     bool ok = lower_with(&(struct search){.arch = a, .work = w, .best = &p, .collect = m}, err);
     if (ok && !m->n)
-        add_mapping(m, &p, (struct mapping){.off_chip = p.ext_bytes > 0});
+        add_mapping(m, tally_create(&p, m->shapes), (struct mapping){.off_chip = p.ext_bytes > 0});
     program_finish(&p);
     return ok;
 }
