@@ -45,9 +45,9 @@ static void touched(const struct program *p, const struct loop_span *s, const st
         *hi += (int64_t)((p->l2rings[c->l2ring].parts - 1) * p->l2rings[c->l2ring].stride);
 }
 
-static bool in_l2(const struct arch *a, int64_t lo, int64_t hi)
+static bool in_l2(uint64_t l2_bytes, int64_t lo, int64_t hi)
 {
-    return lo >= 0 && hi <= (int64_t)ARCH_CFG(a, tcdm)->bytes;
+    return lo >= 0 && hi <= (int64_t)l2_bytes;
 }
 
 static bool in_slot(const struct program *p, const struct cmd *c)
@@ -55,31 +55,31 @@ static bool in_slot(const struct program *p, const struct cmd *c)
     return c->op != OP_LOAD || (uint64_t)c->rows * c->row_bytes <= p->slot_bytes[c->dst.ring];
 }
 
-bool cmd_stays_inside(const struct program *p, const struct arch *a, const struct loop_span *s,
+bool cmd_stays_inside(const struct program *p, uint64_t l2_bytes, const struct loop_span *s,
                       const struct cmd *c)
 {
     int64_t lo = 0, hi = 0;
     if (touches_l2(c))
         touched(p, s, c, &lo, &hi);
-    return in_l2(a, lo, hi) && in_slot(p, c);
+    return in_l2(l2_bytes, lo, hi) && in_slot(p, c);
 }
 
-static bool explain(const struct program *p, const struct arch *a, const struct loop_span *s, uint32_t pc,
+static bool explain(const struct program *p, uint64_t l2_bytes, const struct loop_span *s, uint32_t pc,
                     enum thread_id th, struct err *err)
 {
     const struct cmd *c = &p->cmds[th][pc];
-    int64_t lo, hi, bytes = (int64_t)ARCH_CFG(a, tcdm)->bytes;
+    int64_t lo, hi;
     touched(p, s, c, &lo, &hi);
-    if (touches_l2(c) && !in_l2(a, lo, hi))
+    if (touches_l2(c) && !in_l2(l2_bytes, lo, hi))
         return err_add(err, ERR_CONFIG, NULL, "command %u of the %s thread touches L2 bytes %lld..%lld; "
                        "legal: the interleaved memory, 0..%lld (an HWPE reaches nothing else)",
-                       pc, th ? "host" : "accel", (long long)lo, (long long)hi - 1, (long long)bytes - 1);
+                       pc, th ? "host" : "accel", (long long)lo, (long long)hi - 1, (long long)l2_bytes - 1);
     return err_add(err, ERR_CONFIG, NULL, "command %u loads %llu bytes into a slot of %llu", pc,
                    (unsigned long long)c->rows * c->row_bytes,
                    (unsigned long long)p->slot_bytes[c->dst.ring]);
 }
 
-static bool check_thread(const struct program *p, const struct arch *a, enum thread_id th, struct err *err)
+static bool check_thread(const struct program *p, uint64_t l2_bytes, enum thread_id th, struct err *err)
 {
     struct loop_span s = {.depth = 0};
     for (uint32_t pc = 0; pc < p->n[th]; pc++) {
@@ -88,13 +88,14 @@ static bool check_thread(const struct program *p, const struct arch *a, enum thr
             loop_open(&s, &c->trips);
         else if (c->op == OP_END)
             s.depth--;
-        else if (!cmd_stays_inside(p, a, &s, c))
-            return explain(p, a, &s, pc, th, err);
+        else if (!cmd_stays_inside(p, l2_bytes, &s, c))
+            return explain(p, l2_bytes, &s, pc, th, err);
     }
     return true;
 }
 
 bool program_check(const struct program *p, const struct arch *a, struct err *err)
 {
-    return check_thread(p, a, THREAD_ACCEL, err) && check_thread(p, a, THREAD_HOST, err);
+    uint64_t l2_bytes = ARCH_CFG(a, tcdm)->bytes;
+    return check_thread(p, l2_bytes, THREAD_ACCEL, err) && check_thread(p, l2_bytes, THREAD_HOST, err);
 }

@@ -10,8 +10,8 @@ struct loop_span { /* of the indices of the loops that are open */
     unsigned depth;
 };
 void loop_open(struct loop_span *s, const struct affine *trips);
-/* The rule of program_check for one command. */
-bool cmd_stays_inside(const struct program *p, const struct arch *a, const struct loop_span *s,
+/* The rule of program_check for one command, where the interleaved memory has so many bytes. */
+bool cmd_stays_inside(const struct program *p, uint64_t l2_bytes, const struct loop_span *s,
                       const struct cmd *c);
 
 #endif

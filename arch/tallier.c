@@ -41,7 +41,7 @@ struct emitted {
 
 struct tallier {
     struct shapes *shapes;
-    const struct arch *arch; /* whose memories commands must stay in; NULL: nobody asks */
+    uint64_t l2_bytes; /* that commands must stay in; 0: nobody asks */
     const struct program *p;
     struct cmd pending; /* the command that is being written, of thread `th` */
     bool has_pending;
@@ -63,7 +63,7 @@ struct tallier *tallier_create(struct shapes *shapes, const struct program *p, c
     struct tallier *t = xrealloc(NULL, 1, sizeof *t);
     memset(t, 0, sizeof *t);
     t->shapes = shapes;
-    t->arch = a;
+    t->l2_bytes = a ? ARCH_CFG(a, tcdm)->bytes : 0;
     t->p = p;
     t->sound = true;
     return t;
@@ -232,8 +232,8 @@ static void work(struct tallier *t, enum thread_id th, const struct cmd *c)
 
 static void take(struct tallier *t, enum thread_id th, const struct cmd *c)
 {
-    if (t->arch && t->sound)
-        t->sound = cmd_stays_inside(t->p, t->arch, &t->thread[th].span, c);
+    if (t->l2_bytes && t->sound)
+        t->sound = cmd_stays_inside(t->p, t->l2_bytes, &t->thread[th].span, c);
     if (c->op == OP_REPEAT)
         open_loop(t, th, &c->trips);
     else if (c->op == OP_END)

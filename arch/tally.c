@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHAPE_BLOCK = 64 };
-
 struct shapes *shapes_create(void)
 {
     struct shapes *s = xrealloc(NULL, 1, sizeof *s);
@@ -20,10 +18,7 @@ void shapes_destroy(struct shapes *s)
 {
     if (!s)
         return;
-    for (uint32_t i = 0; i < s->n; i += SHAPE_BLOCK)
-        free(s->cmd[i / SHAPE_BLOCK]);
     free(s->shape);
-    free(s->cmd);
     free(s->cost);
     free(s->slot);
     free(s);
@@ -68,7 +63,6 @@ static void rehash(struct shapes *s)
 
 static void set_cmd(struct cmd *c, const struct shape *k)
 {
-    memset(c, 0, sizeof *c);
     c->op = k->op;
     c->unit = k->unit;
     c->a_bits = k->a_bits;
@@ -104,14 +98,10 @@ uint32_t shapes_intern(struct shapes *s, const struct shape *k)
     if (s->n == s->cap) {
         s->cap = s->cap ? s->cap * 2 : 128;
         s->shape = xrealloc(s->shape, s->cap, sizeof *s->shape);
-        s->cmd = xrealloc(s->cmd, s->cap / SHAPE_BLOCK, sizeof *s->cmd);
         s->cost = xrealloc(s->cost, s->cap, sizeof *s->cost);
     }
     s->shape[s->n] = *k;
     s->cost[s->n].stamp = 0;
-    if (s->n % SHAPE_BLOCK == 0)
-        s->cmd[s->n / SHAPE_BLOCK] = xrealloc(NULL, SHAPE_BLOCK, sizeof **s->cmd);
-    set_cmd(&s->cmd[s->n / SHAPE_BLOCK][s->n % SHAPE_BLOCK], k);
     s->slot[at & (s->n_slots - 1)] = ++s->n;
     return s->n - 1;
 }
@@ -123,7 +113,8 @@ static const struct cost *cost_of(struct shapes *s, uint32_t i, const struct mac
     struct cost *k = &s->cost[i];
     if (k->stamp == s->stamp)
         return k;
-    const struct cmd *c = &s->cmd[i / SHAPE_BLOCK][i % SHAPE_BLOCK];
+    const struct cmd *c = &s->cmd;
+    set_cmd(&s->cmd, &s->shape[i]);
     *k = (struct cost){.stamp = s->stamp};
     if (!s->shape[i].host) {
         k->cycles = cmd_busy_cycles(m, c, s->shape[i].issued_rows);

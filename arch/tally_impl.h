@@ -20,7 +20,7 @@ struct cost {
 struct shapes {
     struct shape *shape;
     struct cost *cost;
-    struct cmd **cmd; /* the same as commands, SHAPE_BLOCK of them in a piece */
+    struct cmd cmd;   /* the shape that is being priced, as a command; the rest of it stays zero */
     uint32_t n, cap;
     uint32_t *slot;   /* open addressing: index + 1 */
     uint32_t n_slots;
