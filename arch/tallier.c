@@ -172,35 +172,6 @@ static void close_loop(struct tallier *t, enum thread_id th)
         mark_shaped(w, &t->varying[r->varying - 1].trips);
 }
 
-static void shape_of(struct shape *k, const struct cmd *c, bool host)
-{
-    memset(k, 0, sizeof *k); /* padding, too: shapes are compared as bytes */
-    k->op = c->op;
-    k->unit = c->unit;
-    k->a_bits = c->a_bits;
-    k->passes = c->passes;
-    k->k_scale = c->k_scale;
-    k->mm_dst = c->mm_dst;
-    k->vec_kind = c->vec_kind;
-    k->src_ring = c->src.ring;
-    k->misaligned = c->addr.c & 3;
-    k->host = host;
-    k->transpose = c->transpose;
-    k->from_state = c->from_state;
-    k->first = c->first;
-    k->last = c->last;
-    k->issued_rows = c->rows_is_affine ? (uint32_t)c->rows_aff.c : c->rows;
-    k->rows = c->rows;
-    k->row_bytes = c->row_bytes;
-    k->planes = c->planes;
-    k->cols = c->cols;
-    k->k = c->k;
-    k->words = c->words;
-    k->cycles = c->cycles;
-    k->row_words = c->row_words;
-    k->silent = c->op == OP_RET_STEP && !retention_reads(c);
-}
-
 static uint64_t bytes_moved(const struct cmd *c)
 {
     if (c->op == OP_UDMA_RX || c->op == OP_UDMA_TX)
@@ -212,12 +183,12 @@ static void work(struct tallier *t, enum thread_id th, const struct cmd *c)
 {
     struct emitted *w = &t->thread[th];
     bool useful = machine_has_useful(c);
-    struct shape k;
+    uint32_t rows = c->rows_is_affine ? (uint32_t)c->rows_aff.c : c->rows;
+    struct shape k = shape_of(c, th == THREAD_HOST, rows);
     struct rec *r = push(t, th, REC_WORK);
     r->unit = th == THREAD_HOST ? N_UNITS : c->unit;
     r->bytes = bytes_moved(c);
     r->n = useful ? c->useful.c : 0;
-    shape_of(&k, c, th == THREAD_HOST);
     if (!(c->rows_is_affine && varies(w, &c->rows_aff)) && !(useful && varies(w, &c->useful))) {
         r->shape = shapes_intern(t->shapes, &k);
         return;
@@ -319,9 +290,9 @@ static void count_work(struct tallier *t, const struct rec *r, unsigned depth, u
     uint32_t shape = r->shape;
     int64_t useful = r->n;
     if (r->varying) {
-        struct varying *v = &t->varying[r->varying - 1];
-        v->shape.issued_rows = (uint32_t)aff_eval(&v->rows, t->idx, depth);
-        shape = shapes_intern(t->shapes, &v->shape);
+        const struct varying *v = &t->varying[r->varying - 1];
+        struct shape k = shape_with_rows(v->shape, (uint32_t)aff_eval(&v->rows, t->idx, depth));
+        shape = shapes_intern(t->shapes, &k);
         useful = aff_eval(&v->useful, t->idx, depth);
     }
     sum->macs += (uint64_t)useful * n;
@@ -351,17 +322,12 @@ static void walk(struct tallier *t, enum thread_id th, uint32_t from, uint32_t t
     }
 }
 
-static bool moves(const struct shape *k)
-{
-    return k->host ? k->op == OP_UDMA_RX || k->op == OP_UDMA_TX : op_streams(k->op);
-}
-
 static void find_moves(struct tallier *t)
 {
     struct tally *y = &t->t;
     for (uint32_t i = 0; i < y->n_items; i++) {
         struct item it = y->items[i];
-        if (!moves(&t->shapes->shape[it.shape]))
+        if (!shape_moves(&t->shapes->shape[it.shape]))
             continue;
         uint32_t at = t->item_at[it.shape];
         if (at >= y->n_moves || y->moves[at].shape != it.shape) {

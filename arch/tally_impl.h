@@ -5,11 +5,10 @@
 #include "arch/tally.h"
 #include "arch/visit.h"
 
-/* All that cycles, words and bytes of a command depend on. Compared as bytes. */
+/* All that cycles, words and bytes of a command depend on, packed: commands are looked up by it (shapes.c). */
+enum { SHAPE_WORDS = 7 };
 struct shape {
-    uint8_t op, unit, a_bits, passes, k_scale, mm_dst, vec_kind, src_ring, misaligned;
-    bool host, transpose, from_state, first, last, silent; /* silent: a step without a read-out */
-    uint32_t issued_rows, rows, row_bytes, planes, cols, k, words, cycles, row_words;
+    uint64_t w[SHAPE_WORDS];
 };
 
 struct cost {
@@ -27,8 +26,14 @@ struct shapes {
     uint64_t stamp;
 };
 
+/* Of a command; with so many rows that pass. */
+struct shape shape_of(const struct cmd *c, bool host, uint32_t issued_rows);
+/* The same with other rows. */
+struct shape shape_with_rows(struct shape k, uint32_t issued_rows);
+bool shape_moves(const struct shape *k); /* words of L2 */
 /* The number of a shape, which is added when it is new. */
 uint32_t shapes_intern(struct shapes *s, const struct shape *k);
+const struct cost *shapes_cost(struct shapes *s, uint32_t i, const struct machine *m);
 
 struct item {
     uint32_t shape;
