@@ -56,7 +56,7 @@ static struct cmd *next_kept(struct program *p, enum thread_id th)
 struct cmd *prog_add(struct program *p, enum thread_id th, enum op op, enum unit_id unit)
 {
     struct cmd *c = p->tallier ? tallier_next(p->tallier, th) : next_kept(p, th);
-    memset(c, 0, sizeof *c);
+    memset(c, 0, p->tallier ? CMD_TALLIED : sizeof *c);
     c->op = op;
     c->unit = unit;
     c->src.ring = c->src2.ring = c->set.ring = c->dst.ring = RING_NONE;
@@ -70,10 +70,24 @@ struct cmd *prog_add(struct program *p, enum thread_id th, enum op op, enum unit
     return c;
 }
 
+void prog_slot(struct program *p, enum op op, enum unit_id unit, const struct slot_use *use)
+{
+    if (p->tallier) {
+        tallier_pass(p->tallier);
+        return;
+    }
+    struct cmd *c = prog_add(p, THREAD_ACCEL, op, unit);
+    *(op == OP_FREE ? &c->src : &c->dst) = *use;
+}
+
 unsigned prog_repeat(struct program *p, enum thread_id th, struct affine trips)
 {
     assert(p->depth[th] < PROG_MAX_DEPTH);
     unsigned d = p->depth[th]++;
+    if (p->tallier) {
+        tallier_repeat(p->tallier, th, &trips);
+        return d;
+    }
     p->open[th][d] = p->n[th];
     struct cmd *c = prog_add(p, th, OP_REPEAT, N_UNITS);
     c->trips = trips;
@@ -85,12 +99,15 @@ void prog_end(struct program *p, enum thread_id th)
 {
     assert(p->depth[th] > 0);
     unsigned d = --p->depth[th];
+    if (p->tallier) {
+        tallier_end(p->tallier, th);
+        return;
+    }
     uint32_t open = p->open[th][d], end = p->n[th];
     struct cmd *c = prog_add(p, th, OP_END, N_UNITS);
     c->match = open;
     c->depth = (uint8_t)d;
-    if (!p->tallier)
-        p->cmds[th][open].match = end;
+    p->cmds[th][open].match = end;
 }
 
 uint16_t prog_token(struct program *p, const char *name, uint32_t initial, enum wait_class cls)

@@ -236,6 +236,18 @@ void tallier_pass(struct tallier *t)
     step(t);
 }
 
+void tallier_repeat(struct tallier *t, enum thread_id th, const struct affine *trips)
+{
+    complete(t);
+    open_loop(t, th, trips);
+}
+
+void tallier_end(struct tallier *t, enum thread_id th)
+{
+    complete(t);
+    close_loop(t, th);
+}
+
 void tallier_step(struct tallier *t)
 {
     complete(t);

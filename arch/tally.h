@@ -32,6 +32,8 @@ void tallier_clear(struct tallier *t);
 struct cmd *tallier_next(struct tallier *t, enum thread_id th);
 /* A command of the accelerator that only passes through its sequencer. */
 void tallier_pass(struct tallier *t);
+void tallier_repeat(struct tallier *t, enum thread_id th, const struct affine *trips);
+void tallier_end(struct tallier *t, enum thread_id th);
 /* The next command of the accelerator begins a step. */
 void tallier_step(struct tallier *t);
 /* Would program_check let it pass so far? */
