@@ -17,8 +17,10 @@ enum rec_kind {
 struct rec {
     uint8_t kind;
     bool begins;      /* a step of the accelerator begins that waits for the one before */
-    bool shaped;      /* LOOP: what is in it depends on its index */
+    bool steps;       /* LOOP: one begins in it */
     uint8_t unit;     /* WORK; N_UNITS: the host */
+    uint16_t depends; /* on the index of the loop at each depth; LOOP: it or anything in it, on loops around */
+    uint16_t inner;   /* LOOP: anything in it, on it and loops around */
     uint32_t shape;   /* WORK without varying rows */
     uint32_t varying; /* index + 1 of what depends on loop indices; 0: nothing does */
     uint32_t end;     /* LOOP: the first record after it */
@@ -119,28 +121,35 @@ static struct varying *vary(struct tallier *t, struct rec *r)
     return &t->varying[r->varying - 1];
 }
 
-/* Does it depend on a loop around it? */
-static bool varies(const struct emitted *w, const struct affine *a)
+/* Depths of the loops that it depends on. */
+static uint16_t depths(const struct emitted *w, const struct affine *a)
 {
+    unsigned on = 0;
     for (unsigned d = 0; d < w->span.depth; d++)
-        if (a->k[d])
-            return true;
-    return false;
+        on |= (unsigned)(a->k[d] != 0) << d;
+    return (uint16_t)on;
 }
 
-static void mark_shaped(struct emitted *w, const struct affine *a)
+/* What a loop contains. */
+static void contain(struct emitted *w, const struct rec *r)
 {
-    for (unsigned d = 0; d < w->span.depth; d++)
-        w->rec[w->open[d]].shaped |= a->k[d] != 0;
+    if (w->span.depth == 0)
+        return;
+    struct rec *loop = &w->rec[w->open[w->span.depth - 1]];
+    loop->inner |= r->depends;
+    loop->steps |= r->begins || r->steps;
 }
 
 static void step(struct tallier *t)
 {
     struct emitted *w = &t->thread[THREAD_ACCEL];
-    if (!t->begins && w->n > w->closed && w->rec[w->n - 1].kind == REC_STEPS)
+    if (!t->begins && w->n > w->closed && w->rec[w->n - 1].kind == REC_STEPS) {
         w->rec[w->n - 1].n++;
-    else
-        push(t, THREAD_ACCEL, REC_STEPS)->n = 1;
+        return;
+    }
+    struct rec *r = push(t, THREAD_ACCEL, REC_STEPS);
+    r->n = 1;
+    contain(w, r);
 }
 
 static void open_loop(struct tallier *t, enum thread_id th, const struct affine *trips)
@@ -148,7 +157,8 @@ static void open_loop(struct tallier *t, enum thread_id th, const struct affine 
     struct emitted *w = &t->thread[th];
     struct rec *r = push(t, th, REC_LOOP);
     r->n = trips->c;
-    if (varies(w, trips))
+    r->depends = depths(w, trips);
+    if (r->depends)
         vary(t, r)->trips = *trips;
     w->open[w->span.depth] = w->n - 1;
     loop_open(&w->span, trips);
@@ -168,8 +178,8 @@ static void close_loop(struct tallier *t, enum thread_id th)
         return;
     }
     r->end = w->closed = w->n;
-    if (r->varying)
-        mark_shaped(w, &t->varying[r->varying - 1].trips);
+    r->depends |= (uint16_t)(r->inner & ~(1u << w->span.depth));
+    contain(w, r);
 }
 
 static uint64_t bytes_moved(const struct cmd *c)
@@ -189,7 +199,12 @@ static void work(struct tallier *t, enum thread_id th, const struct cmd *c)
     r->unit = th == THREAD_HOST ? N_UNITS : c->unit;
     r->bytes = bytes_moved(c);
     r->n = useful ? c->useful.c : 0;
-    if (!(c->rows_is_affine && varies(w, &c->rows_aff)) && !(useful && varies(w, &c->useful))) {
+    if (c->rows_is_affine)
+        r->depends |= depths(w, &c->rows_aff);
+    if (useful)
+        r->depends |= depths(w, &c->useful);
+    contain(w, r);
+    if (!r->depends) {
         r->shape = shapes_intern(t->shapes, &k);
         return;
     }
@@ -197,8 +212,6 @@ static void work(struct tallier *t, enum thread_id th, const struct cmd *c)
     v->shape = k;
     v->rows = c->rows_is_affine ? c->rows_aff : aff(c->rows);
     v->useful = useful ? c->useful : aff(0);
-    mark_shaped(w, &v->rows);
-    mark_shaped(w, &v->useful);
 }
 
 static void take(struct tallier *t, enum thread_id th, const struct cmd *c)
@@ -312,26 +325,67 @@ static void count_work(struct tallier *t, const struct rec *r, unsigned depth, u
     add_item(t, shape, r->unit, n);
 }
 
+static int64_t trips_of(const struct tallier *t, const struct rec *r, unsigned depth)
+{
+    int64_t n = r->varying ? aff_eval(&t->varying[r->varying - 1].trips, t->idx, depth) : r->n;
+    return n > 0 ? n : 0;
+}
+
+static uint32_t visit(struct tallier *t, enum thread_id th, uint32_t i, unsigned depth, uint64_t n);
+
 static void walk(struct tallier *t, enum thread_id th, uint32_t from, uint32_t to, unsigned depth, uint64_t n)
 {
-    for (uint32_t i = from; i < to; i++) {
-        const struct rec *r = &t->thread[th].rec[i];
-        if (r->begins)
-            end_step(t);
-        if (r->kind == REC_WORK)
-            count_work(t, r, depth, n);
-        t->t.steps += th == THREAD_HOST ? 0 : r->kind == REC_STEPS ? (uint64_t)r->n * n : n;
-        if (r->kind != REC_LOOP)
-            continue;
-        int64_t trips = r->varying ? aff_eval(&t->varying[r->varying - 1].trips, t->idx, depth) : r->n;
-        bool each = trips > 0 && r->shaped;
-        for (int64_t k = 0; k < (each ? trips : trips > 0); k++) {
-            t->idx[depth] = (uint64_t)k;
-            walk(t, th, i + 1, r->end, depth + 1, each ? n : n * (uint64_t)trips);
-        }
-        t->idx[depth] = 0;
-        i = r->end - 1;
+    for (uint32_t i = from; i < to;)
+        i = visit(t, th, i, depth, n);
+}
+
+/* Record i of a loop at `depth` of so many trips, all of them. Within a step the order does not matter. */
+static uint32_t visit_each(struct tallier *t, enum thread_id th, uint32_t i, unsigned depth, uint64_t n,
+                           int64_t trips)
+{
+    const struct rec *r = &t->thread[th].rec[i];
+    uint32_t end = r->kind == REC_LOOP ? r->end : i + 1;
+    if (!(r->depends >> depth & 1))
+        return visit(t, th, i, depth + 1, n * (uint64_t)trips);
+    bool count = r->kind == REC_LOOP && !(r->inner >> depth & 3); /* its trips alone depend on the index */
+    uint64_t sum = 0;
+    for (int64_t k = 0; k < trips; k++) {
+        t->idx[depth] = (uint64_t)k;
+        if (count)
+            sum += (uint64_t)trips_of(t, r, depth + 1);
+        else
+            visit(t, th, i, depth + 1, n);
     }
+    t->idx[depth] = 0;
+    if (count && sum)
+        walk(t, th, i + 1, end, depth + 2, n * sum);
+    t->t.steps += count && th == THREAD_ACCEL ? n * (uint64_t)trips : 0;
+    return end;
+}
+
+/* Record i, `n` times; returns the one after it. Loops that nothing in them depends on multiply. */
+static uint32_t visit(struct tallier *t, enum thread_id th, uint32_t i, unsigned depth, uint64_t n)
+{
+    const struct rec *r = &t->thread[th].rec[i];
+    if (r->begins)
+        end_step(t);
+    t->t.steps += th == THREAD_HOST ? 0 : r->kind == REC_STEPS ? (uint64_t)r->n * n : n;
+    if (r->kind == REC_WORK)
+        count_work(t, r, depth, n);
+    if (r->kind != REC_LOOP)
+        return i + 1;
+    int64_t trips = trips_of(t, r, depth);
+    bool shaped = r->inner >> depth & 1;
+    if (trips && !shaped)
+        walk(t, th, i + 1, r->end, depth + 1, n * (uint64_t)trips);
+    for (uint32_t k = i + 1; trips && shaped && !r->steps && k < r->end;)
+        k = visit_each(t, th, k, depth, n, trips);
+    for (int64_t k = 0; shaped && r->steps && k < trips; k++) {
+        t->idx[depth] = (uint64_t)k;
+        walk(t, th, i + 1, r->end, depth + 1, n);
+    }
+    t->idx[depth] = 0;
+    return r->end;
 }
 
 static void find_moves(struct tallier *t)
