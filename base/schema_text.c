@@ -30,7 +30,9 @@ static int by_bytes(const void *a, const void *b)
 
 static void add_path(struct text *t, const char *path, const char *key)
 {
-    text_printf(t, "%s%s%s", path, *path ? "." : "", key);
+    text_add(t, path);
+    text_add(t, *path ? "." : "");
+    text_add(t, key);
 }
 
 static bool all_zero(const void *p, size_t n)
@@ -61,10 +63,12 @@ static void add_text_value(struct text *t, const char *s)
 
 static void add_integer(struct text *t, const struct field *f, uint64_t v)
 {
-    if (v == FIELD_AUTO)
+    if (v == FIELD_AUTO) {
         text_add(t, schema_auto(f));
-    else
-        text_printf(t, "%" PRIu64 "%s", v, f->type == FIELD_BYTES ? " B" : f->type == FIELD_HZ ? " Hz" : "");
+        return;
+    }
+    text_u64(t, v);
+    text_add(t, f->type == FIELD_BYTES ? " B" : f->type == FIELD_HZ ? " Hz" : "");
 }
 
 static void add_u64s(struct text *t, const struct u64s *u)
@@ -161,7 +165,8 @@ void schema_emit(const struct section *sec, const void *self, const char *path, 
     if (ls.n)
         qsort(ls.v, ls.n, sizeof(*ls.v), by_bytes);
     for (size_t i = 0; i < ls.n; i++) {
-        text_printf(out, "%s\n", ls.v[i]);
+        text_add(out, ls.v[i]);
+        text_add(out, "\n");
         free(ls.v[i]);
     }
     free(ls.v);

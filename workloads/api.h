@@ -35,6 +35,7 @@ struct rs_design {
     const char *tech_path;
     struct ynode *tree[N_PARTS];
     const char *text[N_PARTS];
+    struct hash128 hash[N_PARTS]; /* of the texts */
     const struct arch *arch;
     const struct work *work;
     const struct tech *tech;
