@@ -44,6 +44,17 @@ void program_finish(struct program *p)
     memset(p, 0, sizeof *p);
 }
 
+size_t program_trim(struct program *p)
+{
+    size_t bytes = 0;
+    for (int t = 0; t < N_THREADS; t++) {
+        p->cap[t] = p->n[t];
+        bytes += p->n[t] * sizeof *p->cmds[t];
+        p->cmds[t] = xrealloc(p->cmds[t], p->n[t] ? p->n[t] : 1, sizeof *p->cmds[t]);
+    }
+    return bytes;
+}
+
 static struct cmd *next_kept(struct program *p, enum thread_id th)
 {
     if (p->n[th] == p->cap[th]) {

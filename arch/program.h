@@ -278,6 +278,8 @@ struct program {
 
 void program_init(struct program *p);
 void program_finish(struct program *p);
+/* Gives back what its commands do not take; how many bytes they do. */
+size_t program_trim(struct program *p);
 /* Empties it for another program; keeps its memory. */
 void program_clear(struct program *p);
 

@@ -404,18 +404,22 @@ static void find_moves(struct tallier *t)
     }
 }
 
+size_t tally_bytes(const struct tally *t)
+{
+    return sizeof *t + (t->n_items + t->n_moves) * sizeof *t->items + t->n_ends * sizeof *t->ends;
+}
+
 /* One piece of memory, of its own. */
 static struct tally *copy(const struct tally *y)
 {
-    size_t items = (y->n_items + y->n_moves) * sizeof *y->items, ends = y->n_ends * sizeof *y->ends;
-    struct tally *out = xrealloc(NULL, 1, sizeof *out + items + ends);
+    struct tally *out = xrealloc(NULL, 1, tally_bytes(y));
     *out = *y;
     out->items = (struct item *)(out + 1);
     out->moves = out->items + y->n_items;
     out->ends = (uint32_t *)(out->moves + y->n_moves);
     memcpy(out->items, y->items, y->n_items * sizeof *y->items);
     memcpy(out->moves, y->moves, y->n_moves * sizeof *y->moves);
-    memcpy(out->ends, y->ends, ends);
+    memcpy(out->ends, y->ends, y->n_ends * sizeof *y->ends);
     return out;
 }
 

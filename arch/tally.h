@@ -20,6 +20,7 @@ size_t shapes_count(const struct shapes *s);
 struct tally;
 struct tally *tally_create(const struct program *p, struct shapes *shapes);
 void tally_destroy(struct tally *t);
+size_t tally_bytes(const struct tally *t); /* of memory */
 
 /* Makes tallies of programs that nobody needs otherwise: a program with a tallier (program.h) hands its
  * commands over and keeps none. */

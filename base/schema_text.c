@@ -172,6 +172,50 @@ void schema_emit(const struct section *sec, const void *self, const char *path, 
     free(ls.v);
 }
 
+static void add_bytes(struct text *out, uint64_t v)
+{
+    text_addn(out, (const char *)&v, sizeof v);
+}
+
+static void add_value_bytes(const struct field *f, const void *p, struct text *out)
+{
+    const struct list *l = p;
+    const struct u64s *u = p;
+    switch (f->type) {
+    case FIELD_BOOL:
+        add_bytes(out, *(const bool *)p);
+        break;
+    case FIELD_ENUM:
+        add_bytes(out, (uint64_t)*(const int *)p);
+        break;
+    case FIELD_TEXT:
+        text_add(out, *(const char *const *)p ? *(const char *const *)p : "");
+        text_addn(out, "", 1);
+        break;
+    case FIELD_U64S:
+        add_bytes(out, u->n);
+        text_addn(out, (const char *)u->v, u->n * sizeof *u->v);
+        break;
+    case FIELD_SECTION:
+        schema_program_bytes(f->sub, p, out);
+        break;
+    case FIELD_LIST:
+        add_bytes(out, l->n);
+        for (size_t i = 0; i < l->n; i++)
+            schema_program_bytes(f->sub, (const char *)l->items + i * f->sub->size, out);
+        break;
+    default: /* integers and reals, eight bytes each */
+        text_addn(out, p, sizeof(uint64_t));
+    }
+}
+
+void schema_program_bytes(const struct section *sec, const void *self, struct text *out)
+{
+    for (const struct field *f = sec->fields; f->key; f++)
+        if (!f->no_program)
+            add_value_bytes(f, (const char *)self + f->offset, out);
+}
+
 static const char *type_name(const struct field *f)
 {
     static const char *const names[] = {

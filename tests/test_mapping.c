@@ -87,6 +87,31 @@ static void same_bound(const struct random_design *d, const rs_design *design)
     err_finish(&err);
 }
 
+/* A program of the cache, which another design may have left there, and one that is made for this design. */
+static struct lower_cache *cache;
+static void same_cached(const struct random_design *d, const rs_design *design)
+{
+    struct err a = {0}, b = {0};
+    struct program own;
+    struct text line = {0}, x = {0};
+    for (unsigned again = 0; again < 2; again++) {
+        bool ok = lower(&own, design->arch, design->work, &a);
+        const struct program *kept = lower_cached(cache, design->arch, design->work, &b);
+        char *y = text_of(ok, &own);
+        if (kept) {
+            program_print(kept, &x);
+            text_add(&x, kept->notes.s ? kept->notes.s : "");
+        }
+        cr_expect(ok == (kept != NULL) && (!ok || strcmp(x.s, y) == 0), "%s", command_of(d, &line));
+        cr_expect_eq(a.code, b.code);
+        free(y);
+        text_finish(&x);
+    }
+    text_finish(&line);
+    err_finish(&a);
+    err_finish(&b);
+}
+
 static void each_random(void (*check)(const struct random_design *, const rs_design *), uint64_t n,
                         uint64_t seed)
 {
@@ -119,6 +144,13 @@ Test(mapping, nothing_better_is_left_out)
 Test(mapping, tallies_bound_as_programs_do)
 {
     each_random(same_bound, setting("RETSIM_MAPPINGS", N_DESIGNS), setting("RETSIM_MAPPINGS_SEED", SEED + 1));
+}
+
+Test(mapping, programs_that_are_kept_are_those_of_the_design)
+{
+    cache = lower_cache_create();
+    each_random(same_cached, setting("RETSIM_MAPPINGS", N_DESIGNS), setting("RETSIM_MAPPINGS_SEED", SEED + 2));
+    lower_cache_destroy(cache);
 }
 
 /* ---- bounds of many points ---- */

@@ -35,18 +35,6 @@ static uint64_t query_rows(uint64_t scope, uint64_t rows, uint64_t most)
     return r;
 }
 
-/* How tight L2 is taken to be. */
-struct style {
-    bool spill;  /* tensors of one layer may live off-chip */
-    bool pieces; /* heads are projected and retained piece by piece, when they can */
-    bool local;  /* L2 holds keys and values of one head, an archive those of earlier scopes */
-    bool parked; /* the stream and the rows of finished heads wait off-chip */
-    bool deep;   /* and the hidden rows */
-    bool needed; /* spilling that moves nothing off-chip is not wanted */
-    bool known;  /* in the largest blocks it is known to be no better than what was tried, and not wanted */
-    uint64_t queries; /* rows of a block in the parallel form, at most: staged ones stay small; 0: 64 */
-};
-
 static bool block_is_fixed(const struct work *w)
 {
     return w->map.token_block != FIELD_AUTO || w->phase == PHASE_DECODE;
@@ -155,11 +143,6 @@ static bool lower_quiet(struct program *p, const struct arch *a, const struct wo
     return ok;
 }
 
-struct recipe { /* what lower_one takes */
-    uint64_t scope, T;
-    struct style style;
-};
-
 /* The best mapping so far, and what trials need: one machine gives all estimates. */
 struct search {
     const struct arch *arch;
@@ -233,7 +216,7 @@ static void add_mapping(struct mappings *to, struct tally *tally, struct mapping
     to->v[to->n++] = m;
 }
 
-static void weigh(struct search *s, struct mapping m, const struct recipe *recipe)
+static void weigh(struct search *s, struct mapping m)
 {
     if (s->collect) {
         add_mapping(s->collect, tallier_tally(s->tallier), m);
@@ -244,7 +227,7 @@ static void weigh(struct search *s, struct mapping m, const struct recipe *recip
     uint64_t cycles = estimate_of(s);
     if (s->found && !wins(&m, cycles, s->parked, s->cycles))
         return;
-    s->recipe = *recipe;
+    s->recipe = m.recipe;
     s->found = true;
     s->parked = m.parked;
     s->off_chip = m.off_chip;
@@ -260,10 +243,11 @@ static bool consider(struct search *s, uint64_t scope, struct style style)
     /* Staging that leaves only a few tokens a block wastes every weight set. */
     uint64_t block = lower_scope(&s->trial, s->arch, s->work, scope, style, m.staged ? 4 : 1, &fit,
                                  &quiet);
+    m.recipe = (struct recipe){scope, block, style};
     m.off_chip = s->trial.ext_bytes > 0;
     s->whole = block >= SCOPE_UNIT && !m.off_chip;
     if (fit == FIT_WELL)
-        weigh(s, m, &(struct recipe){scope, block, style});
+        weigh(s, m);
     err_finish(&quiet);
     return block > 0;
 }
@@ -338,12 +322,18 @@ static bool lower_best(struct search *s, uint64_t rows)
     return s->found;
 }
 
-/* What the search found, whole. */
-static bool lower_found(struct search *s, struct err *err)
+bool lower_recipe(struct program *p, const struct arch *a, const struct work *w, const struct recipe *r,
+                  struct err *err)
 {
-    const struct recipe *r = &s->recipe;
-    return s->collect ||
-           lower_one(s->best, s->arch, s->work, r->scope, r->T, r->style, err) == FIT_WELL;
+    program_init(p);
+    return lower_one(p, a, w, r->scope, r->T, r->style, err) == FIT_WELL;
+}
+
+bool lower_searches(const struct arch *a, const struct work *w)
+{
+    bool prefill = w->phase != PHASE_DECODE && w->kind != WORK_GEMM;
+    bool tiles = work_is_tiled(w) || ARCH_CFG(a, streams)->feed != FEED_BUFFERS;
+    return !tiles && prefill && w->map.order == ORDER_AUTO;
 }
 
 /* The search's choice, or the only program there is, goes to s->best. */
@@ -361,13 +351,12 @@ static bool lower_with(struct search *s, struct err *err)
         return err_add(err, ERR_CONFIG, NULL, "work.shape.layers is %llu; legal: up to %d",
                        (unsigned long long)w->shape.layers, MAX_LAYERS - 3);
     uint64_t rows = max64(w->kind == WORK_GEMM ? gemm_rows(w) : w->seq, 1);
-    bool prefill = w->phase != PHASE_DECODE && w->kind != WORK_GEMM;
     uint64_t fixed = w->map.order == ORDER_BLOCK ? 0 : rows;
     const struct style spilled = {.spill = true, .queries = 16};
-    if (w->map.order != ORDER_AUTO || !prefill)
+    if (!lower_searches(a, w))
         return lower_quiet(p, a, w, fixed) || lower_scope_or_fail(p, a, w, fixed, spilled, err);
     if (lower_best(s, rows))
-        return lower_found(s, err);
+        return s->collect || lower_recipe(p, a, w, &s->recipe, err);
     return lower_scope_or_fail(p, a, w, 0, spilled, err); /* for its error, or as a last resort */
 }
 
