@@ -166,11 +166,9 @@ uint32_t shapes_intern(struct shapes *s, const struct shape *k)
     return s->n - 1;
 }
 
-const struct cost *shapes_cost(struct shapes *s, uint32_t i, const struct machine *m)
+const struct cost *shapes_price(struct shapes *s, uint32_t i, const struct machine *m)
 {
     struct cost *k = &s->cost[i];
-    if (k->stamp == s->stamp)
-        return k;
     const struct cmd *c = &s->cmd;
     set_cmd(&s->cmd, &s->shape[i]);
     bool host = shape_is_host(&s->shape[i]);

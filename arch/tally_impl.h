@@ -33,7 +33,11 @@ struct shape shape_with_rows(struct shape k, uint32_t issued_rows);
 bool shape_moves(const struct shape *k); /* words of L2 */
 /* The number of a shape, which is added when it is new. */
 uint32_t shapes_intern(struct shapes *s, const struct shape *k);
-const struct cost *shapes_cost(struct shapes *s, uint32_t i, const struct machine *m);
+const struct cost *shapes_price(struct shapes *s, uint32_t i, const struct machine *m);
+static inline const struct cost *shapes_cost(struct shapes *s, uint32_t i, const struct machine *m)
+{
+    return s->cost[i].stamp == s->stamp ? &s->cost[i] : shapes_price(s, i, m);
+}
 
 struct item {
     uint32_t shape;
