@@ -1,5 +1,5 @@
-/* Tallies are made while commands are emitted: what works becomes a shape, the rest is a count of steps. Loops
- * are walked afterwards as arch/visit.c walks those of a program, which is the slow twin. */
+/* Tallies are made while commands are emitted: what works becomes a shape, the rest is a count of steps.
+ * Loops are walked afterwards; arch/visit.c, which walks those of a program, is the slow twin. */
 #include "arch/program_check.h"
 #include "arch/tally_impl.h"
 #include "base/arena.h"
@@ -19,7 +19,7 @@ struct rec {
     bool begins;      /* a step of the accelerator begins that waits for the one before */
     bool steps;       /* LOOP: one begins in it */
     uint8_t unit;     /* WORK; N_UNITS: the host */
-    uint16_t depends; /* on the index of the loop at each depth; LOOP: it or anything in it, on loops around */
+    uint16_t depends; /* on loops around it, a bit for each depth; LOOP: it or anything in it does */
     uint16_t inner;   /* LOOP: anything in it, on it and loops around */
     uint32_t shape;   /* WORK without varying rows */
     uint32_t varying; /* index + 1 of what depends on loop indices; 0: nothing does */

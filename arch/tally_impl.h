@@ -5,7 +5,7 @@
 #include "arch/tally.h"
 #include "arch/visit.h"
 
-/* All that cycles, words and bytes of a command depend on, packed: commands are looked up by it (shapes.c). */
+/* All that cycles, words and bytes of a command depend on, packed: they are looked up by it (shapes.c). */
 enum { SHAPE_WORDS = 7 };
 struct shape {
     uint64_t w[SHAPE_WORDS];

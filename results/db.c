@@ -340,7 +340,7 @@ static bool prepare_lookups(struct rs_db *db, rs_err *err)
 {
     db->has_point = db_prepare(db, "SELECT 1 FROM point WHERE key=?1", "read", err);
     db->has_price = db_prepare(db, "SELECT 1 FROM price WHERE key=?1 AND tech_hash=?2", "read", err);
-    db->has_failure = db_prepare(db, "SELECT 1 FROM failure WHERE key=?1 AND tech_hash=?2", "read", err);
+    db->has_failure = db_prepare(db, "SELECT code FROM failure WHERE key=?1 AND tech_hash=?2", "read", err);
     return db->has_point && db->has_price && db->has_failure;
 }
 

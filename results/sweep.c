@@ -177,7 +177,7 @@ static bool finish_group(struct rs_sweep *s, struct group *g, struct err *err)
     }
     if (__builtin_add_overflow(s->count, g->count, &s->count))
         return err_add(err, ERR_CONFIG, &g->at, "more than 2^64 points");
-    for (size_t w = 0; w < g->n_where && !err_any(err); w++) /* loads files: not after an error */
+    for (size_t w = err_any(err) ? g->n_where : 0; w < g->n_where; w++) /* loads files: not after an error */
         sweep_where_check(s, g, g->where[w], err);
     return !err_any(err);
 }

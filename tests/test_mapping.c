@@ -149,7 +149,8 @@ Test(mapping, tallies_bound_as_programs_do)
 Test(mapping, programs_that_are_kept_are_those_of_the_design)
 {
     cache = lower_cache_create();
-    each_random(same_cached, setting("RETSIM_MAPPINGS", N_DESIGNS), setting("RETSIM_MAPPINGS_SEED", SEED + 2));
+    uint64_t n = setting("RETSIM_MAPPINGS", N_DESIGNS);
+    each_random(same_cached, n, setting("RETSIM_MAPPINGS_SEED", SEED + 2));
     lower_cache_destroy(cache);
 }
 

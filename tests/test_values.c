@@ -129,22 +129,42 @@ static void draw_parked(struct random_design *d, struct rng *rng)
     random_design_set(d, "arch.hyperram.kind", "hyperram");
 }
 
+typedef bool (*lower_fn)(struct program *p, const struct rs_design *d, struct rng *rng, struct err *err);
+
+/* In blocks of any length. */
+static bool lower_at(struct lower *l, uint64_t scope, uint64_t block)
+{
+    uint64_t seq = l->w->seq;
+    l->scope = scope;
+    l->T = block;
+    for (l->R = 16; scope < seq && scope % l->R;)
+        l->R /= 2;
+    l->context = round_up(seq, 64);
+    bool ok = lower_build(l) == FIT_WELL && program_check(l->p, l->arch, l->err);
+    l->p->tokens_done = l->w->batch * seq;
+    return ok;
+}
+
+static const uint64_t lengths[] = {8, 16, 24, 32, 48, 64};
+
 /* Lowered with rows of heads parked, in scopes and blocks of any length. */
 static bool lower_parked(struct program *p, const struct rs_design *d, struct rng *rng, struct err *err)
 {
-    static const uint64_t lengths[] = {8, 16, 24, 32, 48, 64};
     struct lower l = {.arch = d->arch, .w = d->work, .p = p, .err = err, .parked = true};
     l.deep = rng_below(rng, 2);
-    uint64_t seq = d->work->seq;
-    l.scope = lengths[rng_below(rng, 6)];
-    l.scope = l.scope < seq && rng_below(rng, 4) ? l.scope : seq;
-    l.T = lengths[rng_below(rng, 6)];
-    for (l.R = 16; l.scope < seq && l.scope % l.R;)
-        l.R /= 2;
-    l.context = round_up(seq, 64);
-    bool ok = lower_build(&l) == FIT_WELL && program_check(p, d->arch, err);
-    p->tokens_done = d->work->batch * seq;
-    return ok;
+    uint64_t seq = d->work->seq, scope = lengths[rng_below(rng, 6)];
+    scope = scope < seq && rng_below(rng, 4) ? scope : seq;
+    return lower_at(&l, scope, lengths[rng_below(rng, 6)]);
+}
+
+/* All scopes pass a layer before any passes the next. */
+static bool lower_by_layers(struct program *p, const struct rs_design *d, struct rng *rng, struct err *err)
+{
+    struct lower l = {.arch = d->arch, .w = d->work, .p = p, .err = err, .layer_major = true};
+    uint64_t seq = d->work->seq, scope = lengths[rng_below(rng, 6)];
+    l.kv_local = rng_below(rng, 2);
+    l.may_spill = !l.kv_local;
+    return scope < seq && d->work->shape.pre_norm && lower_at(&l, scope, lengths[rng_below(rng, 6)]);
 }
 
 /* SoC cycles; 0 after an error. */
@@ -173,14 +193,15 @@ static bool same_times(const struct rs_design *d, const struct program *p, struc
     return ok;
 }
 
-static bool parked_reads(const struct rs_design *d, uint64_t seed, bool *legal, struct text *why)
+static bool forced_reads(const struct rs_design *d, lower_fn lowered, uint64_t seed, bool *legal,
+                         struct text *why)
 {
     struct rng rng = {seed};
     struct err e = {0};
     struct program p;
     struct values_report r;
     program_init(&p);
-    *legal = lower_parked(&p, d, &rng, &e);
+    *legal = lowered(&p, d, &rng, &e);
     bool ok = true;
     if (*legal) {
         ok = values_point(d->arch, d->work, &p, NULL, seed, SCHEDULES, &r, &e);
@@ -194,10 +215,9 @@ static bool parked_reads(const struct rs_design *d, uint64_t seed, bool *legal, 
     return ok;
 }
 
-Test(values, programs_with_a_stream_off_chip_compute_the_golden_model)
+static void forced_programs(lower_fn lowered, const char *form, uint64_t n, uint64_t runs[3])
 {
     struct random_bases bases;
-    uint64_t n = 2 * setting("RETSIM_VALUES_DESIGNS", N_DESIGNS), runs[3] = {0};
     uint64_t seed = setting("RETSIM_VALUES_SEED", SEED);
     random_bases_load(&bases);
     for (uint64_t i = 0; i < n; i++) {
@@ -207,10 +227,12 @@ Test(values, programs_with_a_stream_off_chip_compute_the_golden_model)
         rs_err *err = rs_err_create();
         bool legal = false;
         draw_parked(&d, &rng);
+        if (form)
+            random_design_set(&d, "work.form", form);
         rs_design *design = random_design_create(&d, &bases, err);
-        if (design && !parked_reads(design, i, &legal, &why)) {
+        if (design && !forced_reads(design, lowered, i, &legal, &why)) {
             random_design_command(&d, &command);
-            cr_expect_fail("parked, design %" PRIu64 ": %s\nlike %s", i, why.s, command.s);
+            cr_expect_fail("stream off-chip, design %" PRIu64 ": %s\nlike %s", i, why.s, command.s);
         }
         if (legal)
             runs[design->work->form]++;
@@ -219,9 +241,22 @@ Test(values, programs_with_a_stream_off_chip_compute_the_golden_model)
         rs_design_destroy(design);
         rs_err_destroy(err);
     }
+    random_bases_finish(&bases);
+}
+
+Test(values, programs_with_a_stream_off_chip_compute_the_golden_model)
+{
+    uint64_t n = 2 * setting("RETSIM_VALUES_DESIGNS", N_DESIGNS), runs[3] = {0};
+    forced_programs(lower_parked, NULL, n, runs);
     for (unsigned f = 0; f < 3; f++)
         cr_expect_geq(runs[f] * 24, n, "form %u: only %" PRIu64 " of %" PRIu64 " ran", f, runs[f], n);
-    random_bases_finish(&bases);
+}
+
+Test(values, programs_layer_by_layer_in_parts_compute_the_golden_model)
+{
+    uint64_t n = setting("RETSIM_VALUES_DESIGNS", N_DESIGNS), runs[3] = {0};
+    forced_programs(lower_by_layers, "parallel", n, runs);
+    cr_expect_geq(runs[FORM_PARALLEL] * 8, n, "only %" PRIu64 " of %" PRIu64 " ran", runs[FORM_PARALLEL], n);
 }
 
 /* ---- networks as data ---- */

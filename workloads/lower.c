@@ -85,14 +85,15 @@ static void define_tensors(struct lower *l)
     bool scopes = prefill && l->scope < w->seq; /* later tokens of a sequence come back to a layer */
     l->keep_kv = cache || (par && scopes);
     uint64_t slice = bytes_of(l->dk * l->state_dv, l->ret->state_bits), ab = l->ab;
-    uint64_t states = s->layers * s->heads * w->batch;
+    uint64_t states = kept_layers(l) * s->heads * w->batch;
     /* Slices of one width each: the last may be narrower than its place. */
     uint64_t kept = states * div_up(l->dv, l->state_dv) * slice;
     uint64_t kv_rows = l->keep_kv ? (l->kv_local ? 1 : states) * l->context : rows;
     enum tensor_kind kv = l->keep_kv ? T_KV : T_ACT;
     enum unit_id kv_reader = par || chunk || cache ? UNIT_WEIGHT : UNIT_LOAD;
     if (work_has_stream(w))
-        l->x = tensor("residual", T_RESIDUAL, UNIT_LOAD, s->d_model, l->xb, rows, block);
+        l->x = tensor("residual", T_RESIDUAL, UNIT_LOAD, s->d_model, l->xb, l->layer_major ? w->seq : rows,
+                      block);
     l->xn = tensor("normalised", T_ACT, gemm, s->d_model, ab, rows, block);
     /* In pieces, only keys and values of the parallel form outlive one. */
     uint64_t local = l->piece ? max64(l->piece, decode ? w->batch : 0) : rows;
@@ -121,6 +122,8 @@ static void define_tensors(struct lower *l)
     /* Stepped in L2, a state comes back from where the step before left it. */
     l->state.in_place = l->ret->state == STATE_L2 || pieces(l, l->state.stage_bytes) <= 1;
     l->p->state_bytes = l->state_resident ? kept : slice;
+    if (l->parked || l->layer_major)
+        stream_stage(l, block);
     if (l->parked)
         parked_stages(l, block, direct);
     uint64_t heads = w->lm_head == LM_ALL && prefill ? rows : w->batch;
@@ -146,11 +149,12 @@ static void define_raw(struct lower *l)
 
 /* ---- phases ---- */
 
-static void prefill_scope(struct lower *l, uint64_t tokens, bool last)
+/* What is done to the scope at hand, its first token at l->blk. */
+typedef void (*scope_fn)(struct lower *l, uint64_t tokens, bool last);
+
+static void logits_of(struct lower *l, uint64_t tokens, bool last)
 {
     const struct work *w = l->w;
-    embed(l, tokens);
-    prefill_layers(l, tokens);
     if (w->lm_head == LM_ALL)
         head_on(l, tokens, 0);
     else if (w->lm_head == LM_LAST && last)
@@ -159,40 +163,96 @@ static void prefill_scope(struct lower *l, uint64_t tokens, bool last)
         settle(l, &l->x);
 }
 
+static void all_of_scope(struct lower *l, uint64_t tokens, bool last)
+{
+    embed(l, tokens);
+    layers_begin(l, tokens);
+    prefill_layer(l, tokens);
+    layers_end(l);
+    logits_of(l, tokens, last);
+}
+
+static void embed_scope(struct lower *l, uint64_t tokens, bool last)
+{
+    (void)last;
+    embed(l, tokens);
+}
+
+static void layer_of_scope(struct lower *l, uint64_t tokens, bool last)
+{
+    (void)last;
+    prefill_layer(l, tokens);
+}
+
+static void scope_at(struct lower *l, struct affine before)
+{
+    l->blk = before;
+    if (l->layer_major) /* all rows of the stream are there, not those of a scope */
+        l->x.outer = aff_scale(before, (int64_t)l->x.pitch);
+}
+
 /* Scopes between the first, which begins with empty states, and the last, which
  * makes the logits and leaves states only for a decode: they are alike. */
-static void middle_scopes(struct lower *l, uint64_t first, uint64_t n)
+static void middle_scopes(struct lower *l, uint64_t first, uint64_t n, scope_fn fn)
 {
-    l->blk = aff((int64_t)(first * l->scope));
+    struct affine before = aff((int64_t)(first * l->scope));
     if (n > 1) {
         unsigned d = both_repeat(l, n);
-        l->blk = aff_term(l->blk, d, (int64_t)l->scope);
-        prefill_scope(l, l->scope, false);
+        scope_at(l, aff_term(before, d, (int64_t)l->scope));
+        fn(l, l->scope, false);
         both_end(l);
     } else if (n) {
-        prefill_scope(l, l->scope, false);
+        scope_at(l, before);
+        fn(l, l->scope, false);
     }
+}
+
+static void last_scope(struct lower *l, uint64_t before, scope_fn fn)
+{
+    bool saved = l->state_saved;
+    scope_at(l, aff((int64_t)before));
+    l->state_saved = decodes(l->w);
+    l->last_scope = true;
+    fn(l, l->w->seq - before, true);
+    l->last_scope = false;
+    l->state_saved = saved;
+    scope_at(l, aff(0));
+}
+
+static void each_scope(struct lower *l, scope_fn fn)
+{
+    bool states = l->w->form != FORM_PARALLEL || l->builds_state;
+    uint64_t n = div_up(l->w->seq, l->scope), first = n > 1 && states;
+    l->state_zero = true;
+    middle_scopes(l, 0, first, fn);
+    l->state_zero = n == 1;
+    middle_scopes(l, first, n - 1 - first, fn);
+    last_scope(l, (n - 1) * l->scope, fn);
+}
+
+/* Embedding and logits are passes of their own then. */
+static void emit_layer_major(struct lower *l)
+{
+    uint64_t before = (div_up(l->w->seq, l->scope) - 1) * l->scope;
+    each_scope(l, embed_scope);
+    layers_begin(l, l->scope);
+    each_scope(l, layer_of_scope);
+    layers_end(l);
+    if (l->w->lm_head == LM_ALL)
+        each_scope(l, logits_of);
+    else
+        last_scope(l, before, logits_of);
 }
 
 static void emit_prefill(struct lower *l)
 {
-    const struct work *w = l->w;
-    bool many = w->batch > 1, states = w->form != FORM_PARALLEL || l->builds_state, saved = l->state_saved;
-    uint64_t n = div_up(w->seq, l->scope), tail = w->seq - (n - 1) * l->scope;
+    bool many = l->w->batch > 1;
     if (many)
-        loop_index(l, w->batch, &l->seq);
-    uint64_t first = n > 1 && states;
-    l->state_zero = true;
-    middle_scopes(l, 0, first);
-    l->state_zero = n == 1;
-    middle_scopes(l, first, n - 1 - first);
-    l->blk = aff((int64_t)((n - 1) * l->scope));
-    l->state_saved = decodes(w);
-    l->last_scope = true;
-    prefill_scope(l, tail, true);
-    l->last_scope = false;
-    l->state_saved = saved;
-    l->blk = aff(0);
+        loop_index(l, l->w->batch, &l->seq);
+    if (l->layer_major)
+        emit_layer_major(l);
+    else
+        each_scope(l, all_of_scope);
     if (many)
         both_end(l);
     l->seq = aff(0);
@@ -208,6 +268,7 @@ static void decode_token(struct lower *l, const struct affine *full, const struc
     prog_wait(l->p, THREAD_ACCEL, UNIT_LOAD, l->sampled, 1);
     embed(l, n);
     layers_begin(l, n);
+    layer_begin(l, n);
     heads_begin(l);
     place_cache(l, position);
     if (l->keep_kv) { /* of every sequence one row */
@@ -244,6 +305,7 @@ static void decode_token(struct lower *l, const struct affine *full, const struc
     l->y.posts *= n;
     heads_end(l);
     output_and_ffn(l, n);
+    layer_end(l);
     layers_end(l);
     head_on(l, n, 0);
     uint64_t cycles = w->sample_cycles == FIELD_AUTO ? 2 * w->shape.vocab * n : w->sample_cycles;
@@ -396,7 +458,7 @@ enum fit lower_build(struct lower *l)
     const struct work *w = l->w;
     program_clear(l->p);
     if (!prepare(l))
-        return FIT_NOT;
+        return l->ext_over ? FIT_OVER : FIT_NOT;
     if (l->unwanted || (l->must_spill && !spills(l)))
         return FIT_UNWANTED;
     start(l);

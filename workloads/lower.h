@@ -23,6 +23,7 @@ struct style {
     bool local;  /* L2 holds keys and values of one head, an archive those of earlier scopes */
     bool parked; /* the stream and the rows of finished heads wait off-chip */
     bool deep;   /* and the hidden rows */
+    bool layers; /* every scope passes a layer before any passes the next */
     bool needed; /* spilling that moves nothing off-chip is not wanted */
     bool known;  /* in the largest blocks it is known to be no better than what was tried, and not wanted */
     uint64_t queries; /* rows of a block in the parallel form, at most: staged ones stay small; 0: 64 */
@@ -35,11 +36,13 @@ struct mapping {
     struct tally *tally;
     struct recipe recipe;
     bool staged, parked, off_chip; /* some tensor is staged; the stream is; something lives off-chip */
+    bool layers;                   /* every scope passes a layer before any passes the next */
 };
 struct mappings {
     struct shapes *shapes; /* of the caller; several may share it */
     struct mapping *v;
     size_t n;
+    bool over; /* some trial before the parked ones was too much for the off-chip memory */
 };
 /* Fills m; mappings_finish by the caller also on failure. */
 bool lower_mappings(struct mappings *m, const struct arch *a, const struct work *w, struct err *err);
@@ -52,7 +55,7 @@ bool lower_searches(const struct arch *a, const struct work *w);
 bool lower_recipe(struct program *p, const struct arch *a, const struct work *w, const struct recipe *r,
                   struct err *err);
 
-/* Programs and mappings of earlier points, for those of which lowering reads the same. One thread at a time. */
+/* Programs and mappings of earlier points, for those of which lowering reads the same. */
 struct lower_cache;
 struct lower_cache *lower_cache_create(void);
 void lower_cache_destroy(struct lower_cache *c);

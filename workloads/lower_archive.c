@@ -21,7 +21,7 @@ static void move(struct lower *l, enum op op, const struct affine *first, uint64
     const struct archive *a = &l->archive;
     for (unsigned i = 0; i < 2; i++) {
         const struct tensor *t = side(l, i);
-        struct affine unit = aff_scale(l->layer, (int64_t)l->w->shape.heads);
+        struct affine unit = aff_scale(kept_layer(l), (int64_t)l->w->shape.heads);
         unit = aff_scale(aff_add(unit, &l->head), (int64_t)l->w->batch);
         unit = aff_scale(aff_add(unit, &l->seq), (int64_t)l->context);
         struct affine row = aff_add(unit, first), at = aff_scale(*first, (int64_t)t->pitch);

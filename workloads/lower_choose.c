@@ -23,6 +23,8 @@ static const char *order_name(const struct work *w, const struct lower *l)
         return "token";
     if (l->scope >= w->seq)
         return "layer";
+    if (l->layer_major)
+        return "layer, in parts of the sequence";
     return l->scope == l->T ? "block" : "layer by layer over part of the sequence";
 }
 
@@ -55,7 +57,7 @@ static enum fit lower_one(struct program *p, const struct arch *a, const struct 
     uint64_t rows = max64(w->kind == WORK_GEMM ? gemm_rows(w) : w->seq, 1);
     struct lower l = {.arch = a, .w = w, .p = p, .err = err, .T = T, .may_spill = style.spill,
                       .may_pipe = style.pieces, .kv_local = style.local, .parked = style.parked,
-                      .deep = style.deep, .must_spill = style.needed,
+                      .deep = style.deep, .layer_major = style.layers, .must_spill = style.needed,
                       .unwanted = style.known && T == largest_block(a, w)};
     l.scope = min64(scope ? scope : T, rows);
     l.R = query_rows(l.scope, rows, style.queries ? style.queries : 64);
@@ -80,18 +82,22 @@ static enum fit lower_one(struct program *p, const struct arch *a, const struct 
 static uint64_t lower_scope(struct program *p, const struct arch *a, const struct work *w, uint64_t scope,
                             struct style style, uint64_t least, enum fit *fit, struct err *err)
 {
-    bool fixed = block_is_fixed(w);
+    bool fixed = block_is_fixed(w), over = false;
     *fit = FIT_NOT;
     for (uint64_t T = largest_block(a, w); T; T /= 2) {
         struct err local = {0};
         *fit = lower_one(p, a, w, scope, T, style, &local);
-        bool last = T <= least || fixed || *fit != FIT_NOT;
-        for (unsigned i = 0; *fit == FIT_NOT && last && i < local.n_diags; i++)
+        bool fits = *fit == FIT_WELL || *fit == FIT_UNWANTED, last = T <= least || fixed || fits;
+        over |= *fit == FIT_OVER;
+        for (unsigned i = 0; !fits && last && i < local.n_diags; i++)
             err_add(err, local.code, NULL, "%s", local.diags[i].text);
         err_finish(&local);
+        if (fits)
+            return T;
         if (last)
-            return *fit == FIT_NOT ? 0 : T;
+            break;
     }
+    *fit = over ? FIT_OVER : FIT_NOT;
     return 0;
 }
 
@@ -155,6 +161,7 @@ struct search {
     struct shapes *shapes;
     struct tallier *tallier; /* takes the trials' commands; NULL when exhaustive */
     bool found, parked, off_chip;
+    bool over;       /* a trial was too much for the off-chip memory */
     bool whole;      /* the last trial has the largest blocks, and nothing off-chip */
     uint64_t cycles; /* estimate of the best */
 };
@@ -237,7 +244,8 @@ static void weigh(struct search *s, struct mapping m)
 static bool consider(struct search *s, uint64_t scope, struct style style)
 {
     struct err quiet = {0};
-    struct mapping m = {.staged = style.spill || style.parked, .parked = style.parked};
+    struct mapping m = {.staged = style.spill || style.parked || style.layers, .parked = style.parked,
+                        .layers = style.layers};
     enum fit fit;
     style.needed = style.spill && !s->exhaustive && s->work->form != FORM_PARALLEL;
     /* Staging that leaves only a few tokens a block wastes every weight set. */
@@ -246,6 +254,7 @@ static bool consider(struct search *s, uint64_t scope, struct style style)
     m.recipe = (struct recipe){scope, block, style};
     m.off_chip = s->trial.ext_bytes > 0;
     s->whole = block >= SCOPE_UNIT && !m.off_chip;
+    s->over |= fit == FIT_OVER;
     if (fit == FIT_WELL)
         weigh(s, m);
     err_finish(&quiet);
@@ -289,7 +298,7 @@ static uint64_t consider_style(struct search *s, uint64_t rows, struct style sty
 {
     uint64_t mine = 0, bit = 1;
     for (uint64_t scope = rows; scope; scope = next_scope(rows, scope), bit <<= 1) {
-        if (style.local && scope == rows)
+        if ((style.local || style.layers) && scope == rows)
             continue;
         style.known = at_home & bit && !s->exhaustive;
         consider(s, scope <= SCOPE_UNIT && scope < rows ? 0 : scope, style);
@@ -316,8 +325,16 @@ static bool lower_best(struct search *s, uint64_t rows)
     consider_style(s, rows, (struct style){.spill = true, .queries = 16}, plain);
     consider_style(s, rows, (struct style){.spill = true, .pieces = true, .queries = 16}, pieces);
     bool parks = w->kind == WORK_NETWORK && w->phase == PHASE_PREFILL && w->map.spill;
+    if (s->collect)
+        s->collect->over = s->over;
     if (parks && (!s->found || s->off_chip))
         consider_all_parked(s, rows);
+    /* Keys and values of one layer are kept instead of all. */
+    if (parks && s->over && w->form == FORM_PARALLEL && w->shape.pre_norm) {
+        consider_style(s, rows, (struct style){.layers = true, .local = true}, 0);
+        consider_style(s, rows, (struct style){.layers = true}, 0);
+        consider_style(s, rows, (struct style){.layers = true, .spill = true, .queries = 16}, 0);
+    }
     search_end(s);
     return s->found;
 }
@@ -380,14 +397,21 @@ bool lower_mappings(struct mappings *m, const struct arch *a, const struct work 
     return ok;
 }
 
+/* Parked mappings come after all that stay in L2 or are staged, and are for what does not stay there; layer
+ * by layer comes last, where some trial so far was too much off-chip. */
 const struct mapping *mappings_choose(const struct mappings *m, const struct machine *on)
 {
     const struct mapping *best = NULL;
+    bool late = false, parks = false; /* parks: what comes before them is off-chip, or there is nothing */
     uint64_t cycles = 0;
     for (size_t i = 0; i < m->n && m->n > 1; i++) {
         const struct mapping *it = &m->v[i];
-        if (it->parked && best && !best->off_chip)
-            break; /* they come last, and are for what does not stay in L2 */
+        if (!late && (it->parked || it->layers)) {
+            late = true;
+            parks = !best || best->off_chip;
+        }
+        if (!parks && (it->parked || (it->layers && !m->over)))
+            continue;
         uint64_t mine = tally_estimate(it->tally, m->shapes, on);
         if (best && !wins(it, mine, best->parked, cycles))
             continue;

@@ -78,9 +78,11 @@ struct lower {
     bool gates_in_y;   /* gates wait where the rows that they gate will be */
     bool parked;       /* the stream and the rows of finished heads wait off-chip, staged in small parts */
     bool deep;         /* parked: hidden rows as well; rows that come back lie over what nobody reads then */
+    bool layer_major;  /* all scopes pass a layer before any passes the next; the stream waits off-chip */
     bool last_scope;   /* the scope at hand ends its sequence */
     struct archive archive;
     uint64_t context;  /* tokens of a sequence over the whole run */
+    bool ext_over;     /* the off-chip memory is too small */
     bool weights_ext, state_resident, state_saved, keep_kv;
     /* capacities in bytes of one slot */
     uint64_t act_slot, aux_slot, score_slot, out_slot, acc_values, state_bytes;
@@ -114,6 +116,17 @@ struct lower {
     unsigned mark_embed, mark_layer, mark_head;
 };
 
+/* Layers whose keys and values, or states, of earlier scopes are kept; the one at hand among them. */
+static inline uint64_t kept_layers(const struct lower *l)
+{
+    return l->layer_major ? 1 : l->w->shape.layers;
+}
+
+static inline struct affine kept_layer(const struct lower *l)
+{
+    return l->layer_major ? aff(0) : l->layer;
+}
+
 static inline bool decodes(const struct work *w)
 {
     return w->phase != PHASE_PREFILL;
@@ -126,8 +139,9 @@ static inline uint64_t gemm_rows(const struct work *w)
 }
 
 /* ---- lower.c ---- */
-/* FIT_NOT comes with an error, FIT_UNWANTED is a mapping that another one does as well. */
-enum fit { FIT_WELL, FIT_NOT, FIT_UNWANTED };
+/* FIT_NOT and FIT_OVER, which is too much for the off-chip memory, come with an error; FIT_UNWANTED is a
+ * mapping that another one does as well. */
+enum fit { FIT_WELL, FIT_NOT, FIT_OVER, FIT_UNWANTED };
 /* The program at the mapping that `l` holds. The caller finishes the program either way. */
 enum fit lower_build(struct lower *l);
 
@@ -135,7 +149,9 @@ enum fit lower_build(struct lower *l);
 /* Plans L2 and off-chip; false with an error when it does not fit. */
 bool plan_memory(struct lower *l);
 uint64_t tensor_bytes(const struct tensor *t);
-/* Small stages for what is parked, enough for the columns and rows that any op takes at once. */
+/* Small stages for the residual stream, and for all that is parked: enough for the columns and rows that any
+ * op takes at once. */
+void stream_stage(struct lower *l, uint64_t block);
 void parked_stages(struct lower *l, uint64_t block, bool direct);
 void report_homes(struct lower *l);
 /* Tells the program what its memories hold before the run. */

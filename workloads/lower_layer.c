@@ -65,7 +65,7 @@ void place_cache(struct lower *l, const struct affine *position)
     if (!l->keep_kv)
         return;
     int64_t heads = (int64_t)l->w->shape.heads, batch = (int64_t)l->w->batch, len = (int64_t)l->context;
-    struct affine a = aff_scale(l->layer, heads);
+    struct affine a = aff_scale(kept_layer(l), heads);
     a = aff_scale(aff_add(a, &l->head), batch);
     a = l->kv_local ? aff(0) : aff_scale(aff_add(a, &l->seq), len);
     struct tensor *const kv[] = {&l->k, &l->v};
@@ -202,7 +202,7 @@ static bool stream_carries(const struct lower *l)
            (!l->weights_ext || gemm_weight_bytes(l, &g) <= l->w_slot);
 }
 
-/* Begins a layer; post-norm layers find their narrow input written already. */
+/* Opens the loop over layers; post-norm layers find their narrow input written already. */
 void layers_begin(struct lower *l, uint64_t tokens)
 {
     if (post_norm(l)) {
@@ -212,13 +212,17 @@ void layers_begin(struct lower *l, uint64_t tokens)
     if (l->x.used && !stream_carries(l))
         settle(l, &l->x);
     loop_index(l, l->w->shape.layers, &l->layer);
+}
+
+void layer_begin(struct lower *l, uint64_t tokens)
+{
     job_begin(l, AUTONOMY_LAYER);
     bool rides = norm_rides(l, tokens) && !l->piece;
     if (work_has_stream(l->w) && l->w->shape.pre_norm && !rides)
         emit_norm(l, tokens, NULL, WHAT_LN1);
 }
 
-void layers_end(struct lower *l)
+void layer_end(struct lower *l)
 {
     struct affine at = aff_plus(l->layer, 1);
     if (l->x.used && !stream_carries(l))
@@ -227,6 +231,10 @@ void layers_end(struct lower *l)
         settle(l, &l->xn);
     mark(l, l->mark_layer, &at);
     job_end(l, AUTONOMY_LAYER);
+}
+
+void layers_end(struct lower *l)
+{
     both_end(l);
     l->layer = aff(0);
 }
@@ -297,15 +305,15 @@ static void heads_in_turn(struct lower *l, uint64_t tokens)
     l->in_pipe = false;
 }
 
-void prefill_layers(struct lower *l, uint64_t tokens)
+void prefill_layer(struct lower *l, uint64_t tokens)
 {
-    layers_begin(l, tokens);
+    layer_begin(l, tokens);
     if (l->piece)
         emit_pipe(l, tokens);
     else
         heads_in_turn(l, tokens);
     output_and_ffn(l, tokens);
-    layers_end(l);
+    layer_end(l);
 }
 
 void head_on(struct lower *l, uint64_t tokens, uint64_t first)

@@ -26,10 +26,13 @@ void settle(struct lower *l, struct tensor *t);
 unsigned loop_index(struct lower *l, uint64_t trips, struct affine *index);
 void heads_begin(struct lower *l);
 void heads_end(struct lower *l);
-/* Begins a layer; post-norm layers find their narrow input written already. */
+/* The loop over layers; post-norm layers find their narrow input written already. */
 void layers_begin(struct lower *l, uint64_t tokens);
 void layers_end(struct lower *l);
-void prefill_layers(struct lower *l, uint64_t tokens);
+/* A layer of it. */
+void layer_begin(struct lower *l, uint64_t tokens);
+void layer_end(struct lower *l);
+void prefill_layer(struct lower *l, uint64_t tokens);
 void embed(struct lower *l, uint64_t tokens);
 /* Logits of `tokens` from `first` of the scope. */
 void head_on(struct lower *l, uint64_t tokens, uint64_t first);

@@ -297,7 +297,7 @@ static void share_pool(struct lower *l)
 
 static uint64_t archive_rows(const struct lower *l)
 {
-    return l->w->shape.layers * l->w->shape.heads * l->w->batch * l->context;
+    return kept_layers(l) * l->w->shape.heads * l->w->batch * l->context;
 }
 
 static void plan_archive(struct lower *l)
@@ -320,12 +320,22 @@ static bool too_big(struct lower *l, const char *what, uint64_t need, uint64_t h
                    (unsigned long long)need, (unsigned long long)have, keys);
 }
 
+enum { FEW_BYTES = 4096 };
+
+static uint64_t few_rows(const struct lower *l, uint64_t block)
+{
+    return min64(block, max64(FEW_BYTES / (2 * l->w->shape.d_model), 1));
+}
+
+void stream_stage(struct lower *l, uint64_t block)
+{
+    l->x.stage_bytes = max64(few_rows(l, block) * l->x.pitch, 2 * block * column_unit(l, POST_ROTARY));
+}
+
 void parked_stages(struct lower *l, uint64_t block, bool direct)
 {
-    enum { FEW_BYTES = 4096 };
-    uint64_t d = l->w->shape.d_model, unit = block * column_unit(l, POST_ROTARY), ret = retention_block(l);
-    uint64_t rows = min64(block, max64(FEW_BYTES / (2 * d), 1)), y = direct ? ret : rows;
-    l->x.stage_bytes = max64(rows * l->x.pitch, 2 * unit);
+    uint64_t unit = block * column_unit(l, POST_ROTARY), ret = retention_block(l);
+    uint64_t rows = few_rows(l, block), y = direct ? ret : rows;
     l->y.stage_bytes = y * bytes_of(l->dv, l->y.bits);
     if (l->deep) {
         l->h.stage_bytes = max64(min64(block * l->h.pitch, FEW_BYTES), unit);
@@ -359,20 +369,21 @@ static bool choose_homes(struct lower *l)
     unsigned n;
     tensors(l, t, &n);
     l->weights_ext = l->emb.ext = false;
-    if (l2_need(l) + all <= have)
+    if (l2_need(l) + all <= have && !l->layer_major)
         return true;
     if (l->hyper->kind == OFFCHIP_NONE)
         return too_big(l, "L2", l2_need(l) + all, have, "raise arch.tcdm.bytes or give the "
                        "architecture off-chip memory (arch.hyperram.kind)");
     l->weights_ext = true;
     l->emb.ext = l->emb.used;
+    l->x.ext = l->layer_major;
     uint64_t least = l->piece ? max64(min_slice(l), l->w_head_bytes) : min_slice(l);
     uint64_t ring = 2 * least, worth = 2 * round_up(max_slice(l), L2_ALIGN);
     if (worth > have / 4)
         worth = have / 4 > ring ? have / 4 : ring;
     /* Weights want a useful ring; tensors make room for it only where the op is streamed anyway. */
     for (unsigned i = 0; i < n && l2_need(l) + (worth < ring ? ring : worth) > have; i++) {
-        if (!spillable(l, t[i]))
+        if (t[i]->ext || !spillable(l, t[i]))
             continue;
         t[i]->ext = true;
         if (!l->w->map.spill)
@@ -448,7 +459,8 @@ bool plan_memory(struct lower *l)
         plan_archive(l);
     p->l2_bytes = l->l2_top;
     p->ext_bytes = l->ext_top;
-    if (l->ext_top > l->hyper->bytes)
+    l->ext_over = l->ext_top > l->hyper->bytes;
+    if (l->ext_over)
         return too_big(l, "off-chip memory", l->ext_top, l->hyper->bytes, "raise arch.hyperram.bytes, lower "
                        "work.quant.weights, or take a smaller network");
     return true;
@@ -507,7 +519,7 @@ static struct prog_tensor left(const struct lower *l, const struct tensor *t, en
     uint64_t rest = w->seq % l->scope;
     if (w->kind == WORK_GEMM)
         return p;
-    p.rows = decodes(w) ? w->batch : rest ? rest : min64(l->scope, w->seq);
+    p.rows = decodes(w) ? w->batch : l->layer_major ? w->seq : rest ? rest : min64(l->scope, w->seq);
     p.pos = decodes(w) ? aff((int64_t)(w->seq + w->tokens - 1))
                        : aff((int64_t)(w->seq - p.rows) + (int64_t)(w->batch - 1) * PROG_SEQUENCE);
     return p;
