@@ -125,7 +125,7 @@ static struct varying *vary(struct tallier *t, struct rec *r)
 static uint16_t depths(const struct emitted *w, const struct affine *a)
 {
     unsigned on = 0;
-    for (unsigned d = 0; d < w->span.depth; d++)
+    for (unsigned d = 0; d < w->span.depth && d < PROG_MAX_DEPTH; d++)
         on |= (unsigned)(a->k[d] != 0) << d;
     return (uint16_t)on;
 }
