@@ -120,14 +120,15 @@ int cmd_query(int argc, char **argv)
         {.name = "tech", .arg = "FILE", .text = &o.tech,
          .help = "prices stored counts by this technology; nothing is simulated or stored"},
         {.name = "wide", .on = &o.wide, .help = "a table with every column, however wide"},
-        {.name = "list", .on = &list, .help = "names the canned queries"},
+        {.name = "list", .on = &list, .help = "names the canned queries; needs no database"},
         {0}};
     const struct cli_command cmd = {
         .name = "query",
         .usage = "query DB NAME|\"SELECT ...\" [--format table|csv|json] [--objectives a,b,c] [--tech FILE]"
                  " [--wide]",
         .options = options, .max_operands = 2, .needs = "needs a database and a query",
-        .about = "Runs a canned query, or SQL that begins with SELECT or WITH and changes nothing.\n"
+        .about = "Runs a canned query (`retsim query --list` names them), or SQL that begins with SELECT\n"
+                 "or WITH and changes nothing.\n"
                  "The views v_points, v_latency, v_best_per_seq, v_pareto, v_breakdown, v_energy,\n"
                  "v_component, v_form, v_setting and v_sweep are a good start. A table that is wider\n"
                  "than the terminal (elsewhere: than 100 columns) says once, above, what all rows have in\n"

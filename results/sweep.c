@@ -281,6 +281,10 @@ static bool decode_sweep(struct rs_sweep *s, struct err *err)
     const struct ynode *root = yaml_load(&s->arena, s->path, err);
     if (!root)
         return false;
+    if (root->kind == YNODE_MAP && !yaml_get(root, "sweep") && !yaml_get(root, "base") &&
+        !yaml_get(root, "axes") && !yaml_get(root, "groups"))
+        return err_add(err, ERR_CONFIG, &root->at, "this is no sweep file: it has none of the keys `sweep`, "
+                       "`base`, `axes` and `groups`; an example is configs/sweeps/pe_array.yaml");
     bool ok = sweep_keys_check(root, "a sweep file", top_keys, err);
     if (root->kind != YNODE_MAP)
         return false;

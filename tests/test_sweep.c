@@ -186,6 +186,7 @@ static const struct {
      "more than 2^64 points"},
     {"[1, 2", "s.yaml:1:"},
     {"- 1", "a sweep file must be a map"},
+    {"name: soc\nengine: {units: 8}", "1:1: error: this is no sweep file: it has none of the keys"},
 };
 
 Test(sweep, explains_errors)

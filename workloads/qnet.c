@@ -261,8 +261,9 @@ static bool head(const struct maker *m, const struct qlayer *l, uint64_t layer, 
     h->row_max = range->row;
     const struct head_rows *rows = &m->c->rows[layer * n->H + i];
     double step = range->score / top;
+    struct score_operands ops = {h->s_qr, h->s_kr, m->q->amax};
     if (rows->n)
-        step = score_step(rows, n, h->gamma, m->c->S, range->score, (int32_t)top);
+        step = score_step(rows, n, &ops, h->gamma, m->c->S, range->score, (int32_t)top);
     h->score_scale = fmax(step / (h->s_qr * h->s_kr), 1e-9);
     h->score = rq_for(m, ldexp(1 / h->score_scale, -(int)q->decay_bits));
     head_on_machine(m->q, h);
