@@ -29,14 +29,17 @@ bool tech_fill(const struct tech *t, const struct tech_class *c, double *slots, 
         double bytes = expr_eval(c->macro_bytes, slots), bits = expr_eval(c->macro_bits, slots);
 
         if (!sram_query(t->sram, c->cell, c->node_nm, bytes, bits, macro)) {
-            snprintf(why, size, "a memory of %g bytes and %g bits is not possible", bytes, bits);
+            char capacity[32], width[32];
+            snprintf(why, size, "a memory of %s bytes and %s bits is not possible",
+                     text_real(bytes, capacity, sizeof capacity), text_real(bits, width, sizeof width));
             return false;
         }
     }
     tech_fill_locals(t, c, slots);
     *area = expr_eval(c->area, slots);
     if (not_legal(*area)) {
-        snprintf(why, size, "the area is %g", *area);
+        char value[32];
+        snprintf(why, size, "the area is %s", text_real(*area, value, sizeof value));
         return false;
     }
     if (c->area_in_um2)

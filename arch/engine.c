@@ -207,7 +207,7 @@ uint64_t engine_cycles(const struct machine *m, const struct cmd *c, uint32_t ro
     return max64(array_cycles(m, c, rows, acc), row_word_cycles(m, c, rows, acc));
 }
 
-enum { C_MAC, C_MAC_WIDE, C_BUSY, C_REQUANT, C_ACC_READ, C_ACC_WRITE, C_ROWS, N_C };
+enum { C_MAC, C_MAC_WIDE, C_BUSY, C_REQUANT, C_ACC_READ, C_ACC_WRITE, C_ROWS, C_ROW_MAX, N_C };
 
 static bool init(struct machine *m, struct err *err)
 {
@@ -219,6 +219,7 @@ static bool init(struct machine *m, struct err *err)
     counter_add(m, "engine", "acc_read", "value");
     counter_add(m, "engine", "acc_write", "value");
     counter_add(m, "engine", "rows", "row");
+    counter_add(m, "engine", "row_max", "value");
     return true;
 }
 
@@ -240,6 +241,7 @@ void engine_count(struct machine *m, const struct issued *is, uint64_t cycles)
     uint64_t finished = (uint64_t)finished_rows(c, is->rows) * c->cols;
     n[C_ACC_WRITE] += c->mm_dst == MM_ACC ? values : values - finished;
     n[C_REQUANT] += finished;
+    n[C_ROW_MAX] += c->mm_dst == MM_MAX ? finished : 0;
     if (m->streams) /* else the streamer counts the words of the sets it fills */
         m->counter[m->cb.streamer + 1] +=
             div_up(is->rows, m->geom.k_tile) * m->geom.n_tile * m->geom.k_tile / 4;
@@ -331,6 +333,19 @@ static void cost_edge(const struct machine *m, struct cost_sink *sink)
     cost_idle(m, it, m->counter[m->cb.engine + C_BUSY], adds);
 }
 
+/* A row's largest score, behind the requantisers, which decay the scores. */
+static void cost_row_max(const struct machine *m, struct cost_sink *sink, uint64_t lanes)
+{
+    struct cost_item *it = cost_add(sink, "engine", "row_max", 1);
+    const uint64_t *n = &m->counter[m->cb.engine];
+    cost_param(it, "bits", (double)m->engine->acc_bits);
+    cost_param(it, "lanes", (double)lanes);
+    cost_count(it, "row_max", n[C_ROW_MAX]);
+    it->path = "row maximum";
+    it->pipeline = (unsigned)m->engine->pipeline;
+    cost_idle(m, it, n[C_BUSY], div_up(n[C_ROW_MAX], lanes));
+}
+
 static void cost(const struct machine *m, struct cost_sink *sink)
 {
     const struct engine_cfg *e = m->engine;
@@ -352,8 +367,8 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     cost_idle(m, it, n[C_BUSY], dot ? n[C_MAC] / e->length : n[C_MAC]);
     if (!dot)
         cost_edge(m, sink);
-    it = cost_add(sink, "engine", "requant",
-                  e->requant_lanes == FIELD_AUTO ? m->geom.n_tile : e->requant_lanes);
+    uint64_t lanes = e->requant_lanes == FIELD_AUTO ? m->geom.n_tile : e->requant_lanes;
+    it = cost_add(sink, "engine", "requant", lanes);
     cost_param(it, "acc_bits", (double)e->acc_bits);
     cost_param(it, "mul_bits", (double)e->requant_bits);
     cost_count(it, "requant", n[C_REQUANT]);
@@ -362,6 +377,8 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     cost_idle(m, it, n[C_BUSY], n[C_REQUANT]);
     if (m->buffers->ideal)
         return;
+    if (m->streams_cfg->feed == FEED_BUFFERS)
+        cost_row_max(m, sink, lanes);
     it = cost_add(sink, "engine", "regs", div_up(sets * 8, 32)); /* weight sets, in words */
     cost_param(it, "bits", 32);
     cost_count(it, "write", m->counter[m->cb.streamer + 1]);

@@ -368,6 +368,14 @@ static bool class_unit(const struct tech *t, const struct tech_class *c, const s
     return true;
 }
 
+static bool is_unit(const char *name)
+{
+    for (size_t i = 0; estimate_units[i]; i++)
+        if (strcmp(estimate_units[i], name) == 0)
+            return true;
+    return false;
+}
+
 bool estimate_unit(const struct tech *t, const char *unit, enum gate_style style,
                    struct estimate_arg *args, size_t n_args, struct estimate *out, struct err *err)
 {
@@ -389,8 +397,14 @@ bool estimate_unit(const struct tech *t, const char *unit, enum gate_style style
     for (; estimate_units[n]; n++)
         names[n] = estimate_units[n];
     for (size_t i = 0; i < t->n_classes && i < 100; i++)
-        names[n++] = t->classes[i].name;
+        if (!is_unit(t->classes[i].name))
+            names[n++] = t->classes[i].name;
     near = text_nearest(unit, names, n);
-    return err_add(err, ERR_USAGE, NULL, "no class `%s`%s%s%s; `retsim estimate --help` lists them", unit,
-                   near ? " (did you mean `" : "", near ? near : "", near ? "`?)" : "");
+    struct text all = {0};
+    for (size_t i = 0; i < n; i++)
+        text_printf(&all, "%s%s", i ? ", " : "", names[i]);
+    err_add(err, ERR_USAGE, NULL, "no class `%s`; legal: %s%s%s%s", unit, all.s,
+            near ? " (did you mean `" : "", near ? near : "", near ? "`?)" : "");
+    text_finish(&all);
+    return false;
 }

@@ -51,7 +51,9 @@ static bool real_in(const struct ynode *n, const char *key, double min, double m
 {
     if (n->kind == YNODE_SCALAR && text_parse_real(n->text, out) && *out >= min && *out <= max)
         return true;
-    return err_add(err, ERR_CONFIG, &n->at, "`%s` must be a number from %g to %g", key, min, max);
+    char from[32], to[32];
+    return err_add(err, ERR_CONFIG, &n->at, "`%s` must be a number from %s to %s", key,
+                   text_real(min, from, sizeof from), text_real(max, to, sizeof to));
 }
 
 bool tech_backing(const struct ynode *map, const struct place *at, double *rel_err, struct err *err)
@@ -206,11 +208,12 @@ static bool eval_coefs(struct tech *t, const struct expr **exprs, const struct y
 
     for (size_t k = 0; k < t->n_coefs; k++) {
         size_t i = order[k];
+        char value[32];
 
         t->coefs[i] = expr_eval(exprs[i], t->coefs);
         if (!isfinite(t->coefs[i]) || t->coefs[i] < 0)
-            ok = err_add(err, ERR_CONFIG, &nodes[i]->at, "`%s` is %g; a finite number of at least 0 is legal",
-                         t->coef_names[i], t->coefs[i]);
+            ok = err_add(err, ERR_CONFIG, &nodes[i]->at, "`%s` is %s; a finite number of at least 0 is legal",
+                         t->coef_names[i], text_real(t->coefs[i], value, sizeof value));
     }
     return ok;
 }

@@ -11,6 +11,7 @@ static const struct need {
     {"systolic_pe", "w_bits a_bits acc_bits", "mac shift"},
     {"add", "bits", "add"},
     {"requant", "acc_bits mul_bits", "requant"},
+    {"row_max", "bits lanes", "row_max"},
     {"regs", "bits", "write"},
     {"fifo", "depth width_bits", "push"},
     {"regfile", "depth width_bits read_ports", "read write"},

@@ -305,6 +305,20 @@ static unsigned distance(const char *a, size_t na, const char *b, size_t nb)
     return rows[na % 3][nb];
 }
 
+/* The only name that begins with s. */
+static const char *begun(const char *s, size_t len, const char *const *names, size_t n)
+{
+    const char *found = NULL;
+    for (size_t i = 0; len > 2 && i < n; i++) {
+        if (strncmp(s, names[i], len) != 0)
+            continue;
+        if (found)
+            return NULL;
+        found = names[i];
+    }
+    return found;
+}
+
 const char *text_nearest(const char *s, const char *const *names, size_t n)
 {
     size_t len = strlen(s), name_len;
@@ -323,7 +337,7 @@ const char *text_nearest(const char *s, const char *const *names, size_t n)
         best = d;
         found = names[i];
     }
-    return found;
+    return found ? found : begun(s, len, names, n);
 }
 
 static const char *scaled(uint64_t v, const struct scale *s, char *buf, size_t size)

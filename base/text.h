@@ -28,7 +28,7 @@ bool text_parse_u64(const char *s, enum unit unit, uint64_t *out, char *buf, siz
 bool text_parse_i64(const char *s, int64_t *out);
 bool text_parse_real(const char *s, double *out); /* decimal, finite, whole string */
 
-/* Nearest name with edit distance <= max(1, len/3), or NULL. */
+/* Nearest name with edit distance <= max(1, len/3), else the only one that begins with s, or NULL. */
 const char *text_nearest(const char *s, const char *const *names, size_t n);
 
 /* `64 KiB`, `200 MHz`: the largest unit that divides exactly. Static-free: writes to buf. */

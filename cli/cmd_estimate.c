@@ -13,7 +13,8 @@ int cmd_estimate(int argc, char **argv)
     struct cli_list sets = {.n = 0};
     rs_estimate_options o = {.json = false};
     const struct cli_option options[] = {
-        {.letter = 't', .name = "tech", .arg = "TECH.yaml", .help = "technology file", .text = &tech},
+        {.letter = 't', .name = "tech", .arg = "TECH.yaml", .text = &tech,
+         .help = "technology file (default: gf22fdx as shipped)"},
         {.letter = 's', .name = "set", .arg = "PATH=VALUE", .help = "overrides a key, e.g. tech.voltage=0.65",
          .list = &sets},
         {.name = "style", .arg = "csa|rtl", .help = "mul and dot: adder trees (csa) or plain synthesis (rtl)",
@@ -25,7 +26,8 @@ int cmd_estimate(int argc, char **argv)
         .name = "estimate",
         .usage = "estimate CLASS KEY=VALUE... [-t TECH.yaml] [--style csa|rtl] [--path] [--json]",
         .options = options, .min_operands = 1, .max_operands = SIZE_MAX, .needs = "needs a class",
-        .about = "Area, energy and speed of one component. CLASS is a class of the technology file or\n"
+        .about = "Area, energy and speed of one component. CLASS is a class of the technology file\n"
+                 "(such as dot_product or core; a wrong name lists them) or\n"
                  "  mul      w_bits a_bits                  add, max, barrel, isqrt, div   p1=bits\n"
                  "  dot      w_bits a_bits length acc_bits  fifo      p1=depth p2=width_bits\n"
                  "  requant  acc_bits w_bits=mul_bits       regfile   p1=depth p2=width_bits p3=read_ports\n"

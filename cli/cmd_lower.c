@@ -14,7 +14,7 @@ int cmd_lower(int argc, char **argv)
         {0}};
     const struct cli_command cmd = {
         .name = "lower", .usage = "lower -a ARCH.yaml -w WORK.yaml [-s PATH=VALUE]...", .options = options,
-        .needs = "takes no operands",
+        .needs = "files go with -a and -w",
         .about = "Prints the program of a workload on an architecture, one command a line: what the\n"
                  "sequencer of the accelerator and the host core do.",
         .examples = "  retsim lower -a configs/arch/pulpissimo_retention.yaml \\\n"

@@ -9,8 +9,11 @@
 #define RETSIM_DATA_DIR "."
 #endif
 
+enum { PAGE_COLUMNS = 100 }; /* of a table that does not go to a terminal */
+
 struct options {
     const char *format, *objectives, *tech;
+    bool wide;
 };
 
 /* First field of the only row of a CSV answer; NULL with an error. Frees it. */
@@ -100,7 +103,7 @@ static int run(const char *path, const char *what, const struct options *o)
     rs_err *err = rs_err_create();
     rs_db *db = rs_db_open_readonly(path, err);
     if (db)
-        rs_db_columns(db, cli_columns());
+        rs_db_columns(db, o->wide ? 0 : cli_columns() ? cli_columns() : PAGE_COLUMNS);
     char *text = db ? ask(db, what, o, err) : NULL;
     rs_db_close(db);
     return cli_answer(text, err);
@@ -116,17 +119,20 @@ int cmd_query(int argc, char **argv)
          .help = "of `pareto`, each with an optional min: or max: (default time,energy,area)"},
         {.name = "tech", .arg = "FILE", .text = &o.tech,
          .help = "prices stored counts by this technology; nothing is simulated or stored"},
-        {.name = "list", .on = &list, .help = "names the canned queries"},
+        {.name = "wide", .on = &o.wide, .help = "a table with every column, however wide"},
+        {.name = "list", .on = &list, .help = "names the canned queries; needs no database"},
         {0}};
     const struct cli_command cmd = {
         .name = "query",
-        .usage = "query DB NAME|\"SELECT ...\" [--format table|csv|json] [--objectives a,b,c] [--tech FILE]",
+        .usage = "query DB NAME|\"SELECT ...\" [--format table|csv|json] [--objectives a,b,c] [--tech FILE]"
+                 " [--wide]",
         .options = options, .max_operands = 2, .needs = "needs a database and a query",
-        .about = "Runs a canned query, or SQL that begins with SELECT or WITH and changes nothing.\n"
+        .about = "Runs a canned query (`retsim query --list` names them), or SQL that begins with SELECT\n"
+                 "or WITH and changes nothing.\n"
                  "The views v_points, v_latency, v_best_per_seq, v_pareto, v_breakdown, v_energy,\n"
                  "v_component, v_form, v_setting and v_sweep are a good start. A table that is wider\n"
-                 "than the terminal says once, above, what all rows have in common, and which columns\n"
-                 "of a canned query it leaves out; csv and json are always whole.",
+                 "than the terminal (elsewhere: than 100 columns) says once, above, what all rows have in\n"
+                 "common, and which columns of a canned query it leaves out; csv, json and --wide have all.",
         .examples = "  retsim query seq.db crossover\n"
                     "  retsim query pe.db pareto --objectives latency,area --format csv\n"
                     "  retsim query pe.db energy --tech configs/tech/generic65.yaml\n"

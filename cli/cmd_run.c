@@ -85,7 +85,7 @@ int cmd_run(int argc, char **argv)
     const struct cli_command cmd = {
         .name = "run", .usage = "run -a ARCH.yaml -w WORK.yaml [-t TECH.yaml] [-s PATH=VALUE]... [-o DB]\n"
                                 "                  [--method METHOD] [--values] [--json]",
-        .options = table, .needs = "takes no operands", .about = about, .examples = examples};
+        .options = table, .needs = "files go with -a and -w", .about = about, .examples = examples};
     rs_options options;
     size_t n;
     rs_options_default(&options);

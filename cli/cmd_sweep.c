@@ -63,7 +63,8 @@ static int parse(int argc, char **argv, struct sweep_job *job)
         .about = "Runs every point of a sweep and stores it in DB. Points that DB holds already are\n"
                  "skipped: after an interruption the same command goes on. Shards are put together\n"
                  "by `retsim merge`. Exit code: 0 all done, 65 some points cannot run (see\n"
-                 "`retsim query DB failures`), 75 interrupted, 78 the sweep or a file of it is wrong.",
+                 "`retsim query DB failures`), 70 some failed by a fault of this program, 75 interrupted,\n"
+                 "78 the sweep or a file of it is wrong. Points that failed before count as well.",
         .examples = "  retsim sweep configs/sweeps/seq_latency.yaml -o seq.db\n"
                     "  retsim sweep configs/sweeps/pe_array.yaml -o part3.db --shard 3/8\n"};
     size_t n;
@@ -118,10 +119,12 @@ static int report(struct sweep_job *job, bool interrupted)
             (unsigned long long)(job->n_skipped + job->n_failed_before));
     if (failures)
         fprintf(stderr, ", %llu of them failures", failures);
+    if (job->n_faults)
+        fprintf(stderr, ", %llu by a fault of this program", (unsigned long long)job->n_faults);
     if (invalid)
         fprintf(stderr, ", %llu invalid and not stored", invalid);
     fprintf(stderr, ") in %.1f s\n", sweep_job_seconds(job));
-    return job->n_internal ? 70 : failures + invalid ? 65 : 0;
+    return job->n_faults ? 70 : failures + invalid ? 65 : 0;
 }
 
 static void finish(struct sweep_job *job)

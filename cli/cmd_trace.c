@@ -66,7 +66,7 @@ int cmd_trace(int argc, char **argv)
         {0}};
     const struct cli_command cmd = {
         .name = "trace", .usage = "trace -a ARCH.yaml -w WORK.yaml [-s PATH=VALUE]... -o FILE",
-        .options = options, .needs = "takes no operands",
+        .options = options, .needs = "files go with -a and -w",
         .about = "Simulates beat by beat (method full) and writes what every unit, the host, the uDMA\n"
                  "and the off-chip bus did, where the cycles went, and how full queues, slots and ports\n"
                  "were. FILE.json and FILE.pftrace open in Perfetto's viewer, FILE.vcd in GTKWave. One\n"

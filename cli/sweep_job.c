@@ -116,7 +116,8 @@ static bool is_new(struct sweep_job *job, const rs_design *design, const rs_opti
     if (!ok)
         broken(job, err);
     job->n_skipped += stored == RS_STORED;
-    job->n_failed_before += stored == RS_FAILED;
+    job->n_failed_before += stored == RS_FAILED || stored == RS_FAULT;
+    job->n_faults += stored == RS_FAULT;
     if (job->dry_run && stored == RS_ABSENT)
         job->n_new++;
     pthread_mutex_unlock(&job->lock);
@@ -144,7 +145,7 @@ static void store(struct sweep_job *job, const rs_design *design, const rs_optio
         broken(job, err);
     job->n_new += ok && result;
     job->n_failed += ok && !result;
-    if (!result && code == 70 && job->n_internal++ < SWEEP_MAX_MESSAGES)
+    if (!result && code == 70 && job->n_faults++ < SWEEP_MAX_MESSAGES)
         fprintf(stderr, "retsim sweep: a point fails by a fault of this program: %s\n", message);
     if (result && rs_result_summary(result)->tokens_per_s > job->best_rate)
         job->best_rate = rs_result_summary(result)->tokens_per_s;

@@ -33,7 +33,8 @@ struct sweep_job {
     pthread_mutex_t lock; /* guards the database and all that follows */
     bool db_closed;
     int db_code;
-    uint64_t n_new, n_skipped, n_failed, n_failed_before, n_invalid, n_internal;
+    uint64_t n_new, n_skipped, n_failed, n_failed_before, n_invalid;
+    uint64_t n_faults; /* failures by a fault of this program, now or before */
     double best_rate; /* tokens a second */
 };
 

@@ -75,7 +75,7 @@ typedef struct rs_options {
     bool values;      /* also execute the program on bytes (default false) */
     bool quality;     /* also evaluate the workload's network in integers and in floating point, once for
                          all designs that ask for the same numbers (default false) */
-    rs_memory *memory; /* of earlier runs, for folding (default NULL) */
+    rs_memory *memory; /* of earlier runs: programs, and for folding (default NULL) */
 } rs_options;
 void rs_options_default(rs_options *options);
 
@@ -317,7 +317,8 @@ rs_db *rs_db_open(const char *path, rs_err *err);
 rs_db *rs_db_open_readonly(const char *path, rs_err *err);
 void rs_db_close(rs_db *db);
 bool rs_db_has(rs_db *db, const uint8_t key[16]);
-typedef enum rs_stored { RS_ABSENT, RS_STORED, RS_FAILED } rs_stored;
+/* RS_FAULT: a failure by a fault of this program (code 70). */
+typedef enum rs_stored { RS_ABSENT, RS_STORED, RS_FAILED, RS_FAULT } rs_stored;
 /* What is stored for a design, its technology included. A point that is there
  * is also listed under sweep_name when that is not NULL. False on error (74). */
 bool rs_db_lookup(rs_db *db, const rs_design *design, const rs_options *options,

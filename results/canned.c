@@ -43,23 +43,26 @@ const struct canned canned_queries[] = {
      " id"},
     {.name = "latency", .doc = "cycles, time and rate of each point",
      .sql = "SELECT " JOB ", cycles, time_ms, us_per_token, tokens_per_s, utilization, method FROM v_latency"
-     JOB_ORDER},
+     JOB_ORDER, .spare = "method us_per_token utilization tokens_per_s"},
     {.name = "best", .doc = "the fastest point for each network, phase and sequence length",
      .sql = "SELECT work, phase, seq, batch, arch, array, form, chunk, cycles, time_ms, us_per_token,"
-     " energy_uj, area_mm2, utilization FROM v_best_per_seq ORDER BY work, phase, seq, batch, tech_hash"},
+     " energy_uj, area_mm2, utilization FROM v_best_per_seq ORDER BY work, phase, seq, batch, tech_hash",
+     .spare = "us_per_token utilization batch"},
     {.name = "quality",
      .doc = "bits per byte and SQNR beside cycles, energy and area, best first (points with quality)",
      .sql = "SELECT " JOB WIDTHS ", sqnr_db, bits_per_byte,"
      " bits_per_byte - float_bits_per_byte AS over_float, cycles, nj_per_token, area_mm2"
      " FROM v_points JOIN v_setting USING (key) WHERE sqnr_db IS NOT NULL GROUP BY key, tech_hash"
-     " ORDER BY work, phase, seq, bits_per_byte, nj_per_token, key"},
+     " ORDER BY work, phase, seq, bits_per_byte, nj_per_token, key",
+     .spare = "area_mm2 sqnr_db bits_per_byte nj_per_token chunk"},
     {.name = "values", .doc = "what execution on bytes compared and measured (points with values)",
      .sql = "SELECT " JOB WIDTHS ", cycles, values_compared, sqnr_db, bits_per_byte,"
      " bits_per_byte - float_bits_per_byte AS over_float, " PER_CENT("zero_operand", "operation", "engine")
      " AS engine_zero_percent, " PER_CENT("toggle", "operand_bit", "engine") " AS engine_toggle_percent, "
      PER_CENT("toggle", "operand_bit", "tcdm") " AS tcdm_toggle_percent"
      " FROM v_points p JOIN v_setting USING (key) WHERE has_values GROUP BY key, tech_hash" JOB_ORDER,
-     .spare = "bits_per_byte sqnr_db tcdm_toggle_percent cycles engine_zero_percent"},
+     .spare = "bits_per_byte sqnr_db tcdm_toggle_percent cycles engine_zero_percent engine_toggle_percent"
+     " over_float chunk"},
     {.name = "pareto",
      .doc = "points that no other beats in every objective (--objectives time,energy,area)"},
     {.name = "ranking", .doc = "points of each job by energy; a tie is a difference inside the error bars",
@@ -73,8 +76,8 @@ const struct canned canned_queries[] = {
      " tech, id FROM v_points WINDOW job AS (PARTITION BY work, phase, seq, work_tokens, batch, method,"
      " model_version, tech ORDER BY energy_fj, key)"
      " ORDER BY work, phase, seq, work_tokens, batch, method, model_version, tech, place",
-     .spare = "onchip_uj offchip_uj idle_uj clock soc_mhz tech voltage id tie_with_before batch"
-     " energy_rel_err times_best"},
+     .spare = "onchip_uj offchip_uj idle_uj clock soc_mhz tech voltage tie_with_before batch energy_rel_err"
+     " times_best id"},
     {.name = "breakdown", .doc = "where the cycles of each point go",
      .sql = "SELECT work, arch, phase, form, chunk, seq, cause, cycles, percent FROM v_breakdown"
      " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, key, ord"},
@@ -82,11 +85,13 @@ const struct canned canned_queries[] = {
      .sql = "SELECT " JOB ", component, kind, max(bound) AS bound, sum(energy_fj) / 1e6 AS energy_nj,"
      " sum(energy_fj * rel_err) / max(sum(energy_fj), 1) AS rel_err, sum(percent) AS percent, tech"
      " FROM v_energy GROUP BY key, tech_hash, component, kind"
-     " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, tech_hash, key, min(ord)"},
+     " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, tech_hash, key, min(ord)",
+     .spare = "tech bound rel_err"},
     {.name = "actions", .doc = "counts and energy of each action of each component",
      .sql = "SELECT " JOB ", component, action, kind, bound, count, unit, priced, energy_fj, rel_err, tech"
      " FROM v_energy"
-     " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, tech_hash, key, ord"},
+     " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, tech_hash, key, ord",
+     .spare = "tech priced unit bound rel_err kind"},
     {.name = "sensitivity",
      .doc = "how far energy, area and fmax move when one coefficient changes by 20 % (--tech FILE)"},
     {.name = "ert", .doc = "energy reference table of Accelergy, YAML (--tech FILE)"},
@@ -100,7 +105,7 @@ const struct canned canned_queries[] = {
      .sql = "SELECT " JOB ", power_uw / 1e3 AS power_mw, energy_onchip_fj / time_ms / 1e9 AS onchip_mw,"
      " energy_offchip_fj / time_ms / 1e9 AS offchip_mw, energy_idle_fj / time_ms / 1e9 AS idle_mw,"
      " energy_upper_fj / time_ms / 1e9 AS upper_bound_mw, energy_rel_err AS rel_err, tech"
-     " FROM v_points" JOB_ORDER},
+     " FROM v_points" JOB_ORDER, .spare = "tech rel_err upper_bound_mw"},
     {.name = "clock", .doc = "longest path and clock of each component, once per architecture",
      .sql = "SELECT arch, array, component, path, path_fo4, path_rel_err, max(fmax_hz) / 1e6 AS fmax_mhz,"
      " fmax_rel_err AS rel_err, tech FROM v_component WHERE path IS NOT NULL"
@@ -112,7 +117,8 @@ const struct canned canned_queries[] = {
     {.name = "traffic", .doc = "bytes over each interface, and spilled bytes",
      .sql = "SELECT p.work, p.arch, p.phase, p.form, p.chunk, p.seq, t.interface, t.bytes,"
      " 1.0 * t.bytes / max(p.tokens, 1) AS bytes_per_token FROM point p JOIN traffic t ON t.key = p.key"
-     " ORDER BY p.work, p.arch, p.arch_hash, p.phase, p.seq, p.form, p.chunk, p.key, t.ord"},
+     " ORDER BY p.work, p.arch, p.arch_hash, p.phase, p.seq, p.form, p.chunk, p.key, t.ord",
+     .spare = "bytes_per_token"},
     {.name = "homes", .doc = "where weights, activations and states live",
      .sql = "SELECT p.work, p.arch, p.phase, p.form, p.chunk, p.seq, h.tensor, h.home, h.bytes"
      " FROM point p JOIN home h ON h.key = p.key"
@@ -134,7 +140,8 @@ const struct canned canned_queries[] = {
      "    AND instr(' ' || before || ' ', ' ' || o.form || ' ') AND (" SAME_JOB("o") "))"
      "  THEN before || ' -> ' || forms || ' between ' || before_seq || ' and ' || b.seq END AS crossover"
      " FROM lined b LEFT JOIN later l ON l.later_place = 1 AND (" SAME_JOB("l") ")"
-     " ORDER BY b.work, b.arch, b.arch_hash, b.phase, b.seq, b.batch, b.work_tokens, b.tech_hash"},
+     " ORDER BY b.work, b.arch, b.arch_hash, b.phase, b.seq, b.batch, b.work_tokens, b.tech_hash",
+     .spare = "time_ms array cycles"},
     {.name = "failures", .doc = "points that could not run, and why",
      .sql = "SELECT work, arch, phase, form, chunk, seq, code, message FROM failure"
      " ORDER BY work, arch, arch_hash, phase, seq, form, chunk, key, tech_hash"},

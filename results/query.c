@@ -108,37 +108,50 @@ static bool parse_format(const char *name, enum output_format *format, rs_err *e
     return rs_err_add(err, 64, "unknown format `%s`; legal are table, csv, json", name);
 }
 
+char *query_sql(struct rs_db *db, const char *sql, const char *spare, const char *format, rs_err *err)
+{
+    struct output how = {.format = OUTPUT_TABLE, .spare = spare};
+    struct text out = {0};
+    text_add(&out, "");
+    if ((!format || parse_format(format, &how.format, err)) && run_sql(db, sql, &how, &out, err))
+        return out.s;
+    text_finish(&out);
+    return NULL;
+}
+
 void rs_db_columns(rs_db *db, unsigned columns)
 {
     db->columns = columns;
 }
 
-char *rs_db_query(rs_db *db, const char *name_or_sql, const char *format, const char *objectives,
-                  rs_err *err)
+static char *pareto_text(rs_db *db, const char *objectives, const char *format, rs_err *err)
 {
     enum output_format f = OUTPUT_TABLE;
     struct text out = {0};
-    if (format && !parse_format(format, &f, err))
-        return NULL;
+    text_add(&out, "");
+    if ((!format || parse_format(format, &f, err)) && pareto_query(db, objectives, f, &out, err))
+        return out.s;
+    text_finish(&out);
+    return NULL;
+}
+
+char *rs_db_query(rs_db *db, const char *name_or_sql, const char *format, const char *objectives,
+                  rs_err *err)
+{
     const char *s = name_or_sql;
     while (isspace((unsigned char)*s))
         s++;
     bool is_sql = begins_with_word(s, "SELECT") || begins_with_word(s, "WITH");
     const struct canned *q = is_sql ? NULL : find_canned(s, err);
-    bool ok = false;
-    if (objectives && (is_sql || (q && q->sql)))
+    if (!is_sql && !q)
+        return NULL;
+    if (!is_sql && !strcmp(q->name, "pareto"))
+        return pareto_text(db, objectives, format, err);
+    if (objectives)
         rs_err_add(err, 64, "objectives belong to the query `pareto` alone");
-    else if (is_sql)
-        ok = run_sql(db, s, &(struct output){.format = f}, &out, err);
-    else if (q && !q->sql && strcmp(q->name, "pareto"))
+    else if (!is_sql && !q->sql)
         rs_err_add(err, 64, "`%s` needs a technology: rs_db_sensitivity, rs_db_accelergy", q->name);
-    else if (q)
-        ok = q->sql ? run_sql(db, q->sql, &(struct output){.format = f, .spare = q->spare}, &out, err)
-                    : pareto_query(db, objectives, f, &out, err);
-    if (ok) {
-        text_add(&out, "");
-        return out.s;
-    }
-    text_finish(&out);
+    else
+        return query_sql(db, is_sql ? s : q->sql, is_sql ? NULL : q->spare, format, err);
     return NULL;
 }

@@ -25,6 +25,9 @@ bool output_rows(struct rs_db *db, sqlite3_stmt *st, const struct output *how, s
 /* One CSV field of a column, quoted where needed. */
 void output_csv_field(sqlite3_stmt *st, int col, struct text *out);
 
+/* The answer to a statement, which the caller frees; NULL with an error. */
+char *query_sql(struct rs_db *db, const char *sql, const char *spare, const char *format, rs_err *err);
+
 /* The query `pareto`: non-dominated points of each job. objectives: names
  * separated by commas, NULL for time,energy,area; `max:` or `min:` before a
  * name sets its sense. */

@@ -162,12 +162,12 @@ char *rs_db_sensitivity(rs_db *db, const rs_design *tech, const char *format, rs
     free(base.energy_fj);
     if (!ok)
         return NULL;
-    return rs_db_query(db, "SELECT coefficient, value, rel_err, energy_minus AS energy_percent_at_80,"
-                       " energy_plus AS energy_percent_at_120, area_minus AS area_percent_at_80,"
-                       " area_plus AS area_percent_at_120, fmax_minus AS fmax_percent_at_80,"
-                       " fmax_plus AS fmax_percent_at_120, new_best AS jobs_with_new_best"
-                       " FROM temp.sensitivity ORDER BY max(abs(energy_minus), abs(energy_plus)) DESC,"
-                       " max(abs(area_minus), abs(area_plus)) DESC,"
-                       " max(abs(fmax_minus), abs(fmax_plus)) DESC, coefficient",
-                       format, NULL, err);
+    return query_sql(db, "SELECT coefficient, value, rel_err, energy_minus AS energy_percent_at_80,"
+                     " energy_plus AS energy_percent_at_120, area_minus AS area_percent_at_80,"
+                     " area_plus AS area_percent_at_120, fmax_minus AS fmax_percent_at_80,"
+                     " fmax_plus AS fmax_percent_at_120, new_best AS jobs_with_new_best"
+                     " FROM temp.sensitivity ORDER BY max(abs(energy_minus), abs(energy_plus)) DESC,"
+                     " max(abs(area_minus), abs(area_plus)) DESC,"
+                     " max(abs(fmax_minus), abs(fmax_plus)) DESC, coefficient",
+                     "energy_percent_at_80 area_percent_at_80 fmax_percent_at_80 value", format, err);
 }

@@ -61,25 +61,31 @@ static bool put_settings(struct rs_db *db, const uint8_t hash[16], const char *t
     return ok;
 }
 
-static bool put_config(struct rs_db *db, const rs_design *d, const char *part, const uint8_t hash[16],
+static bool put_config(struct rs_db *db, const rs_design *d, unsigned which, const uint8_t hash[16],
                        rs_err *err)
 {
+    static const char *const parts[] = {"arch", "work", "tech"};
+    const char *part = parts[which];
     struct db_row row = {0};
+    if (db->last[which].valid && memcmp(db->last[which].hash, hash, 16) == 0)
+        return true;
     const char *text = rs_design_text(d, part);
     bool is_new;
     row_hash(&row, hash);
     row_text(&row, part);
     row_text(&row, rs_design_name(d, part));
     row_text(&row, text);
-    if (!db_put_row(db, DB_CONFIG, &row, &is_new, err))
+    if (!db_put_row(db, DB_CONFIG, &row, &is_new, err) || (is_new && !put_settings(db, hash, text, err)))
         return false;
-    return !is_new || put_settings(db, hash, text, err);
+    db->last[which].valid = true;
+    memcpy(db->last[which].hash, hash, 16);
+    return true;
 }
 
 static bool put_configs(struct rs_db *db, const rs_design *d, const struct ident *id, rs_err *err)
 {
-    return put_config(db, d, "arch", id->arch, err) && put_config(db, d, "work", id->work, err) &&
-           put_config(db, d, "tech", id->tech, err);
+    return put_config(db, d, 0, id->arch, err) && put_config(db, d, 1, id->work, err) &&
+           put_config(db, d, 2, id->tech, err);
 }
 
 /* A column taken from canonical text: `alt` is where the key is found else.
@@ -398,8 +404,11 @@ static bool put_all(struct rs_db *db, const rs_design *d, const rs_options *opti
 /* All rows of a point or none: a savepoint inside the running transaction. */
 static bool end_point(struct rs_db *db, bool ok, rs_err *err)
 {
+    if (ok && db_exec(db, "RELEASE point", "write", err) && db_point_done(db, err))
+        return true;
+    db_forget_last(db);
     if (ok)
-        return db_exec(db, "RELEASE point", "write", err) && db_point_done(db, err);
+        return false;
     if (!sqlite3_get_autocommit(db->sql)) {
         sqlite3_exec(db->sql, "ROLLBACK TO point", NULL, NULL, NULL);
         sqlite3_exec(db->sql, "RELEASE point", NULL, NULL, NULL);
@@ -434,22 +443,23 @@ static bool put_failure_row(struct rs_db *db, const struct ident *id, const rs_o
     return ok;
 }
 
-static bool has(sqlite3_stmt *st, const uint8_t key[16], const uint8_t tech[16])
+/* The first column, a number above 0, of the row there is; 0 when there is none. */
+static int found(sqlite3_stmt *st, const uint8_t key[16], const uint8_t tech[16])
 {
     sqlite3_bind_blob(st, 1, key, 16, SQLITE_STATIC);
     if (tech)
         sqlite3_bind_blob(st, 2, tech, 16, SQLITE_STATIC);
-    bool found = sqlite3_step(st) == SQLITE_ROW;
+    int value = sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_int(st, 0) : 0;
     sqlite3_reset(st);
     sqlite3_clear_bindings(st);
-    return found;
+    return value;
 }
 
 bool rs_db_put_failure(rs_db *db, const rs_design *design, const rs_options *options, int code,
                        const char *message, const char *sweep_name, rs_err *err)
 {
     struct ident id = ident_of(design, options);
-    if (has(db->has_price, id.key, id.tech))
+    if (found(db->has_price, id.key, id.tech))
         return rs_err_add(err, 65, "%s: a result is stored for a point that now fails with: %s", db->path,
                           message);
     if (!db_begin(db, err) || !db_exec(db, "SAVEPOINT point", "write", err))
@@ -463,16 +473,18 @@ bool rs_db_put_failure(rs_db *db, const rs_design *design, const rs_options *opt
 
 bool rs_db_has(rs_db *db, const uint8_t key[16])
 {
-    return has(db->has_point, key, NULL);
+    return found(db->has_point, key, NULL);
 }
 
 bool rs_db_lookup(rs_db *db, const rs_design *design, const rs_options *options, const char *sweep_name,
                   rs_stored *stored, rs_err *err)
 {
     struct ident id = ident_of(design, options);
-    *stored = has(db->has_price, id.key, id.tech)     ? RS_STORED
-              : has(db->has_failure, id.key, id.tech) ? RS_FAILED
-                                                      : RS_ABSENT;
+    *stored = RS_STORED;
+    if (!found(db->has_price, id.key, id.tech)) {
+        int code = found(db->has_failure, id.key, id.tech);
+        *stored = code == ERR_SOFTWARE ? RS_FAULT : code ? RS_FAILED : RS_ABSENT;
+    }
     if (*stored == RS_ABSENT || !sweep_name)
         return true;
     return db_begin(db, err) && put_sweep_point(db, &id, sweep_name, err) && db_point_done(db, err);

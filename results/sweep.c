@@ -177,7 +177,7 @@ static bool finish_group(struct rs_sweep *s, struct group *g, struct err *err)
     }
     if (__builtin_add_overflow(s->count, g->count, &s->count))
         return err_add(err, ERR_CONFIG, &g->at, "more than 2^64 points");
-    for (size_t w = 0; w < g->n_where && !err_any(err); w++) /* loads files: not after an error */
+    for (size_t w = err_any(err) ? g->n_where : 0; w < g->n_where; w++) /* loads files: not after an error */
         sweep_where_check(s, g, g->where[w], err);
     return !err_any(err);
 }
@@ -281,6 +281,10 @@ static bool decode_sweep(struct rs_sweep *s, struct err *err)
     const struct ynode *root = yaml_load(&s->arena, s->path, err);
     if (!root)
         return false;
+    if (root->kind == YNODE_MAP && !yaml_get(root, "sweep") && !yaml_get(root, "base") &&
+        !yaml_get(root, "axes") && !yaml_get(root, "groups"))
+        return err_add(err, ERR_CONFIG, &root->at, "this is no sweep file: it has none of the keys `sweep`, "
+                       "`base`, `axes` and `groups`; an example is configs/sweeps/pe_array.yaml");
     bool ok = sweep_keys_check(root, "a sweep file", top_keys, err);
     if (root->kind != YNODE_MAP)
         return false;

@@ -2,21 +2,26 @@
  * A path takes its value from the point's axes, else from its base file. */
 #include "results/sweep_impl.h"
 
-#include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { MAX_TERMS = 16 };
 enum op { OP_EQ, OP_NE, OP_LE, OP_GE, OP_LT, OP_GT, N_OPS };
 static const char *const ops[N_OPS] = {"==", "!=", "<=", ">=", "<", ">"};
 
+struct operand {
+    const char *text;
+    struct place at;
+};
 struct comparison {
-    const char *a, *b;
+    struct operand a, b;
     enum op op;
     bool or_before; /* joined to the previous one by `or` */
 };
 struct where {
     struct place at;
     const char *text;
+    bool quoted; /* in the file */
     size_t n;
     struct comparison terms[MAX_TERMS];
 };
@@ -74,23 +79,42 @@ static bool is_path(const char *s)
     return sweep_file_index(head) >= 0;
 }
 
-/* What is between a pair of quotes; NULL when the second one is missing. */
-static const char *parse_quoted(struct rs_sweep *s, const char **cursor)
+/* Where `part` of the constraint's text is in the file; where the constraint is when it spans lines or has
+ * escapes. */
+static struct place place_of(const struct where *w, const char *part, size_t len)
+{
+    struct place at = w->at;
+    size_t offset = (size_t)(part - w->text) + w->quoted;
+    const char *line = at.source;
+    for (size_t i = 0; line && i < at.col - 1 + offset; i++)
+        line = line[i] == '\n' || line[i] == '\0' ? NULL : line;
+    if (line && !strncmp(line + at.col - 1 + offset, part, len))
+        at.col += (unsigned)offset;
+    return at;
+}
+
+static struct operand operand_at(struct rs_sweep *s, const struct where *w, const char *start, size_t len)
+{
+    return (struct operand){arena_strndup(&s->arena, start, len), place_of(w, start, len)};
+}
+
+/* What is between a pair of quotes; no text when the second one is missing. */
+static struct operand parse_quoted(struct rs_sweep *s, const struct where *w, const char **cursor)
 {
     const char *start = *cursor + 1, *end = strchr(start, **cursor);
     if (!end)
-        return NULL;
+        return (struct operand){.text = NULL};
     *cursor = end + 1 + strspn(end + 1, " ");
-    return arena_strndup(&s->arena, start, (size_t)(end - start));
+    return operand_at(s, w, start, (size_t)(end - start));
 }
 
 /* One operand: something in quotes, or words up to an operator, `and`, `or` or the end. */
-static const char *parse_operand(struct rs_sweep *s, const char **cursor)
+static struct operand parse_operand(struct rs_sweep *s, const struct where *w, const char **cursor)
 {
     const char *p = *cursor + strspn(*cursor, " "), *start = p, *end = p;
     if (*p == '\'' || *p == '"') {
         *cursor = p;
-        return parse_quoted(s, cursor);
+        return parse_quoted(s, w, cursor);
     }
     while (*p && !strchr("=!<>", *p)) {
         size_t word = strcspn(p, " =!<>");
@@ -101,7 +125,7 @@ static const char *parse_operand(struct rs_sweep *s, const char **cursor)
         p += strspn(p, " ");
     }
     *cursor = p;
-    return end > start ? arena_strndup(&s->arena, start, (size_t)(end - start)) : NULL;
+    return end > start ? operand_at(s, w, start, (size_t)(end - start)) : (struct operand){.text = NULL};
 }
 
 static bool parse_op(const char **cursor, enum op *op)
@@ -118,34 +142,40 @@ static bool parse_op(const char **cursor, enum op *op)
 }
 
 /* Operands with a blank are numbers with a unit, or a mistake. */
-static bool operand_ok(const struct where *w, const char *operand, struct err *err)
+static bool operand_ok(const struct operand *o, struct err *err)
 {
-    const char *dot = strchr(operand, '.');
-    if (number_of(operand).kind != NUMBER_NONE || (is_path(operand) && !strchr(operand, ' ')))
+    const char *text = o->text, *dot = strchr(text, '.');
+    if (number_of(text).kind != NUMBER_NONE || (is_path(text) && !strchr(text, ' ')))
         return true;
-    if (strchr(operand, ' '))
-        return err_add(err, ERR_CONFIG, &w->at, "`%s` is neither a path, a number with its unit, nor a word",
-                       operand);
+    if (strchr(text, ' '))
+        return err_add(err, ERR_CONFIG, &o->at, "`%s` is neither a path, a number with its unit, nor a word",
+                       text);
     if (!dot)
         return true;
-    return err_add(err, ERR_CONFIG, &w->at, "`%s` is no path of a configuration; legal are arch.KEY, "
-                   "work.KEY, tech.KEY", operand);
+    char head[32];
+    snprintf(head, sizeof head, "%.*s", (int)(dot - text), text);
+    const char *near = text_nearest(head, sweep_files, N_FILES);
+    return err_add(err, ERR_CONFIG, &o->at, "`%s` is no path of a configuration; legal are arch.KEY, "
+                   "work.KEY, tech.KEY%s%s%s%s", text, near ? " (did you mean `" : "", near ? near : "",
+                   near ? dot : "", near ? "`?)" : "");
 }
 
 static bool parse_term(struct rs_sweep *s, struct where *w, const char **p, struct err *err)
 {
     struct comparison *c = &w->terms[w->n];
-    c->a = parse_operand(s, p);
-    if (!c->a || !parse_op(p, &c->op))
+    c->a = parse_operand(s, w, p);
+    if (!c->a.text || !parse_op(p, &c->op))
         return err_add(err, ERR_CONFIG, &w->at, "expected `A OP B` with OP one of == != < <= > >=, joined by "
                        "`and` or `or`; got `%s`", w->text);
-    c->b = parse_operand(s, p);
-    if (!c->b)
-        return err_add(err, ERR_CONFIG, &w->at, "nothing to compare `%s` with in `%s`", c->a, w->text);
+    c->b = parse_operand(s, w, p);
+    if (!c->b.text)
+        return err_add(err, ERR_CONFIG, &w->at, "nothing to compare `%s` with in `%s`", c->a.text, w->text);
     w->n++;
-    if (!is_path(c->a) && !is_path(c->b))
-        return err_add(err, ERR_CONFIG, &w->at, "`%s %s %s` compares no path", c->a, ops[c->op], c->b);
-    return operand_ok(w, c->a, err) && operand_ok(w, c->b, err);
+    if (!operand_ok(&c->a, err) || !operand_ok(&c->b, err))
+        return false;
+    return is_path(c->a.text) || is_path(c->b.text) ||
+           err_add(err, ERR_CONFIG, &c->a.at, "`%s %s %s` compares no path; legal: arch.KEY, work.KEY or "
+                   "tech.KEY on one side", c->a.text, ops[c->op], c->b.text);
 }
 
 struct where *sweep_where_parse(struct rs_sweep *s, const struct ynode *node, struct err *err)
@@ -153,6 +183,7 @@ struct where *sweep_where_parse(struct rs_sweep *s, const struct ynode *node, st
     struct where *w = ARENA_NEW(&s->arena, struct where, 1);
     w->at = node->at;
     w->text = node->kind == YNODE_SCALAR ? node->text : "";
+    w->quoted = node->quoted;
     if (node->kind != YNODE_SCALAR) {
         err_add(err, ERR_CONFIG, &node->at, "a constraint must be text such as `work.chunk <= work.seq`");
         return NULL;
@@ -209,24 +240,60 @@ static int file_of(const char *path)
     return path[0] == 'a' ? FILE_ARCH : path[0] == 'w' ? FILE_WORK : FILE_TECH;
 }
 
-static bool check_value(const struct where *w, const char *path, const char *value, bool number,
-                        struct err *err)
+/* `o` is where it stands; the value is its own or one that an axis or a file gives it. */
+static bool check_value(const struct operand *o, const char *value, bool number, struct err *err)
 {
     if (!number || number_of(value).kind != NUMBER_NONE)
         return true;
-    return err_add(err, ERR_CONFIG, &w->at, "`%s` can be `%s`, which is no number: < <= > >= compare numbers",
-                   path, value);
+    return err_add(err, ERR_CONFIG, &o->at, "`%s` can be `%s`, which is no number: < <= > >= compare numbers",
+                   o->text, value);
 }
 
-static bool check_in_doc(struct rs_sweep *s, const struct where *w, const char *path, const char *file,
-                         bool number, struct err *err)
+struct names {
+    struct arena arena;
+    const char *v[512];
+    size_t n;
+};
+
+static void add_name(struct names *names, const char *name)
+{
+    if (names->n < sizeof names->v / sizeof names->v[0])
+        names->v[names->n++] = name;
+}
+
+/* Paths below `node` that have a value. */
+static void add_paths(struct names *names, const struct ynode *node, const char *path)
+{
+    if (node->kind == YNODE_SCALAR)
+        add_name(names, path);
+    for (size_t i = 0; node->kind == YNODE_MAP && i < node->n; i++)
+        add_paths(names, node->items[i], arena_printf(&names->arena, "%s.%s", path, node->keys[i]));
+}
+
+/* No axis or `set` gives it a value, and the file has none. */
+static bool no_value(const struct group *g, const struct operand *o, const struct sweep_doc *d,
+                     const char *file, struct err *err)
+{
+    struct names names = {.n = 0};
+    for (size_t i = 0; i < g->n_axes; i++)
+        for (size_t k = 0; k < g->axes[i].choices[0].n; k++)
+            add_name(&names, g->axes[i].choices[0].assigns[k].path);
+    if (d && d->root)
+        add_paths(&names, d->root, sweep_files[file_of(o->text)]);
+    const char *near = text_nearest(o->text, names.v, names.n);
+    err_add(err, ERR_CONFIG, &o->at, "`%s` has no value here: it is no axis and not in %s; legal: an axis, a "
+            "key of `set` or of the file%s%s%s", o->text, file ? file : "a technology file of the sweep",
+            near ? " (did you mean `" : "", near ? near : "", near ? "`?)" : "");
+    arena_finish(&names.arena);
+    return false;
+}
+
+static bool check_in_doc(struct rs_sweep *s, const struct group *g, const struct operand *o,
+                         const char *file, bool number, struct err *err)
 {
     const struct sweep_doc *d = file ? doc_get(s, file, err) : NULL;
-    const char *value = d ? doc_value(d, path) : NULL;
-    if (value)
-        return check_value(w, path, value, number, err);
-    return err_add(err, ERR_CONFIG, &w->at, "`%s` has no value here: it is no axis and not in %s; add it "
-                   "under `set`", path, file ? file : "a technology file of the sweep");
+    const char *value = d ? doc_value(d, o->text) : NULL;
+    return value ? check_value(o, value, number, err) : no_value(g, o, d, file, err);
 }
 
 /* The axis that gives `path` a value in all of its choices, or NULL. */
@@ -245,17 +312,16 @@ static const struct axis *axis_of(const struct group *g, const char *path)
     return NULL;
 }
 
-/* Every value that axes give to `path` is a number. */
-static bool axes_ok(const struct group *g, const struct where *w, const char *path, bool number,
-                    struct err *err)
+/* Every value that axes give to a path is a number. */
+static bool axes_ok(const struct group *g, const struct operand *o, bool number, struct err *err)
 {
     for (size_t i = 0; i < g->n_axes; i++) {
         const struct axis *a = &g->axes[i];
         for (size_t c = 0; c < a->n; c++) {
             const struct choice *choice = &a->choices[c];
             for (size_t k = 0; k < choice->n; k++) {
-                if (!strcmp(choice->assigns[k].path, path) &&
-                    !check_value(w, path, choice->assigns[k].value, number, err))
+                if (!strcmp(choice->assigns[k].path, o->text) &&
+                    !check_value(o, choice->assigns[k].value, number, err))
                     return false;
             }
         }
@@ -263,24 +329,24 @@ static bool axes_ok(const struct group *g, const struct where *w, const char *pa
     return true;
 }
 
-static bool check_operand(struct rs_sweep *s, const struct group *g, const struct where *w,
-                          const char *operand, bool number, struct err *err)
+static bool check_operand(struct rs_sweep *s, const struct group *g, const struct operand *o, bool number,
+                          struct err *err)
 {
-    if (!is_path(operand))
-        return check_value(w, operand, operand, number, err);
-    if (!axes_ok(g, w, operand, number, err))
+    if (!is_path(o->text))
+        return check_value(o, o->text, number, err);
+    if (!axes_ok(g, o, number, err))
         return false;
-    if (axis_of(g, operand))
+    if (axis_of(g, o->text))
         return true;
-    int file = file_of(operand);
+    int file = file_of(o->text);
     const struct axis *files = axis_of(g, sweep_files[file]);
     if (!files)
-        return check_in_doc(s, w, operand, g->files[file], number, err);
+        return check_in_doc(s, g, o, g->files[file], number, err);
     for (size_t c = 0; c < files->n; c++) {
         const struct choice *choice = &files->choices[c];
         for (size_t k = 0; k < choice->n; k++) {
             if (!strcmp(choice->assigns[k].path, sweep_files[file]) &&
-                !check_in_doc(s, w, operand, choice->assigns[k].value, number, err))
+                !check_in_doc(s, g, o, choice->assigns[k].value, number, err))
                 return false;
         }
     }
@@ -288,41 +354,40 @@ static bool check_operand(struct rs_sweep *s, const struct group *g, const struc
 }
 
 /* A word that an axis never has is a mistake: the comparison would always come out the same. */
-static bool check_word(const struct group *g, const struct where *w, const char *path, const char *word,
+static bool check_word(const struct group *g, const struct operand *path, const struct operand *word,
                        struct err *err)
 {
-    const struct axis *a = axis_of(g, path);
+    const struct axis *a = is_path(path->text) ? axis_of(g, path->text) : NULL;
     const char *values[64];
     size_t n = 0;
     for (size_t c = 0; a && c < a->n; c++)
         for (size_t k = 0; k < a->choices[c].n; k++) {
             const struct assign *as = &a->choices[c].assigns[k];
-            if (strcmp(as->path, path) || n == sizeof values / sizeof values[0])
+            if (strcmp(as->path, path->text) || n == sizeof values / sizeof values[0])
                 continue;
-            if (!strcmp(as->value, word))
+            if (!strcmp(as->value, word->text))
                 return true;
             values[n++] = as->value;
         }
-    if (!a || is_path(word) || number_of(word).kind != NUMBER_NONE)
+    if (!a || is_path(word->text) || number_of(word->text).kind != NUMBER_NONE)
         return true;
-    const char *near = text_nearest(word, values, n);
-    return err_add(err, ERR_CONFIG, &w->at, "`%s` is never `%s` in this sweep%s%s%s", path, word,
-                   near ? " (did you mean `" : "; legal: a value of its axis", near ? near : "",
+    const char *near = text_nearest(word->text, values, n);
+    return err_add(err, ERR_CONFIG, &word->at, "`%s` is never `%s` in this sweep%s%s%s", path->text,
+                   word->text, near ? " (did you mean `" : "; legal: a value of its axis", near ? near : "",
                    near ? "`?)" : "");
 }
 
 bool sweep_where_check(struct rs_sweep *s, const struct group *g, const struct where *w, struct err *err)
 {
+    bool ok = true;
     for (size_t i = 0; i < w->n; i++) {
         const struct comparison *c = &w->terms[i];
         bool number = c->op != OP_EQ && c->op != OP_NE;
-        if (!check_operand(s, g, w, c->a, number, err) || !check_operand(s, g, w, c->b, number, err))
-            return false;
-        if (!number && ((is_path(c->a) && !check_word(g, w, c->a, c->b, err)) ||
-                        (is_path(c->b) && !check_word(g, w, c->b, c->a, err))))
-            return false;
+        bool both = check_operand(s, g, &c->a, number, err);
+        both = check_operand(s, g, &c->b, number, err) && both;
+        ok = both && (number || (check_word(g, &c->a, &c->b, err) && check_word(g, &c->b, &c->a, err))) && ok;
     }
-    return true;
+    return ok;
 }
 
 static const char *value_of(const struct rs_sweep *s, const char *operand, const rs_point *p,
@@ -354,7 +419,7 @@ bool sweep_where_holds(const struct rs_sweep *s, const struct where *w, const rs
             any |= all;
             all = true;
         }
-        all &= op_holds(c->op, compare(value_of(s, c->a, p, b), value_of(s, c->b, p, b)));
+        all &= op_holds(c->op, compare(value_of(s, c->a.text, p, b), value_of(s, c->b.text, p, b)));
     }
     return any | all;
 }

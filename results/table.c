@@ -165,11 +165,11 @@ static void put_word(struct text *out, const char *title, size_t columns, size_t
     size_t need = width_of(word), indent = strlen(title);
     if (!*used)
         text_add(out, title);
-    else if (*used + 2 + need > columns)
+    else if (*used + 3 + need > columns) /* with the comma behind it */
         text_printf(out, ",\n%*s", (int)indent, "");
     else
         text_add(out, ", ");
-    *used = !*used || *used + 2 + need > columns ? indent + need : *used + 2 + need;
+    *used = !*used || *used + 3 + need > columns ? indent + need : *used + 2 + need;
     text_add(out, word);
 }
 
@@ -189,7 +189,7 @@ static void put_hidden(const struct table *t, size_t columns, struct text *out)
     text_add(out, common ? "\n" : "");
     for (int c = t->r->skip; c < t->r->n; c++)
         if (t->cols[c].left_out)
-            put_word(out, "left out (csv and json have it): ", columns, &left,
+            put_word(out, "left out (--wide has it): ", columns, &left,
                      sqlite3_column_name(t->r->st, c));
     text_add(out, left ? "\n" : "");
     text_add(out, common || left ? "\n" : "");

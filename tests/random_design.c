@@ -104,7 +104,7 @@ static const struct choice choices[] = {
     {"work.quant.state_update", RETENTION, 30, "token|chunk|auto"},
     {"work.quant.residual_bits", RETENTION, 20, "8|12"},
     {"work.quant.weight_scale", RETENTION, 10, "tensor|channel"},
-    {"work.quant.requant", RETENTION, 10, "half_up|floor"},
+    {"work.quant.requant", RETENTION, 10, "half_up|floor|int32"},
     {"work.quant.norm", RETENTION, 10, "native|deeploy"},
     {"work.map.order", RETENTION, 60, "auto|layer|block"},
     {"work.map.token_block", ALL, 30, "1|5|16|32|64"},

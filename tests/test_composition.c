@@ -201,6 +201,48 @@ Test(composition, command_queues_take_registers)
     cr_expect(gate > 0.2 && gate < 0.6, "%.3f um2", gate);
 }
 
+static uint64_t counted(const rs_result *r, const char *action, bool priced)
+{
+    struct counts c = {0};
+    c.a = rs_result_actions(r, &c.n);
+    cr_expect_eq(is_priced(&c, "engine", action), priced, "%s", action);
+    return count_of(&c, "engine", action);
+}
+
+/* Scores are decayed, and their rows' largest kept, once more for a shift a row: in all forms whose keys pass
+ * twice the first pass is as many values as the second, and nothing else is requantised for it. */
+Test(composition, row_maxima_are_counted_and_priced)
+{
+    static const struct {
+        const char *form, *lanes;
+        bool scores;
+    } rows[] = {{"work.form=parallel", "arch.engine.requant_lanes=auto", true},
+                {"work.form=chunkwise", "arch.engine.requant_lanes=4", true},
+                {"work.form=recurrent", "arch.engine.requant_lanes=auto", false}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        rs_result *r[2];
+        rs_err *err = rs_err_create();
+        for (int shift = 0; shift < 2; shift++) {
+            const char *scale = shift ? "work.quant.score_scale=row_shift" : "work.quant.score_scale=static";
+            const char *sets[] = {rows[i].form, rows[i].lanes, "work.seq=100", scale};
+            rs_design *d = rs_design_load(TEST_ROOT "/configs/arch/pulpissimo_retention.yaml",
+                                          TEST_ROOT "/workloads/models/edge_kjv_d64.yaml", NULL, sets, 4,
+                                          err);
+            r[shift] = d ? rs_run(d, &(rs_options){.method = RS_FOLDED}, err) : NULL;
+            cr_assert_not_null(r[shift], "%s", rs_err_text(err));
+            rs_design_destroy(d);
+        }
+        uint64_t more = counted(r[1], "requant", true) - counted(r[0], "requant", true);
+        cr_expect_eq(counted(r[0], "row_max", true), 0);
+        cr_expect_eq(counted(r[1], "row_max", true), more, "%s", rows[i].form);
+        cr_expect_eq(more > 0, rows[i].scores, "%s", rows[i].form);
+        cr_expect_eq(rs_result_summary(r[0])->area_um2, rs_result_summary(r[1])->area_um2);
+        rs_result_destroy(r[0]);
+        rs_result_destroy(r[1]);
+        rs_err_destroy(err);
+    }
+}
+
 /* ---- the one published core that two scalars are calibrated on ---- */
 
 struct core {

@@ -203,6 +203,7 @@ Test(knobs, reach_the_forms_that_they_name)
                  {"work.quant.norm_bits=8", {1, 1, 1}},
                  {"work.quant.norm=deeploy", {1, 1, 1}},
                  {"work.quant.requant=floor", {1, 1, 1}},
+                 {"work.quant.requant=int32", {1, 1, 1}},
                  {"work.quant.activation_scale=head", {1, 1, 1}},
                  {"work.quant.weight_rounding=feedback", {1, 1, 1}},
                  {"work.quant.equalize=channel", {1, 1, 1}}};
@@ -235,6 +236,45 @@ Test(knobs, deeploy_arithmetic)
     cr_expect_eq(rq_apply(down, 2), 1);
     cr_expect_eq(rq_apply(up, -2), -1);
     cr_expect_eq(rq_apply(down, -2), -2);
+}
+
+/* Deeploy's kernel on int32: product, half, sum and shift, each step in 32 bits. */
+static int32_t kernel32(int32_t acc, struct rq q, bool *wraps)
+{
+    int32_t product, sum;
+    *wraps |= __builtin_mul_overflow(acc, q.m, &product);
+    *wraps |= __builtin_add_overflow(product, (int32_t)q.add, &sum);
+    return sum >> q.sh;
+}
+
+static void fits_and_is_tight(double factor, int32_t most, struct rng *rng)
+{
+    struct rq wide = rq_of(factor, REQUANT_INT32), q = rq_within(wide, most);
+    bool wraps = false;
+    for (unsigned i = 0; i < 200; i++) {
+        int32_t acc = (int32_t)rng_below(rng, 2 * (uint64_t)most + 1) - most;
+        acc = i == 0 ? most : i == 1 ? -most : acc;
+        cr_expect_eq(kernel32(acc, q, &wraps), rq_apply(q, acc));
+    }
+    cr_expect_not(wraps, "%g, up to %d", factor, most);
+    int drop = wide.sh - q.sh - 1;
+    if (drop < 0)
+        return;
+    struct rq finer = {(wide.m + (1 << drop >> 1)) >> drop, q.sh + 1, INT64_C(1) << q.sh};
+    cr_expect_not(rq_fits32(finer, most), "%g, up to %d: %d could have a bit more", factor, most, q.m);
+    cr_expect(fabs(ldexp(q.m, -q.sh) - factor) <= ldexp(0.75, -q.sh), "%g, up to %d", factor, most);
+}
+
+/* As many bits of the multiplier as there is room for, and no fewer: what Deeploy computes never wraps, and
+ * is what the wide operation gives. */
+Test(knobs, requantisation_fits_32_bits)
+{
+    static const double factors[] = {0.9, 0.25, 1.0 / 3, 0.011, 3e-4, 7e-6};
+    struct rng rng = {5};
+    for (unsigned f = 0; f < sizeof factors / sizeof factors[0]; f++)
+        for (unsigned bits = 8; bits < 28; bits += 3)
+            fits_and_is_tight(factors[f], (1 << bits) - 1 - (int32_t)rng_below(&rng, 1 << (bits - 2)), &rng);
+    cr_expect_eq(rq_within(rq_of(1e-12, REQUANT_INT32), 1 << 20).m, 0); /* nothing is left */
 }
 
 /* An overflow is counted with its place. */
@@ -280,6 +320,44 @@ Test(knobs, decode_continues)
     net_destroy(n);
 }
 
+static uint64_t hash_of_job(const struct qnet *q, const struct golden_job *job)
+{
+    struct caught c = {.p = N_POINTS};
+    struct golden_sink sink = {.whole = catch, .arg = &c};
+    static struct overflow over;
+    golden_int(q, job, q->n->x, &sink, &over);
+    return c.hash;
+}
+
+/* Another length of chunks changes the numbers of those jobs that are said to have chunks, and no others,
+ * calibration included. */
+Test(knobs, chunks_belong_to_some_jobs)
+{
+    static const char *const updates[] = {"work.quant.state_update=chunk", "work.quant.state_update=token"};
+    static const struct golden_job jobs[] = {{NET_RECURRENT, 40, 0, false}, {NET_RECURRENT, 20, 20, false},
+                                             {NET_PARALLEL, 40, 0, false},  {NET_PARALLEL, 20, 20, true},
+                                             {NET_PARALLEL, 20, 20, false}, {NET_CHUNKWISE, 40, 0, false},
+                                             {NET_CHUNKWISE, 25, 15, false}};
+    unsigned with = 0;
+    for (unsigned u = 0; u < 2; u++) {
+        struct net *a = small(), *b = small();
+        b->B = 7;
+        struct qnet *qa = make(a, updates[u], "work.quant.state_bits=16");
+        struct qnet *qb = make(b, updates[u], "work.quant.state_bits=16");
+        for (unsigned i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
+            bool has = golden_has_chunks(&jobs[i], &qa->q);
+            cr_expect_eq(hash_of_job(qa, &jobs[i]) != hash_of_job(qb, &jobs[i]), has, "job %u, %s", i,
+                         updates[u]);
+            with += has;
+        }
+        qnet_destroy(qa);
+        qnet_destroy(qb);
+        net_destroy(a);
+        net_destroy(b);
+    }
+    cr_expect_eq(with, 5);
+}
+
 static void same_in_every_form(const struct qnet *a, const struct qnet *b, unsigned which)
 {
     for (unsigned f = 0; f < 3; f++) {
@@ -310,7 +388,7 @@ static void moves_to_another_machine(struct net *n, const struct net *stored, co
 /* What quantize writes is read back to the same integers in every form, without calibration. */
 Test(knobs, quantized_networks_come_back)
 {
-    static const double odd[2] = {1 - 0.0123, 1 - 0.03125};
+    static const double odd[2] = {1 - 0.0123, 1 - 0.03125}, odd4[4] = {0.9, 0.96875, 0.99, 0.999};
     static const struct {
         struct gen g;
         const char *a, *b;
@@ -321,6 +399,7 @@ Test(knobs, quantized_networks_come_back)
          "work.quant.equalize=channel"},
         {{NET_LM, 30, 32, 4, 64, 16, 48, 1, 50, 2, 0, true, NULL, 4}, "work.quant.requant=floor",
          "work.quant.score_scale=static"},
+        {{NET_LM, 30, 64, 4, 64, 16, 48, 1, 50, 2, 0, false, odd4, 6}, "work.quant.requant=int32", NULL},
         {{NET_BLOCK, 33, 32, 2, 32, 16, 48, 1, 0, 2, 0, false, odd, 5}, "work.quant.rounding=stochastic",
          "work.quant.state_bits=32"}};
     for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {

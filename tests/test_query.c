@@ -1,4 +1,5 @@
 #include "base/yamldoc.h"
+#include "results/query.h"
 #include "tests/results_util.h"
 #include <sqlite3.h>
 
@@ -272,7 +273,8 @@ Test(query, wide_tables_are_made_to_fit)
 /* Tables that stay too wide leave columns out, and say which; csv has them. */
 Test(query, canned_tables_fit_a_terminal)
 {
-    static const char *const names[] = {"points", "ranking", "pareto", "values"};
+    static const char *const names[] = {"points",  "ranking", "pareto", "values",
+                                        "quality", "latency", "best",   "breakdown"};
     rs_err *err = rs_err_create();
     rs_db *db = rs_db_open_readonly(fill("fit.db"), err);
     rs_db_columns(db, 80);
@@ -282,9 +284,16 @@ Test(query, canned_tables_fit_a_terminal)
         cr_expect_leq(longest_line(table), 80, "%s\n%s", names[i], table);
         free(table);
     }
+    rs_db_columns(db, 100);
+    for (const struct canned *q = canned_queries; q->name; q++) {
+        char *table = q->sql ? rs_db_query(db, q->name, "table", NULL, err) : NULL;
+        cr_expect(!table || longest_line(table) <= 100, "%s\n%s", q->name, table);
+        free(table);
+    }
+    rs_db_columns(db, 80);
     char *table = rs_db_query(db, "points", "table", NULL, err);
     char *csv = rs_db_query(db, "points", "csv", NULL, err);
-    const char *left = strstr(table, "\nleft out (csv and json have it): ");
+    const char *left = strstr(table, "\nleft out (--wide has it): ");
     cr_assert(left, "%s", table);
     cr_expect(strstr(left, "onchip_uj"));
     cr_expect(strstr(csv, ",onchip_uj,"));

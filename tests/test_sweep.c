@@ -165,7 +165,18 @@ static const struct {
     {BASE "where: 1 == 2", "`1 == 2` compares no path"},
     {BASE "where: work.seq == engine.rows", "`engine.rows` is no path of a configuration"},
     {BASE "axes: {work.mode: [fast, slow]}\nwhere: work.mode != slwo",
-     "4:8: error: `work.mode` is never `slwo` in this sweep (did you mean `slow`?)"},
+     "4:21: error: `work.mode` is never `slwo` in this sweep (did you mean `slow`?)"},
+    {BASE "axes: {work.tokens: [1, 2]}\nwhere: [work.seq == 3 or 2 < work.token]",
+     "4:30: error: `work.token` has no value here"},
+    {BASE "axes: {work.tokens: [1, 2]}\nwhere: work.seq == 3 or 2 < work.token",
+     "legal: an axis, a key of `set` or of the file (did you mean `work.tokens`?)"},
+    {BASE "axes: {work.tokens: [1, 2]}\nwhere: [work.token == 3, \"work.sequ > 1 \"]",
+     "4:27: error: `work.sequ` has no value here"}, /* in quotes, and after another error */
+    {BASE "where:\n  work.form == parallel\n  and work.sek < 3",
+     "4:3: error: `work.sek` has no value"},
+    {BASE "where: wrok.seq == 1 or work.seq == 3",
+     "3:8: error: `wrok.seq` is no path of a configuration; legal "
+     "are arch.KEY, work.KEY, tech.KEY (did you mean `work.seq`?)"},
     {BASE "where: \"work.form == 'parallel\"", "nothing to compare `work.form` with"},
     {BASE "where: work.seq ==", "nothing to compare `work.seq` with"},
     {BASE "groups: []", "3:9: error: `groups` must be a list"},
@@ -175,6 +186,7 @@ static const struct {
      "more than 2^64 points"},
     {"[1, 2", "s.yaml:1:"},
     {"- 1", "a sweep file must be a map"},
+    {"name: soc\nengine: {units: 8}", "1:1: error: this is no sweep file: it has none of the keys"},
 };
 
 Test(sweep, explains_errors)

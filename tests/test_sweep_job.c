@@ -187,13 +187,21 @@ Test(sweep_job, values_are_an_identity_and_a_verdict)
     cr_expect_eq(query_number(db, "SELECT count(*) FROM point WHERE has_values OR values_compared"), 0);
     cr_expect_eq(sweep(sweep_file("valued.yaml", with), db, "-j", "2"), 70);
     const char *out = read_out(scratch("out"));
-    cr_expect(strstr(out, "(4 new, 0 before, 2 of them failures)"), "%s", out);
+    cr_expect(strstr(out, "(4 new, 0 before, 2 of them failures, 2 by a fault of this program)"), "%s", out);
     cr_expect(strstr(out, "a point fails by a fault of this program: values: row 3 is 7"), "%s", out);
     cr_expect_eq(query_number(db, "SELECT count(*) FROM point"), 6);
     cr_expect_eq(query_number(db, "SELECT count(*) FROM point WHERE has_values AND values_compared"
                                   " = 1000"), 2);
     cr_expect_eq(query_number(db, "SELECT count(*) FROM failure WHERE has_values AND code = 70 AND"
                                   " message LIKE 'values: %'"), 2);
+    /* Whatever was stored before: the exit code is that of the whole sweep. */
+    cr_expect_eq(sweep(sweep_file("valued.yaml", with), db, "-j", "2"), 70);
+    cr_expect(strstr(read_out(scratch("out")), "(0 new, 4 before, 2 of them failures, 2 by a fault of"));
+    const char *parts = scratch("parts.db");
+    cr_expect_eq(sweep(sweep_file("valued.yaml", with), parts, "--max-points", "3"), 70);
+    const char *all = "SELECT (SELECT count(*) FROM point) + (SELECT count(*) FROM failure)";
+    cr_expect_eq(query_number(parts, all), 3);
+    cr_expect_eq(sweep(sweep_file("valued.yaml", with), parts, "-j", "1"), 70);
 }
 
 Test(sweep_job, dry_run_counts)

@@ -191,6 +191,10 @@ Test(text, nearest_name)
     cr_assert_null(text_nearest("r", names, 4));
     cr_assert_null(text_nearest("", names, 4));
     cr_assert_null(text_nearest("rows", names, 0));
+    static const char *const long_names[] = {"latency-vs-seq", "energy-vs-seq", "energy-breakdown", "power"};
+    cr_assert_str_eq(text_nearest("latency", long_names, 4), "latency-vs-seq"); /* begun, not finished */
+    cr_assert_null(text_nearest("energy", long_names, 4)); /* two begin so */
+    cr_assert_null(text_nearest("la", long_names, 4));
 }
 
 Test(text, sizes_and_frequencies_as_text)

@@ -122,6 +122,19 @@ static void print_json(const struct estimate *e, const struct tech *t, const cha
     text_add(out, "\n");
 }
 
+/* Four digits, in full: 325300, not 3.253e+05. */
+static const char *four_digits(double v, char *buf, size_t size)
+{
+    double unit = 1;
+    while (v >= 1e4 * unit)
+        unit *= 10;
+    if (unit > 1)
+        snprintf(buf, size, "%.0f", round(v / unit) * unit);
+    else
+        snprintf(buf, size, "%.4g", v);
+    return buf;
+}
+
 static void print_sram(const struct estimate *e, struct text *out)
 {
     /* Mean leave-one-out errors of the interpolation (tests/test_sram.c). */
@@ -139,16 +152,18 @@ static void print_sram(const struct estimate *e, struct text *out)
 
 static void print_lines(const struct estimate *e, struct text *out)
 {
+    char buf[32];
     for (unsigned i = 0; i + 2 < e->n_lines; i++) {
         const struct cost_line *l = &e->lines[i];
 
-        text_printf(out, "  %-12s %10.4g fJ   +-%.0f %%  one %s%s%s\n", l->action, (double)l->energy_fj,
-               100 * l->rel_err, l->unit, l->kind == COST_OFFCHIP ? ", off chip" : "",
-               l->upper ? ", an upper bound" : "");
+        text_printf(out, "  %-12s %10s fJ   +-%.0f %%  one %s%s%s\n", l->action,
+                    four_digits((double)l->energy_fj, buf, sizeof buf), 100 * l->rel_err, l->unit,
+                    l->kind == COST_OFFCHIP ? ", off chip" : "", l->upper ? ", an upper bound" : "");
     }
-    text_printf(out, "  %-12s %10.4g fJ   +-%.0f %%  a clocked cycle without work\n", "idle",
-           (double)e->lines[e->n_lines - 2].energy_fj, 100 * e->lines[e->n_lines - 2].rel_err);
-    text_printf(out, "  %-12s %10.4g nW   +-%.0f %%\n", "leakage", e->leak_nw,
+    const struct cost_line *idle = &e->lines[e->n_lines - 2];
+    text_printf(out, "  %-12s %10s fJ   +-%.0f %%  a clocked cycle without work\n", "idle",
+                four_digits((double)idle->energy_fj, buf, sizeof buf), 100 * idle->rel_err);
+    text_printf(out, "  %-12s %10s nW   +-%.0f %%\n", "leakage", four_digits(e->leak_nw, buf, sizeof buf),
                 100 * e->lines[e->n_lines - 1].rel_err);
 }
 
@@ -165,13 +180,14 @@ static void print_human(const struct estimate *e, const struct tech *t, const ch
             print_path(e, out);
         return;
     }
+    char buf[32];
     text_printf(out, "%s in %s at %.3g V\n", unit, tech_name(t), tech_voltage(t));
     if (e->has_gates)
         text_printf(out, "  %-12s %10.2f GE\n  %-12s %10.2f GE\n", "logic", e->gates.comb_ge, "flip-flops",
                e->gates.seq_ge);
     text_printf(out, "  %-12s %10.2f GE   +-%.0f %%\n", "total", e->area_ge, 100 * e->rel_err);
-    text_printf(out, "  %-12s %10.4g um2  placed, +-%.0f %%\n", "area", e->area_um2,
-           100 * hypot(e->rel_err, e->level_err));
+    text_printf(out, "  %-12s %10s um2  placed, +-%.0f %%\n", "area",
+                four_digits(e->area_um2, buf, sizeof buf), 100 * hypot(e->rel_err, e->level_err));
     if (e->n_lines)
         print_lines(e, out);
     if (path)

@@ -280,7 +280,8 @@ static bool split_rows(struct eval *e, const struct net *n, struct err *err)
 
 bool eval_quant(struct arena *a, const char *const *sets, size_t n_sets, struct quant *out, struct err *err)
 {
-    struct ynode *root = yaml_parse(a, "work", "quant: {}", 9, err);
+    static const char empty[] = "work: {quant: {}}";
+    struct ynode *root = yaml_parse(a, "work", empty, sizeof empty - 1, err);
     bool ok = root != NULL;
     for (size_t i = 0; ok && i < n_sets; i++) {
         size_t len = strcspn(sets[i], "=");
@@ -288,11 +289,11 @@ bool eval_quant(struct arena *a, const char *const *sets, size_t n_sets, struct 
             ok = err_add(err, ERR_USAGE, NULL, "'%s' is no setting of eval; legal: work.quant.KEY=VALUE",
                          sets[i]);
         else
-            ok = yaml_set(a, root, arena_strndup(a, sets[i] + 5, len - 5), sets[i] + len + 1,
-                          "command line", err);
+            ok = yaml_set(a, root, arena_strndup(a, sets[i], len), sets[i] + len + 1, "command line", err);
     }
     memset(out, 0, sizeof *out);
-    return ok && schema_decode(a, quant_section_of(), yaml_get(root, "quant"), "work.quant", out, err);
+    return ok && schema_decode(a, quant_section_of(), yaml_get(yaml_get(root, "work"), "quant"), "work.quant",
+                               out, err);
 }
 
 /* The network's input, what calibrates it and the integer network. */

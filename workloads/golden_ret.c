@@ -224,6 +224,19 @@ static void chunkwise(struct ihead *h, uint64_t S)
     }
 }
 
+/* The state that decode goes on from after a parallel prefill. */
+static bool builds_state(const struct golden_job *job)
+{
+    return job->form == NET_PARALLEL && job->prefill && job->decode && !job->kv_cache;
+}
+
+bool golden_has_chunks(const struct golden_job *job, const struct quant *q)
+{
+    if (builds_state(job))
+        return q->state_update == UPDATE_CHUNK;
+    return job->form == NET_CHUNKWISE && job->prefill;
+}
+
 static void head(struct ihead *h)
 {
     const struct golden_job *job = h->r->job;
@@ -238,7 +251,7 @@ static void head(struct ihead *h)
         parallel(h, first, all);
         return;
     }
-    for (uint64_t at = 0; at < first && first < all && job->form == NET_PARALLEL; at += h->r->n->B)
+    for (uint64_t at = 0; at < first && builds_state(job); at += h->r->n->B)
         update(h, at, min64(h->r->n->B, first - at));
     recurrent(h, first, all);
 }

@@ -17,7 +17,18 @@ struct rq rq_of(double factor, int requant)
         e++;
     }
     int sh = 15 - e;
-    return (struct rq){m, sh, sh > 0 && requant == REQUANT_HALF_UP ? INT64_C(1) << (sh - 1) : 0};
+    return (struct rq){m, sh, sh > 0 && requant != REQUANT_FLOOR ? INT64_C(1) << (sh - 1) : 0};
+}
+
+struct rq rq_within(struct rq q, int64_t most)
+{
+    for (int drop = 0; drop < 15; drop++) {
+        int sh = q.sh - drop;
+        struct rq r = {(q.m + (1 << drop >> 1)) >> drop, sh, sh > 0 ? INT64_C(1) << (sh - 1) : 0};
+        if (rq_fits32(r, most))
+            return r;
+    }
+    return (struct rq){0, 1, 0};
 }
 
 void decay_entries(uint16_t *to, double gamma, uint64_t n, uint64_t bits)

@@ -14,8 +14,17 @@ struct rq {
     int sh;
     int64_t add;
 };
-enum { REQUANT_HALF_UP, REQUANT_FLOOR };
+enum { REQUANT_HALF_UP, REQUANT_FLOOR, REQUANT_INT32 };
+/* Of REQUANT_INT32: before rq_within. */
 struct rq rq_of(double factor, int requant);
+/* Do product and sum stay in 32 bits for every |acc| <= most? */
+static inline bool rq_fits32(struct rq q, int64_t most)
+{
+    return most * q.m + q.add <= INT32_MAX;
+}
+/* The same factor with as many bits of m as 32 bits have room for: Deeploy's kernels, which shift an int32
+ * product. Rounds half up. */
+struct rq rq_within(struct rq q, int64_t most);
 
 /* Decay by table: gamma^i is entry[i % entries] (of full scale 2^decay_bits - 1)
  * times block[i / entries] (U0.16). */

@@ -25,10 +25,11 @@ static double real_of(struct reader *r, const char *key, double min, double max,
     double x = otherwise;
     if (!v && isfinite(otherwise))
         return otherwise;
+    char from[32], to[32];
     if (!v || v->kind != YNODE_SCALAR || !text_parse_real(v->text, &x) || !(x >= min && x <= max))
-        r->ok = err_add(r->err, ERR_CONFIG, v ? &v->at : &r->root->at,
-                        "`%s` must be a number from %g to %g", key,
-                        min, max);
+        r->ok = err_add(r->err, ERR_CONFIG, v ? &v->at : &r->root->at, "`%s` %s a number from %s to %s", key,
+                        v ? "must be" : "is missing; legal:", text_real(min, from, sizeof from),
+                        text_real(max, to, sizeof to));
     return x;
 }
 
@@ -36,7 +37,7 @@ static uint64_t size_of(struct reader *r, const char *key, uint64_t max, double 
 {
     double x = real_of(r, key, 1, (double)max, otherwise);
     if (r->ok && x != floor(x))
-        r->ok = err_add(r->err, ERR_CONFIG, &r->root->at, "`%s` must be a whole number", key);
+        r->ok = err_add(r->err, ERR_CONFIG, &yaml_get(r->root, key)->at, "`%s` must be a whole number", key);
     return r->ok ? (uint64_t)x : 1;
 }
 

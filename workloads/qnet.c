@@ -4,6 +4,7 @@
 #include "workloads/equalize.h"
 #include "workloads/feedback.h"
 #include "workloads/qnet.h"
+#include "workloads/requant32.h"
 #include "workloads/score_scale.h"
 
 #include "base/num.h"
@@ -177,10 +178,11 @@ static bool decay_of(const struct maker *m, struct qhead *h, double gamma, uint6
     struct arena *a = &m->q->arena;
     double shift = -log2(1 - gamma);
     bool power = fabs(shift - round(shift)) < 1e-6 && shift < 31;
+    char value[32];
     if (q->decay == DECAY_SHIFT && !power)
         return err_add(err, ERR_CONFIG, NULL,
-                       "work.quant.decay is shift, but the decay of head %" PRIu64 " is %g; "
-                       "legal: auto, multiply, per_token", index, gamma);
+                       "work.quant.decay is shift, but the decay of head %" PRIu64 " is %s; "
+                       "legal: auto, multiply, per_token", index, text_real(gamma, value, sizeof value));
     h->gamma = gamma;
     h->state.rounding = q->rounding;
     bool by_shift = power && (q->decay == DECAY_AUTO || q->decay == DECAY_SHIFT);
@@ -259,8 +261,9 @@ static bool head(const struct maker *m, const struct qlayer *l, uint64_t layer, 
     h->row_max = range->row;
     const struct head_rows *rows = &m->c->rows[layer * n->H + i];
     double step = range->score / top;
+    struct score_operands ops = {h->s_qr, h->s_kr, m->q->amax};
     if (rows->n)
-        step = score_step(rows, n, h->gamma, m->c->S, range->score, (int32_t)top);
+        step = score_step(rows, n, &ops, h->gamma, m->c->S, range->score, (int32_t)top);
     h->score_scale = fmax(step / (h->s_qr * h->s_kr), 1e-9);
     h->score = rq_for(m, ldexp(1 / h->score_scale, -(int)q->decay_bits));
     head_on_machine(m->q, h);
@@ -404,6 +407,8 @@ static bool make(struct maker *m, struct err *err)
     if (n->kind == NET_LM)
         lm_of(m);
     q->narrow = rq_for(m, q->layer[0].s_in / q->layer[0].s_x);
+    if (q->q.requant == REQUANT_INT32)
+        requant32_narrow(q);
     return true;
 }
 

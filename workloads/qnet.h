@@ -107,6 +107,8 @@ struct golden_job {
     uint64_t prefill, decode;
     bool kv_cache;
 };
+/* Do the job's numbers depend on the length of chunks? */
+bool golden_has_chunks(const struct golden_job *job, const struct quant *q);
 /* Integers of a point, as the datapath holds them: P_MSR of an msr and P_RET, P_STATE
  * (H,dk,dv) are what memory holds, P_LOGITS accumulators. */
 typedef void (*int_tap_fn)(void *arg, uint64_t layer, enum point p, const int32_t *v, uint64_t n);

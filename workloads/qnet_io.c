@@ -1,6 +1,7 @@
 /* A calibrated network as a directory: network.yaml and .npy tensors. One description of
  * what there is serves writing and reading. */
 #include "workloads/qnet.h"
+#include "workloads/requant32.h"
 
 #include "base/num.h"
 #include "base/text.h"
@@ -143,7 +144,7 @@ static void requant_up_to(struct qio *io, const char *name, struct rq *rq, uint6
                              most);
             return;
         }
-        bool half = rq[i].sh > 0 && io->q->q.requant == REQUANT_HALF_UP && rq[i].m;
+        bool half = rq[i].sh > 0 && io->q->q.requant != REQUANT_FLOOR && rq[i].m;
         rq[i].add = half ? INT64_C(1) << (rq[i].sh - 1) : 0;
     }
 }
@@ -217,12 +218,12 @@ static void head_rows(struct qio *io, struct qlayer *l)
                                  "%s: a number of head %" PRIu64 " is no step or range",
                                  file_of(io, "head_steps"), i);
         }
-        static const double least[HEAD_NUMBERS] = {-1, -8, 0, 0, -31, -31, -31};
-        static const double most[HEAD_NUMBERS] = {31, 31, UINT16_MAX, 31, 62, 62, 62};
+        static const int least[HEAD_NUMBERS] = {-1, -8, 0, 0, -31, -31, -31};
+        static const int most[HEAD_NUMBERS] = {31, 31, UINT16_MAX, 31, 62, 62, 62};
         for (unsigned j = 0; j < HEAD_NUMBERS; j++)
             if (!(k[j] >= least[j] && k[j] <= most[j])) {
                 io->ok = err_add(io->err, ERR_DATA, NULL,
-                                 "%s: number %u of head %" PRIu64 " is not from %g to %g",
+                                 "%s: number %u of head %" PRIu64 " is not from %d to %d",
                                  file_of(io, "head_numbers"), j, i, least[j], most[j]);
                 return;
             }
@@ -398,6 +399,10 @@ struct qnet *qnet_load(const struct net *n, uint64_t S_max, struct err *err)
                         " are needed; quantize it with more --positions", n->dir, q->S_max, S_max);
     if (io.ok)
         whole(&io);
+    struct place at = {.file = n->dir};
+    if (io.ok && q->q.requant == REQUANT_INT32 && !requant32_fits(q))
+        io.ok = err_add(err, ERR_DATA, &at, "requant is int32, and a product with a multiplier of rq_*.npy "
+                        "leaves 32 bits");
     if (io.ok)
         return q;
     qnet_destroy(q);

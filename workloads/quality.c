@@ -39,7 +39,8 @@ static bool evaluate(const char *dir, const struct quant *q, enum net_form form,
     struct net *n = net_load(dir, err);
     if (!n)
         return false;
-    n->B = chunk ? chunk : n->B;
+    if (form == NET_CHUNKWISE && chunk)
+        n->B = chunk;
     struct eval *e = eval_run(n, q, 1u << form, err);
     if (e)
         *out = (struct quality){e->form[0].sqnr_db, e->form[0].integer_bits, e->form[0].float_bits};

@@ -10,7 +10,11 @@
  * scores of a longer one, and at SCORE_ROWS rows at least; grows with max(SCORE_PAIRS, SCORE_ROWS S)
  * (dk + SCORE_STEPS dv). */
 enum { SCORE_ROWS = 32, SCORE_PAIRS = 16384, SCORE_STEPS = 16 };
-double score_step(const struct head_rows *rows, const struct net *n, double gamma, uint64_t S, double largest,
-                  int32_t top);
+struct score_operands { /* queries and keys as the array has them: steps, largest integer */
+    double q_step, k_step;
+    int32_t most;
+};
+double score_step(const struct head_rows *rows, const struct net *n, const struct score_operands *ops,
+                  double gamma, uint64_t S, double largest, int32_t top);
 
 #endif

@@ -59,6 +59,13 @@ struct golden_job golden_job_of(const struct work *w)
     return j;
 }
 
+/* most: no accumulator is larger */
+static struct rq rq_for(double factor, int requant, double most)
+{
+    struct rq q = rq_of(factor, requant);
+    return requant == REQUANT_INT32 ? rq_within(q, (int64_t)most) : q;
+}
+
 /* Logits take 16 bits of a step that no row of weights can leave. */
 static struct rq *logits_rq(const struct qnet *q)
 {
@@ -72,7 +79,7 @@ static struct rq *logits_rq(const struct qnet *q)
         most = fmax(most, sum * m->scale[o] * q->amax);
     }
     for (uint64_t o = 0; o < m->out; o++)
-        rq[o] = rq_of(m->scale[o] * INT16_MAX / fmax(most, 1e-30), q->q.requant);
+        rq[o] = rq_for(m->scale[o] * INT16_MAX / fmax(most, 1e-30), q->q.requant, most / m->scale[o]);
     return rq;
 }
 
@@ -135,7 +142,8 @@ struct expected *expected_gemm(const struct work *w, uint64_t seed)
     double most_a = (1 << (w->quant.activations - 1)) - 1, most_w = (1 << (w->quant.weights - 1)) - 1;
     double spread = 0.58 * most_a * 0.58 * most_w * sqrt((double)k);
     for (uint64_t o = 0; o < n; o++)
-        e->rq[o] = rq_of((40 + (double)rng_below(&rng, 40)) / spread, w->quant.requant);
+        e->rq[o] = rq_for((40 + (double)rng_below(&rng, 40)) / spread, w->quant.requant,
+                          (double)k * most_a * most_w);
     for (uint64_t r = 0; r < rows; r++)
         for (uint64_t o = 0; o < n; o++) {
             int64_t sum = 0;

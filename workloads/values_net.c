@@ -299,12 +299,16 @@ static bool with_network(struct reading *pt, const struct quant *quant, struct v
                          struct err *err)
 {
     bool lm = pt->net->kind == NET_LM;
-    if (pt->net->quantized && pt->net->B != pt->w->chunk)
-        return err_add(err, ERR_CONFIG, NULL, "values: %s was quantized for chunks of %" PRIu64
-                       "; legal: work.chunk %" PRIu64, pt->net->dir, pt->net->B, pt->net->B);
+    struct golden_job job = golden_job_of(pt->w);
+    bool chunks = golden_has_chunks(&job, quant);
+    if (pt->net->quantized && chunks && pt->net->B != pt->w->chunk)
+        return err_add(err, ERR_CONFIG, NULL, "values: %s was quantized for chunks of %" PRIu64 "; legal: "
+                       "work.chunk %" PRIu64 ", or a form without chunks", pt->net->dir, pt->net->B,
+                       pt->net->B);
     if (!as_quantized(pt, quant, err))
         return false;
-    pt->net->B = pt->w->chunk; /* the run's, whatever the network was trained with */
+    if (chunks)
+        pt->net->B = pt->w->chunk; /* the run's, whatever the network was trained with */
     if (!out->synthetic && lm && !texts(pt, err))
         return false;
     if (!lm && !rows(pt, err))

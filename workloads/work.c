@@ -66,7 +66,7 @@ static const char *const quant_decay_names[] = {"auto", "shift", "multiply", "pe
 static const char *const score_scale_names[] = {"static", "row_shift", "auto", NULL};
 static const char *const activation_scale_names[] = {"tensor", "head", "auto", NULL};
 static const char *const equalize_names[] = {"none", "channel", "auto", NULL};
-static const char *const requant_names[] = {"half_up", "floor", NULL};
+static const char *const requant_names[] = {"half_up", "floor", "int32", NULL};
 static const char *const norm_names[] = {"native", "deeploy", NULL};
 static const char *const calibration_names[] = {"minmax", "percentile", "mse", NULL};
 
@@ -126,7 +126,8 @@ static const struct field quant_fields[] = {
     {KEY(quant, calibration), .type = FIELD_ENUM, .def = "mse", .names = calibration_names,
      .doc = "range of weights and activations: largest value, 99.99 percentile, least squared error"},
     {KEY(quant, requant), .type = FIELD_ENUM, .def = "half_up", .names = requant_names,
-     .doc = "rounding of requantisation: half up as Deeploy does, or down as QuantLib's devel branch"},
+     .doc = "arithmetic of requantisation: half up of a 48-bit product, down as QuantLib's devel branch, or "
+            "int32: half up of a product that fits 32 bits, as Deeploy's kernels have it, where these exist"},
     {KEY(quant, norm), .type = FIELD_ENUM, .def = "native", .names = norm_names,
      .doc = "norms: isqrt with fractional bits and eps, or Deeploy's iRMSNorm (isqrt of mean square + 1)"},
     {KEY(quant, calibration_row), .type = FIELD_U64, .def = "auto", .allow_auto = true, .max = 1 << 20,
