@@ -28,12 +28,6 @@ static void collect(struct walk *w, uint64_t n)
     m->macs = m->macs_issued = 0;
 }
 
-bool cmd_streams(const struct cmd *c)
-{
-    return c->op == OP_LOAD || c->op == OP_STORE || c->op == OP_LDW || c->op == OP_RET_LOAD ||
-           c->op == OP_RET_SAVE;
-}
-
 uint64_t cmd_busy_cycles(const struct machine *m, const struct cmd *c, uint32_t rows)
 {
     switch (c->op) {

@@ -1,5 +1,6 @@
 #include "arch/program.h"
 
+#include "arch/tally.h"
 #include "base/arena.h"
 
 #include <assert.h>
@@ -24,6 +25,8 @@ void program_clear(struct program *p)
         p->cmds[t] = old.cmds[t];
         p->cap[t] = old.cap[t];
     }
+    if ((p->tallier = old.tallier))
+        tallier_clear(p->tallier);
     p->op_start = old.op_start;
     p->cap_ops = old.cap_ops;
     p->notes = old.notes;
@@ -41,14 +44,30 @@ void program_finish(struct program *p)
     memset(p, 0, sizeof *p);
 }
 
-struct cmd *prog_add(struct program *p, enum thread_id th, enum op op, enum unit_id unit)
+size_t program_trim(struct program *p)
+{
+    size_t bytes = 0;
+    for (int t = 0; t < N_THREADS; t++) {
+        p->cap[t] = p->n[t];
+        bytes += p->n[t] * sizeof *p->cmds[t];
+        p->cmds[t] = xrealloc(p->cmds[t], p->n[t] ? p->n[t] : 1, sizeof *p->cmds[t]);
+    }
+    return bytes;
+}
+
+static struct cmd *next_kept(struct program *p, enum thread_id th)
 {
     if (p->n[th] == p->cap[th]) {
         p->cap[th] = p->cap[th] ? p->cap[th] * 2 : 128;
         p->cmds[th] = xrealloc(p->cmds[th], p->cap[th], sizeof *p->cmds[th]);
     }
-    struct cmd *c = &p->cmds[th][p->n[th]++];
-    memset(c, 0, sizeof *c);
+    return &p->cmds[th][p->n[th]++];
+}
+
+struct cmd *prog_add(struct program *p, enum thread_id th, enum op op, enum unit_id unit)
+{
+    struct cmd *c = p->tallier ? tallier_next(p->tallier, th) : next_kept(p, th);
+    memset(c, 0, p->tallier ? CMD_TALLIED : sizeof *c);
     c->op = op;
     c->unit = unit;
     c->src.ring = c->src2.ring = c->set.ring = c->dst.ring = RING_NONE;
@@ -62,10 +81,24 @@ struct cmd *prog_add(struct program *p, enum thread_id th, enum op op, enum unit
     return c;
 }
 
+void prog_slot(struct program *p, enum op op, enum unit_id unit, const struct slot_use *use)
+{
+    if (p->tallier) {
+        tallier_pass(p->tallier);
+        return;
+    }
+    struct cmd *c = prog_add(p, THREAD_ACCEL, op, unit);
+    *(op == OP_FREE ? &c->src : &c->dst) = *use;
+}
+
 unsigned prog_repeat(struct program *p, enum thread_id th, struct affine trips)
 {
     assert(p->depth[th] < PROG_MAX_DEPTH);
     unsigned d = p->depth[th]++;
+    if (p->tallier) {
+        tallier_repeat(p->tallier, th, &trips);
+        return d;
+    }
     p->open[th][d] = p->n[th];
     struct cmd *c = prog_add(p, th, OP_REPEAT, N_UNITS);
     c->trips = trips;
@@ -77,6 +110,10 @@ void prog_end(struct program *p, enum thread_id th)
 {
     assert(p->depth[th] > 0);
     unsigned d = --p->depth[th];
+    if (p->tallier) {
+        tallier_end(p->tallier, th);
+        return;
+    }
     uint32_t open = p->open[th][d], end = p->n[th];
     struct cmd *c = prog_add(p, th, OP_END, N_UNITS);
     c->match = open;
@@ -94,6 +131,10 @@ uint16_t prog_token(struct program *p, const char *name, uint32_t initial, enum 
 
 void prog_wait(struct program *p, enum thread_id th, enum unit_id unit, uint16_t token, uint64_t n)
 {
+    if (p->tallier && th == THREAD_ACCEL) {
+        tallier_pass(p->tallier);
+        return;
+    }
     struct cmd *c = prog_add(p, th, OP_WAIT, unit);
     c->token = token;
     c->count = (uint32_t)n;
@@ -101,6 +142,10 @@ void prog_wait(struct program *p, enum thread_id th, enum unit_id unit, uint16_t
 
 void prog_post(struct program *p, enum thread_id th, enum unit_id unit, uint16_t token, uint64_t n)
 {
+    if (p->tallier && th == THREAD_ACCEL) {
+        tallier_pass(p->tallier);
+        return;
+    }
     struct cmd *c = prog_add(p, th, OP_POST, unit);
     c->token = token;
     c->count = (uint32_t)n;
@@ -108,6 +153,10 @@ void prog_post(struct program *p, enum thread_id th, enum unit_id unit, uint16_t
 
 void prog_op(struct program *p)
 {
+    if (p->tallier) {
+        tallier_step(p->tallier);
+        return;
+    }
     if (p->n_ops == p->cap_ops) {
         p->cap_ops = p->cap_ops ? p->cap_ops * 2 : 32;
         p->op_start = xrealloc(p->op_start, p->cap_ops, sizeof *p->op_start);

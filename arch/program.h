@@ -16,6 +16,7 @@
 
 #include "base/text.h"
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { PROG_MAX_DEPTH = 10, PROG_MAX_TOKENS = 96, PROG_MAX_L2RINGS = 32 };
@@ -178,12 +179,13 @@ struct cmd {
     uint64_t pos_step;
     uint32_t tokens;     /* of the chunk that a state update takes in */
     int64_t table;
-    /* memory side: LOAD STORE LDW RET_LOAD RET_SAVE UDMA_* */
-    struct affine addr;  /* L2 byte offset */
-    struct affine ext;   /* off-chip byte offset (UDMA_*) */
+    /* What depends on the loops around it. */
+    struct affine addr;  /* L2 byte offset: LOAD STORE LDW RET_LOAD RET_SAVE UDMA_* */
     struct affine trips; /* REPEAT */
     struct affine rows_aff; /* rows that pass (affine: causal skip); used when rows_is_affine */
     struct affine useful; /* useful MACs */
+    /* From here on nothing that a bound or an estimate depends on (CMD_TALLIED). */
+    struct affine ext;   /* off-chip byte offset (UDMA_*) */
     struct affine n_at, k_at; /* mm, ldw: first output and contraction element of the set in its sweep */
     struct affine state_at;   /* bytes into the state buffer */
     /* Which numbers of the network they are. */
@@ -193,6 +195,7 @@ struct cmd {
     struct affine key_at;  /* position of key 0 of a sweep of keys; where the chunk of row 0 begins */
     struct affine layer;   /* MARK: index */
 };
+#define CMD_TALLIED offsetof(struct cmd, ext)
 
 /* What a wait on a token is booked on while nothing else works. */
 enum wait_class { WAIT_OPERAND, WAIT_WEIGHT, WAIT_BUFFER, WAIT_OFFCHIP, WAIT_HOST };
@@ -245,6 +248,8 @@ struct prog_region {
     uint64_t at, bytes;
 };
 
+struct tallier; /* tally.h */
+
 struct program {
     struct cmd *cmds[N_THREADS];
     uint32_t n[N_THREADS], cap[N_THREADS];
@@ -274,17 +279,23 @@ struct program {
     uint64_t spilled_bytes[N_TENSOR_KINDS]; /* moved off-chip for lack of L2, whole run */
     struct text notes;           /* one decision a line */
     /* builder */
+    struct tallier *tallier; /* takes the commands, which are not kept then; NULL */
     uint8_t depth[N_THREADS];
     uint32_t open[N_THREADS][PROG_MAX_DEPTH];
 };
 
 void program_init(struct program *p);
 void program_finish(struct program *p);
+/* Gives back what its commands do not take; how many bytes they do. */
+size_t program_trim(struct program *p);
 /* Empties it for another program; keeps its memory. */
 void program_clear(struct program *p);
 
-/* Builder: returns the new command, zeroed, with op and unit set. */
+/* Builder: returns the new command, zeroed, with op and unit set. In a program with a tallier it is gone when
+ * the next one is added, and zero up to CMD_TALLIED. */
 struct cmd *prog_add(struct program *p, enum thread_id th, enum op op, enum unit_id unit);
+/* A command of the accelerator that only takes, completes or frees a slot: OP_ALLOC, OP_COMMIT, OP_FREE. */
+void prog_slot(struct program *p, enum op op, enum unit_id unit, const struct slot_use *use);
 /* Opens a loop; its index is dimension `return value` of affine expressions. */
 unsigned prog_repeat(struct program *p, enum thread_id th, struct affine trips);
 void prog_end(struct program *p, enum thread_id th);

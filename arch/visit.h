@@ -23,7 +23,14 @@ struct visitor {
 void program_visit(const struct program *p, const struct visitor *v);
 
 /* Moves bytes between L2 and a buffer. */
-bool cmd_streams(const struct cmd *c);
+static inline bool op_streams(uint8_t op)
+{
+    return op == OP_LOAD || op == OP_STORE || op == OP_LDW || op == OP_RET_LOAD || op == OP_RET_SAVE;
+}
+static inline bool cmd_streams(const struct cmd *c)
+{
+    return op_streams(c->op);
+}
 /* Keeps a unit busy or is counted; the others only wait, post and step. */
 static inline bool cmd_works(const struct cmd *c)
 {

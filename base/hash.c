@@ -20,6 +20,12 @@ static uint64_t read_le(const uint8_t *p, size_t n)
     return v;
 }
 
+static uint64_t read8_le(const uint8_t *p)
+{
+    return p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 | (uint64_t)p[4] << 32 |
+           (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 | (uint64_t)p[7] << 56;
+}
+
 static void write_le(uint8_t *p, uint64_t v)
 {
     for (size_t i = 0; i < 8; i++)
@@ -43,9 +49,9 @@ struct hash128 hash_bytes(const void *data, size_t len)
     struct hash128 out;
 
     for (; left >= 16; p += 16, left -= 16) {
-        h1 ^= rotl(read_le(p, 8) * c1, 31) * c2;
+        h1 ^= rotl(read8_le(p) * c1, 31) * c2;
         h1 = (rotl(h1, 27) + h2) * 5 + 0x52dce729;
-        h2 ^= rotl(read_le(p + 8, 8) * c2, 33) * c1;
+        h2 ^= rotl(read8_le(p + 8) * c2, 33) * c1;
         h2 = (rotl(h2, 31) + h1) * 5 + 0x38495ab5;
     }
     if (left > 8)

@@ -75,6 +75,8 @@ bool schema_decode(struct arena *a, const struct section *sec, const struct ynod
                    const char *path, void *out, struct err *err);
 /* Canonical text: sorted `path.key: value` lines, base units, defaults filled in. */
 void schema_emit(const struct section *sec, const void *self, const char *path, struct text *out);
+/* Bytes that are equal when all values are that lowering reads (no_program). */
+void schema_program_bytes(const struct section *sec, const void *self, struct text *out);
 /* JSON Schema (draft 2020-12) of the section. */
 void schema_json(const struct section *sec, struct text *out);
 /* Puts `v` (an integer, 0 or 1, the index of a name, or FIELD_AUTO) where the field lies in `out`, with an

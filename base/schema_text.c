@@ -30,7 +30,9 @@ static int by_bytes(const void *a, const void *b)
 
 static void add_path(struct text *t, const char *path, const char *key)
 {
-    text_printf(t, "%s%s%s", path, *path ? "." : "", key);
+    text_add(t, path);
+    text_add(t, *path ? "." : "");
+    text_add(t, key);
 }
 
 static bool all_zero(const void *p, size_t n)
@@ -61,10 +63,12 @@ static void add_text_value(struct text *t, const char *s)
 
 static void add_integer(struct text *t, const struct field *f, uint64_t v)
 {
-    if (v == FIELD_AUTO)
+    if (v == FIELD_AUTO) {
         text_add(t, schema_auto(f));
-    else
-        text_printf(t, "%" PRIu64 "%s", v, f->type == FIELD_BYTES ? " B" : f->type == FIELD_HZ ? " Hz" : "");
+        return;
+    }
+    text_u64(t, v);
+    text_add(t, f->type == FIELD_BYTES ? " B" : f->type == FIELD_HZ ? " Hz" : "");
 }
 
 static void add_u64s(struct text *t, const struct u64s *u)
@@ -161,10 +165,55 @@ void schema_emit(const struct section *sec, const void *self, const char *path, 
     if (ls.n)
         qsort(ls.v, ls.n, sizeof(*ls.v), by_bytes);
     for (size_t i = 0; i < ls.n; i++) {
-        text_printf(out, "%s\n", ls.v[i]);
+        text_add(out, ls.v[i]);
+        text_add(out, "\n");
         free(ls.v[i]);
     }
     free(ls.v);
+}
+
+static void add_bytes(struct text *out, uint64_t v)
+{
+    text_addn(out, (const char *)&v, sizeof v);
+}
+
+static void add_value_bytes(const struct field *f, const void *p, struct text *out)
+{
+    const struct list *l = p;
+    const struct u64s *u = p;
+    switch (f->type) {
+    case FIELD_BOOL:
+        add_bytes(out, *(const bool *)p);
+        break;
+    case FIELD_ENUM:
+        add_bytes(out, (uint64_t)*(const int *)p);
+        break;
+    case FIELD_TEXT:
+        text_add(out, *(const char *const *)p ? *(const char *const *)p : "");
+        text_addn(out, "", 1);
+        break;
+    case FIELD_U64S:
+        add_bytes(out, u->n);
+        text_addn(out, (const char *)u->v, u->n * sizeof *u->v);
+        break;
+    case FIELD_SECTION:
+        schema_program_bytes(f->sub, p, out);
+        break;
+    case FIELD_LIST:
+        add_bytes(out, l->n);
+        for (size_t i = 0; i < l->n; i++)
+            schema_program_bytes(f->sub, (const char *)l->items + i * f->sub->size, out);
+        break;
+    default: /* integers and reals, eight bytes each */
+        text_addn(out, p, sizeof(uint64_t));
+    }
+}
+
+void schema_program_bytes(const struct section *sec, const void *self, struct text *out)
+{
+    for (const struct field *f = sec->fields; f->key; f++)
+        if (!f->no_program)
+            add_value_bytes(f, (const char *)self + f->offset, out);
 }
 
 static const char *type_name(const struct field *f)

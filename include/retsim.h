@@ -75,7 +75,7 @@ typedef struct rs_options {
     bool values;      /* also execute the program on bytes (default false) */
     bool quality;     /* also evaluate the workload's network in integers and in floating point, once for
                          all designs that ask for the same numbers (default false) */
-    rs_memory *memory; /* of earlier runs, for folding (default NULL) */
+    rs_memory *memory; /* of earlier runs: programs, and for folding (default NULL) */
 } rs_options;
 void rs_options_default(rs_options *options);
 

@@ -166,6 +166,12 @@ bool db_begin(struct rs_db *db, rs_err *err)
     return true;
 }
 
+void db_forget_last(struct rs_db *db)
+{
+    for (unsigned i = 0; i < sizeof db->last / sizeof db->last[0]; i++)
+        db->last[i].valid = false;
+}
+
 bool rs_db_flush(rs_db *db, rs_err *err)
 {
     if (!db->in_txn)
@@ -175,6 +181,7 @@ bool rs_db_flush(rs_db *db, rs_err *err)
         return true;
     }
     db_fail(db, "commit", err);
+    db_forget_last(db);
     if (db->in_txn) { /* a busy commit can be tried again; anything else is given up */
         if ((sqlite3_errcode(db->sql) & 0xff) == SQLITE_BUSY)
             return false;
@@ -351,7 +358,8 @@ static struct rs_db *db_new(const char *path, bool readonly)
 rs_db *rs_db_open(const char *path, rs_err *err)
 {
     struct rs_db *db = db_new(path, false);
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI;
+    /* One thread at a time (retsim.h): SQLite need not lock every call. */
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX;
     char *uri = db_uri(path, "mode=rwc");
     int rc = sqlite3_open_v2(uri, &db->sql, flags, NULL);
     free(uri);

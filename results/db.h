@@ -63,6 +63,10 @@ struct rs_db {
     sqlite3_stmt *insert[DB_N_TABLES], *match[DB_N_TABLES];
     sqlite3_stmt *has_point, *has_price, *has_failure, *drop_failure, *provenance;
     char host[128];
+    struct { /* the configuration that was stored last */
+        bool valid;
+        uint8_t hash[16];
+    } last[3]; /* arch, work, tech */
 };
 
 /* Adds SQLite's message about the last failure; the code follows from the kind
@@ -75,6 +79,7 @@ sqlite3_stmt *db_prepare(struct rs_db *db, const char *sql, const char *doing, r
 int64_t db_scalar(struct rs_db *db, const char *sql, rs_err *err);
 bool db_begin(struct rs_db *db, rs_err *err); /* no-op inside a transaction */
 bool db_point_done(struct rs_db *db, rs_err *err); /* counts a stored point; commits when it is time */
+void db_forget_last(struct rs_db *db); /* what was stored may be undone */
 /* Inserts, or checks that the row that is there is the same. */
 bool db_put_row(struct rs_db *db, enum db_table t, const struct db_row *row, bool *inserted, rs_err *err);
 /* Statements that insert into table t and compare with it. */

@@ -8,7 +8,7 @@
 
 CREATE TABLE config(
   hash BLOB NOT NULL CHECK(length(hash) = 16),
-  part TEXT NOT NULL CHECK(part IN ('arch', 'work', 'tech')),
+  part TEXT NOT NULL CHECK(part = 'arch' OR part = 'work' OR part = 'tech'),
   name TEXT NOT NULL,
   text TEXT NOT NULL,
   PRIMARY KEY(hash)) STRICT, WITHOUT ROWID;
@@ -103,7 +103,7 @@ CREATE TABLE action(
   component TEXT NOT NULL,
   action TEXT NOT NULL,
   unit TEXT,
-  kind TEXT NOT NULL CHECK(kind IN ('onchip', 'offchip', 'idle')),
+  kind TEXT NOT NULL CHECK(kind = 'onchip' OR kind = 'offchip' OR kind = 'idle'), -- IN builds a table a row
   priced INTEGER NOT NULL,
   count INTEGER NOT NULL,
   energy_fj INTEGER NOT NULL,

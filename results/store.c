@@ -61,25 +61,31 @@ static bool put_settings(struct rs_db *db, const uint8_t hash[16], const char *t
     return ok;
 }
 
-static bool put_config(struct rs_db *db, const rs_design *d, const char *part, const uint8_t hash[16],
+static bool put_config(struct rs_db *db, const rs_design *d, unsigned which, const uint8_t hash[16],
                        rs_err *err)
 {
+    static const char *const parts[] = {"arch", "work", "tech"};
+    const char *part = parts[which];
     struct db_row row = {0};
+    if (db->last[which].valid && memcmp(db->last[which].hash, hash, 16) == 0)
+        return true;
     const char *text = rs_design_text(d, part);
     bool is_new;
     row_hash(&row, hash);
     row_text(&row, part);
     row_text(&row, rs_design_name(d, part));
     row_text(&row, text);
-    if (!db_put_row(db, DB_CONFIG, &row, &is_new, err))
+    if (!db_put_row(db, DB_CONFIG, &row, &is_new, err) || (is_new && !put_settings(db, hash, text, err)))
         return false;
-    return !is_new || put_settings(db, hash, text, err);
+    db->last[which].valid = true;
+    memcpy(db->last[which].hash, hash, 16);
+    return true;
 }
 
 static bool put_configs(struct rs_db *db, const rs_design *d, const struct ident *id, rs_err *err)
 {
-    return put_config(db, d, "arch", id->arch, err) && put_config(db, d, "work", id->work, err) &&
-           put_config(db, d, "tech", id->tech, err);
+    return put_config(db, d, 0, id->arch, err) && put_config(db, d, 1, id->work, err) &&
+           put_config(db, d, 2, id->tech, err);
 }
 
 /* A column taken from canonical text: `alt` is where the key is found else.
@@ -398,8 +404,11 @@ static bool put_all(struct rs_db *db, const rs_design *d, const rs_options *opti
 /* All rows of a point or none: a savepoint inside the running transaction. */
 static bool end_point(struct rs_db *db, bool ok, rs_err *err)
 {
+    if (ok && db_exec(db, "RELEASE point", "write", err) && db_point_done(db, err))
+        return true;
+    db_forget_last(db);
     if (ok)
-        return db_exec(db, "RELEASE point", "write", err) && db_point_done(db, err);
+        return false;
     if (!sqlite3_get_autocommit(db->sql)) {
         sqlite3_exec(db->sql, "ROLLBACK TO point", NULL, NULL, NULL);
         sqlite3_exec(db->sql, "RELEASE point", NULL, NULL, NULL);

@@ -87,6 +87,31 @@ static void same_bound(const struct random_design *d, const rs_design *design)
     err_finish(&err);
 }
 
+/* A program of the cache, which another design may have left there, and one that is made for this design. */
+static struct lower_cache *cache;
+static void same_cached(const struct random_design *d, const rs_design *design)
+{
+    struct err a = {0}, b = {0};
+    struct program own;
+    struct text line = {0}, x = {0};
+    for (unsigned again = 0; again < 2; again++) {
+        bool ok = lower(&own, design->arch, design->work, &a);
+        const struct program *kept = lower_cached(cache, design->arch, design->work, &b);
+        char *y = text_of(ok, &own);
+        if (kept) {
+            program_print(kept, &x);
+            text_add(&x, kept->notes.s ? kept->notes.s : "");
+        }
+        cr_expect(ok == (kept != NULL) && (!ok || strcmp(x.s, y) == 0), "%s", command_of(d, &line));
+        cr_expect_eq(a.code, b.code);
+        free(y);
+        text_finish(&x);
+    }
+    text_finish(&line);
+    err_finish(&a);
+    err_finish(&b);
+}
+
 static void each_random(void (*check)(const struct random_design *, const rs_design *), uint64_t n,
                         uint64_t seed)
 {
@@ -119,6 +144,14 @@ Test(mapping, nothing_better_is_left_out)
 Test(mapping, tallies_bound_as_programs_do)
 {
     each_random(same_bound, setting("RETSIM_MAPPINGS", N_DESIGNS), setting("RETSIM_MAPPINGS_SEED", SEED + 1));
+}
+
+Test(mapping, programs_that_are_kept_are_those_of_the_design)
+{
+    cache = lower_cache_create();
+    uint64_t n = setting("RETSIM_MAPPINGS", N_DESIGNS);
+    each_random(same_cached, n, setting("RETSIM_MAPPINGS_SEED", SEED + 2));
+    lower_cache_destroy(cache);
 }
 
 /* ---- bounds of many points ---- */
@@ -161,7 +194,7 @@ enum { N_KNOBS = sizeof knobs / sizeof knobs[0], MOST = 6, N_POINTS = 400 };
 
 /* The same point the long way. */
 static rs_result *run_point(const rs_design *base, const size_t *knob, const uint64_t *value, size_t n,
-                            rs_err *err)
+                            rs_memory *memory, rs_err *err)
 {
     char text[MOST][96];
     const char *sets[MOST];
@@ -179,18 +212,39 @@ static rs_result *run_point(const rs_design *base, const size_t *knob, const uin
         sets[i] = text[i];
     }
     rs_design *d = rs_design_with(base, sets, n, err);
-    rs_result *r = d ? rs_run(d, &(rs_options){.method = RS_BOUND}, err) : NULL;
+    rs_result *r = d ? rs_run(d, &(rs_options){.method = RS_BOUND, .memory = memory}, err) : NULL;
     rs_design_destroy(d);
     return r;
 }
 
+/* A run that may find its program in the memory of earlier ones. */
+static void same_run(const rs_result *fresh, const rs_design *base, const size_t *knob,
+                     const uint64_t *value, size_t n, rs_memory *memory)
+{
+    rs_err *err = rs_err_create();
+    rs_result *r = run_point(base, knob, value, n, memory, err);
+    cr_assert_eq(r != NULL, fresh != NULL, "%s", rs_err_text(err));
+    if (r) {
+        size_t a, b;
+        const char *const *x = rs_result_notes(fresh, &a), *const *y = rs_result_notes(r, &b);
+        cr_expect_eq(rs_result_summary(r)->cycles, rs_result_summary(fresh)->cycles);
+        cr_expect_str_eq(rs_result_counts(r), rs_result_counts(fresh));
+        cr_assert_eq(a, b);
+        for (size_t i = 0; i < a; i++)
+            cr_expect_str_eq(x[i], y[i]);
+    }
+    rs_result_destroy(r);
+    rs_err_destroy(err);
+}
+
 /* True when it is a legal point. */
 static bool same_point(rs_bounds *b, const rs_design *base, const size_t *knob, const uint64_t *value,
-                       size_t n)
+                       size_t n, rs_memory *memory)
 {
     rs_err *fast = rs_err_create(), *slow = rs_err_create();
     rs_bound bound;
-    rs_result *r = run_point(base, knob, value, n, slow);
+    rs_result *r = run_point(base, knob, value, n, NULL, slow);
+    same_run(r, base, knob, value, n, memory);
     bool ok = rs_bounds_at(b, value, &bound, fast);
     cr_expect_eq(ok, r != NULL, "%d: %s; %s", ok, rs_err_text(fast), rs_err_text(slow));
     cr_expect_eq(rs_err_code(fast), rs_err_code(slow), "%s; %s", rs_err_text(fast), rs_err_text(slow));
@@ -215,6 +269,7 @@ Test(bounds, are_those_of_runs)
     struct random_bases bases;
     struct rng rng = {setting("RETSIM_MAPPINGS_SEED", SEED)};
     rs_err *err = rs_err_create();
+    rs_memory *memory = rs_memory_create();
     random_bases_load(&bases);
     unsigned legal = 0;
     for (unsigned round = 0; round < 20; round++) {
@@ -241,11 +296,12 @@ Test(bounds, are_those_of_runs)
                     most++;
                 value[i] = knobs[knob[i]].v[rng_below(&rng, most)];
             }
-            legal += same_point(b, base, knob, value, n);
+            legal += same_point(b, base, knob, value, n, memory);
         }
         rs_bounds_destroy(b);
     }
     cr_expect(legal > N_POINTS / 2, "%u legal points", legal);
+    rs_memory_destroy(memory);
     random_bases_finish(&bases);
     rs_err_destroy(err);
 }

@@ -35,6 +35,7 @@ struct rs_design {
     const char *tech_path;
     struct ynode *tree[N_PARTS];
     const char *text[N_PARTS];
+    struct hash128 hash[N_PARTS]; /* of the texts */
     const struct arch *arch;
     const struct work *work;
     const struct tech *tech;
@@ -110,6 +111,8 @@ bool result_quality(struct rs_result *r, const struct rs_design *d, struct err *
  * nothing when there is no memory (api_memory.c). */
 void memory_lend(rs_memory *memory, const struct rs_design *d, struct machine *m);
 void memory_return(rs_memory *memory);
+/* The program of a design, perhaps of an earlier run; good until the next call. NULL with an error. */
+const struct program *memory_lower(rs_memory *memory, const struct rs_design *d, struct err *err);
 /* The directory that work.network names, "" when it names none. */
 const char *design_network(struct arena *a, const struct rs_design *d);
 /* Of a path, without slashes at its end. */

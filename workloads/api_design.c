@@ -141,6 +141,12 @@ static const char *identity(struct arena *a, struct text *t)
     return s;
 }
 
+static void set_text(struct rs_design *d, enum part part, struct text *t)
+{
+    d->text[part] = identity(&d->arena, t);
+    d->hash[part] = hash_bytes(d->text[part], strlen(d->text[part]));
+}
+
 static bool decode_arch(struct rs_design *d, struct err *err)
 {
     struct text t = {0};
@@ -148,7 +154,7 @@ static bool decode_arch(struct rs_design *d, struct err *err)
     if (!d->arch)
         return false;
     schema_emit(arch_section(), d->arch->blob, "arch", &t);
-    d->text[PART_ARCH] = identity(&d->arena, &t);
+    set_text(d, PART_ARCH, &t);
     return true;
 }
 
@@ -172,7 +178,7 @@ static bool decode_work(struct rs_design *d, struct err *err)
     if (!d->work)
         return false;
     schema_emit(work_section(), d->work, "work", &t);
-    d->text[PART_WORK] = identity(&d->arena, &t);
+    set_text(d, PART_WORK, &t);
     return true;
 }
 
@@ -183,7 +189,7 @@ static bool decode_tech(struct rs_design *d, struct err *err)
     if (!d->tech)
         return false;
     tech_emit(d->tech, &t);
-    d->text[PART_TECH] = identity(&d->arena, &t);
+    set_text(d, PART_TECH, &t);
     return true;
 }
 
@@ -278,6 +284,7 @@ rs_design *rs_tech_scaled(const rs_design *tech, const char *coefficient, double
     d->base = (struct rs_design *)tech; /* only its count of references changes */
     atomic_fetch_add(&d->base->refs, 1);
     d->text[PART_TECH] = tech->text[PART_TECH];
+    d->hash[PART_TECH] = tech->hash[PART_TECH];
     d->tech = tech_scaled(&d->arena, tech->tech, i, factor);
     return d;
 }
@@ -312,6 +319,7 @@ rs_design *rs_design_with(const rs_design *base, const char *const *sets, size_t
     d->tech = base->tech;
     for (int p = 0; p < N_PARTS; p++) {
         d->text[p] = base->text[p];
+        d->hash[p] = base->hash[p];
         d->tree[p] = changed[p] ? copy_tree(&d->arena, base->tree[p]) : base->tree[p];
     }
     bool ok = apply_sets(d, sets, n_sets, changed, e) && decode_changed(d, changed, e);
@@ -357,9 +365,9 @@ const char *rs_design_name(const rs_design *d, const char *part)
 
 void rs_design_part_hash(const rs_design *d, const char *part, uint8_t hash[16])
 {
-    const char *text = rs_design_text(d, part);
-    struct hash128 h = hash_bytes(text ? text : "", text ? strlen(text) : 0);
-    memcpy(hash, h.b, 16);
+    int p = part_index(part);
+    struct hash128 none = {{0}};
+    memcpy(hash, p < 0 ? none.b : d->hash[p].b, 16);
 }
 
 void rs_options_default(rs_options *options)
@@ -381,8 +389,11 @@ bool rs_design_network(const rs_design *d, const rs_options *options, uint8_t di
 void rs_design_key(const rs_design *d, const rs_options *options, uint8_t key[16])
 {
     struct text t = {0};
-    text_printf(&t, "%s\n%s\n%s\nvalues: %d\nmodel: %s\n", d->text[PART_ARCH], d->text[PART_WORK],
-                options->method == RS_BOUND ? "bound" : "exact", options->values, rs_model_version());
+    text_add(&t, d->text[PART_ARCH]);
+    text_add(&t, "\n");
+    text_add(&t, d->text[PART_WORK]);
+    text_printf(&t, "\n%s\nvalues: %d\nmodel: %s\n", options->method == RS_BOUND ? "bound" : "exact",
+                options->values, rs_model_version());
     if (options->quality)
         text_add(&t, "quality: 1\n");
     struct hash128 h;

@@ -1,7 +1,8 @@
-/* Graphs of folded runs, kept for further runs of equal machines. */
+/* What is kept for further runs: programs, and graphs of folded runs of equal machines. */
 #include "arch/fold.h"
 #include "base/arena.h"
 #include "workloads/api.h"
+#include "workloads/lower.h"
 
 #include <stdlib.h>
 
@@ -14,6 +15,7 @@ struct kept {
     uint64_t used_at;
 };
 struct rs_memory {
+    struct lower_cache *programs;
     struct kept kept[N_KEPT];
     uint64_t clock;
     size_t bytes;
@@ -23,6 +25,7 @@ rs_memory *rs_memory_create(void)
 {
     struct rs_memory *r = xrealloc(NULL, 1, sizeof *r);
     memset(r, 0, sizeof *r);
+    r->programs = lower_cache_create();
     return r;
 }
 
@@ -35,9 +38,17 @@ static void forget(struct rs_memory *r, struct kept *k)
 
 void rs_memory_destroy(rs_memory *memory)
 {
-    for (unsigned i = 0; memory && i < N_KEPT; i++)
+    if (!memory)
+        return;
+    for (unsigned i = 0; i < N_KEPT; i++)
         forget(memory, &memory->kept[i]);
+    lower_cache_destroy(memory->programs);
     free(memory);
+}
+
+const struct program *memory_lower(rs_memory *r, const struct rs_design *d, struct err *err)
+{
+    return lower_cached(r->programs, d->arch, d->work, err);
 }
 
 static struct kept *oldest(struct rs_memory *r)

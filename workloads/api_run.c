@@ -135,7 +135,8 @@ static bool run_program(struct rs_result *r, const struct rs_design *d, const rs
 rs_result *rs_run(const rs_design *design, const rs_options *options, rs_err *err)
 {
     struct err *e = rs_err_inner(err);
-    struct program p;
+    struct program own;
+    const struct program *p = NULL;
     int64_t started = cpu_ns();
     struct rs_result *r = xrealloc(NULL, 1, sizeof *r);
     memset(r, 0, sizeof *r);
@@ -143,9 +144,14 @@ rs_result *rs_run(const rs_design *design, const rs_options *options, rs_err *er
     r->arch_name = arena_strdup(&r->arena, design->arch->name);
     r->work_name = arena_strdup(&r->arena, design->work->name);
     r->tech_name = arena_strdup(&r->arena, tech_name(design->tech));
-    bool ok = lower(&p, design->arch, design->work, e) && run_program(r, design, options, &p, e);
+    program_init(&own);
+    if (options->memory)
+        p = memory_lower(options->memory, design, e);
+    else if (lower(&own, design->arch, design->work, e))
+        p = &own;
+    bool ok = p && run_program(r, design, options, p, e);
     ok = ok && (!options->quality || result_quality(r, design, e));
-    program_finish(&p);
+    program_finish(&own);
     r->summary.host_seconds = (double)(cpu_ns() - started) / 1e9;
     if (ok)
         return r;

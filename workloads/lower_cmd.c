@@ -11,12 +11,10 @@ struct cmd *emit(struct lower *l, enum op op, enum unit_id unit)
 
 void emit_slot(struct lower *l, enum op op, enum unit_id unit, enum ring_id ring, uint8_t age, uint8_t stage)
 {
-    struct cmd *c = emit(l, op, unit);
-    if (op == OP_FREE)
-        c->src = (struct slot_use){.ring = (uint8_t)ring, .age = age, .stage = stage, .release = true};
-    else
-        c->dst = (struct slot_use){.ring = (uint8_t)ring, .age = age, .stage = stage,
-                                   .acquire = op == OP_ALLOC, .commit = op == OP_COMMIT};
+    const struct slot_use use = {.ring = (uint8_t)ring, .age = age, .stage = stage,
+                                 .acquire = op == OP_ALLOC, .commit = op == OP_COMMIT,
+                                 .release = op == OP_FREE};
+    prog_slot(l->p, op, unit, &use);
 }
 
 /* Rows without a gap are one line. */
@@ -79,6 +77,8 @@ struct affine position_of(const struct lower *l, const struct affine *tok)
 {
     int64_t tok_step = l->decoding ? PROG_SEQUENCE : 1; /* rows are sequences */
     const struct affine *from = l->decoding ? &l->now : &l->blk;
+    if (l->p->tallier) /* which numbers they are does not matter */
+        return aff(0);
     struct affine at = aff(tok->c * tok_step + from->c + l->seq.c * PROG_SEQUENCE);
     for (unsigned d = 0, n = open_loops(l); d < n; d++)
         at.k[d] = tok->k[d] * tok_step + from->k[d] + l->seq.k[d] * PROG_SEQUENCE;
@@ -94,6 +94,8 @@ uint64_t position_step(const struct lower *l)
 static void set_unit(const struct lower *l, struct cmd *c)
 {
     int64_t heads = (int64_t)max64(l->w->shape.heads, 1);
+    if (l->p->tallier)
+        return;
     c->unit_at.c = l->layer.c * heads + l->head.c;
     for (unsigned d = 0, n = open_loops(l); d < n; d++)
         c->unit_at.k[d] = l->layer.k[d] * heads + l->head.k[d];
@@ -102,6 +104,8 @@ static void set_unit(const struct lower *l, struct cmd *c)
 void emit_what(struct lower *l, struct cmd *c, enum what_kind what, const struct affine *col,
                const struct affine *tok)
 {
+    if (l->p->tallier)
+        return;
     c->what = (uint8_t)what;
     set_unit(l, c);
     c->col_at = *col;
@@ -279,13 +283,15 @@ static void emit_mm(struct lower *l, const struct sweep *s, const struct tile *t
     c->dst_at = s->dst_at;
     c->dst_pitch = s->dst_pitch;
     c->dst_tile = s->dst_tile;
+    c->tokens = s->tokens;
+    if (l->p->tallier)
+        return;
     set_unit(l, c);
     c->what = (uint8_t)s->what;
     c->col_at = s->col;
     c->pos_at = s->pos;
     c->pos_step = s->pos_step;
     c->key_at = s->key;
-    c->tokens = s->tokens;
     c->state_at = s->state;
 }
 
