@@ -39,8 +39,7 @@ static void move(struct lower *l, enum op op, const struct affine *first, uint64
 
 bool archive_fits(const struct lower *l)
 {
-    bool words = l->k.pitch % 4 == 0 && l->v.pitch % 4 == 0;
-    return words && !l->k.ext && !l->v.ext && pieces(l, l->scope * max64(l->k.pitch, l->v.pitch)) == 1;
+    return !l->k.ext && !l->v.ext && pieces(l, l->scope * max64(l->k.pitch, l->v.pitch)) == 1;
 }
 
 void archive_open(struct lower *l)

@@ -186,7 +186,7 @@ static void host_move(struct lower *l, enum op op, const struct tensor *t, const
     else if (lines)
         host_lines(l, &m, b);
     else
-        host_run(l, &m, aff(0), ext_addr(t, b), round_up(b->rows * row_bytes(t), 4), true);
+        host_run(l, &m, aff(0), ext_addr(t, b), b->rows * t->pitch, true);
 }
 
 void parked_back(struct lower *l, const struct tensor *back, const struct tensor *t, uint64_t tokens)
