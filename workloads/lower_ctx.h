@@ -320,8 +320,10 @@ void gemm_end(struct lower *l);
 uint64_t weight_k_tile(const struct lower *l);
 /* Outputs that are not cut apart: whole tiles, and rotary turns pairs. */
 uint64_t column_unit(const struct lower *l, enum post post);
-/* Outputs that slices of off-chip weights, which begin and end on words, are multiples of. */
-uint64_t slice_unit(const struct lower *l, enum post post);
+/* Outputs that slices of off-chip weights, which begin and end on words, are multiples of; k: contraction. */
+uint64_t slice_unit(const struct lower *l, uint64_t k, enum post post);
+/* Columns of staged results that will do for each of a layer's products. */
+uint64_t stage_unit(const struct lower *l);
 /* Bits that activations take: the field that holds work.quant.activations, or the next one whose numbers end
  * on a byte wherever rows are cut. */
 uint64_t activation_bits(const struct lower *l);

@@ -450,7 +450,7 @@ static uint64_t staged_cols(const struct lower *l, const struct gemm *g, const s
 /* One segment in slices of columns; every slice passes over all blocks. All but the last end on a word. */
 static uint64_t slice_cols(const struct lower *l, const struct gemm *g, const struct gemm_seg *s)
 {
-    uint64_t tile = slice_unit(l, s->post), parts = parts_of(s);
+    uint64_t tile = slice_unit(l, g->k, s->post), parts = parts_of(s);
     uint64_t cols = l->w_slot / packed_bytes(l, tile, g->k, parts) * tile;
     uint64_t unit = plan_of(l, min64(l->T, g->tokens), g->k, s->n, s->post).group;
     uint64_t most = staged_cols(l, g, s);

@@ -333,12 +333,12 @@ static uint64_t few_rows(const struct lower *l, uint64_t block)
 
 void stream_stage(struct lower *l, uint64_t block)
 {
-    l->x.stage_bytes = max64(few_rows(l, block) * l->x.pitch, 2 * block * slice_unit(l, POST_ROTARY));
+    l->x.stage_bytes = max64(few_rows(l, block) * l->x.pitch, 2 * block * stage_unit(l));
 }
 
 void parked_stages(struct lower *l, uint64_t block, bool direct)
 {
-    uint64_t unit = block * slice_unit(l, POST_ROTARY), ret = retention_block(l);
+    uint64_t unit = block * stage_unit(l), ret = retention_block(l);
     uint64_t rows = few_rows(l, block), y = direct ? ret : rows;
     l->y.stage_bytes = y * bytes_of(l->dv, l->y.bits);
     if (l->deep) {

@@ -90,30 +90,25 @@ struct gemm_plan plan_of(const struct lower *l, uint64_t rows, uint64_t k, uint6
     return p;
 }
 
-/* The uDMA moves whole words: `n` outputs are a slice when those of every product end on one. */
-static bool ends_on_words(const struct lower *l, uint64_t n)
-{
-    const struct shape *s = &l->w->shape;
-    const uint64_t ks[] = {s->d_model, s->value_dim, s->ffn_dim};
-    if (l->w->kind == WORK_GEMM)
-        return packed_bytes(l, n, l->w->k, 1) % UDMA_WORD == 0;
-    for (unsigned i = 0; i < sizeof ks / sizeof ks[0]; i++)
-        if (packed_bytes(l, n, ks[i], 1) % UDMA_WORD)
-            return false;
-    return true;
-}
-
-uint64_t slice_unit(const struct lower *l, enum post post)
+/* The uDMA moves whole words. */
+uint64_t slice_unit(const struct lower *l, uint64_t k, enum post post)
 {
     uint64_t unit = column_unit(l, post);
-    while (!ends_on_words(l, unit))
+    while (packed_bytes(l, unit, k, 1) % UDMA_WORD)
         unit *= 2;
     return unit;
 }
 
+uint64_t stage_unit(const struct lower *l)
+{
+    const struct shape *s = &l->w->shape;
+    uint64_t d = slice_unit(l, s->d_model, POST_ROTARY), v = slice_unit(l, s->value_dim, POST_ROTARY);
+    return max64(max64(d, v), slice_unit(l, s->ffn_dim, POST_ROTARY));
+}
+
 uint64_t gemm_min_slice(const struct lower *l, uint64_t k, bool glu)
 {
-    return packed_bytes(l, slice_unit(l, POST_ROTARY), k, glu ? 2 : 1) + 64;
+    return packed_bytes(l, slice_unit(l, k, POST_ROTARY), k, glu ? 2 : 1) + 64;
 }
 
 bool gemm_check(struct lower *l)
