@@ -277,6 +277,35 @@ Test(values, programs_layer_by_layer_in_parts_compute_the_golden_model)
     cr_expect_geq(runs[FORM_PARALLEL] * 8, n, "only %" PRIu64 " of %" PRIu64 " ran", runs[FORM_PARALLEL], n);
 }
 
+static bool lower_parked_whole(struct program *p, const struct rs_design *d, struct rng *rng, struct err *err)
+{
+    struct lower l = {.arch = d->arch, .w = d->work, .p = p, .err = err, .parked = true};
+    return rng && lower_at(&l, d->work->seq, 64);
+}
+
+/* The rows of a single head are rows of the tensor: 35 bytes and one that pads them. Both are staged. */
+Test(values, staging_holds_what_pads_a_row)
+{
+    static const char *const sets[] = {
+        "work.shape.d_model=64", "work.shape.heads=1", "work.shape.value_dim=70", "work.shape.ffn_dim=64",
+        "work.shape.vocab=16", "work.shape.layers=1", "work.phase=prefill", "work.form=recurrent",
+        "work.seq=128", "work.quant.activations=4", "arch.tcdm.bytes=128 KiB",
+        "arch.hyperram.kind=hyperram"};
+    struct random_bases bases;
+    struct text why = {0};
+    bool legal = false;
+    rs_err *err = rs_err_create();
+    random_bases_load(&bases);
+    rs_design *d = rs_design_with(bases.design[BASE_NETWORK], sets, sizeof sets / sizeof sets[0], err);
+    cr_assert_not_null(d, "%s", rs_err_text(err));
+    cr_expect(forced_reads(d, lower_parked_whole, 0, &legal, &why), "%s", why.s);
+    cr_expect(legal);
+    text_finish(&why);
+    rs_design_destroy(d);
+    rs_err_destroy(err);
+    random_bases_finish(&bases);
+}
+
 /* ---- slices of weights off-chip ---- */
 
 /* Outputs of 26 and 25 bytes, of which as many as fit the ring are no whole words: cut there, the last slice

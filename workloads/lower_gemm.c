@@ -437,13 +437,14 @@ static void norm_done(struct lower *l, struct body *b)
         l->x.pending = l->xn.pending = b->norm = false;
 }
 
-/* Columns of results that staging has room for. */
+/* Columns of results that staging has room for; all of them are rows with what pads them. */
 static uint64_t staged_cols(const struct lower *l, const struct gemm *g, const struct gemm_seg *s)
 {
     uint64_t cols = s->n, rows = min64(l->T, g->tokens);
     const struct tensor *const to[] = {s->dst, s->dst2};
     for (unsigned i = 0; i < 2 && to[i]; i++)
-        cols = to[i]->ext ? min64(cols, to[i]->stage_bytes / rows * 8 / to[i]->bits) : cols;
+        if (to[i]->ext && rows * to[i]->pitch > to[i]->stage_bytes)
+            cols = min64(cols, min64(to[i]->stage_bytes / rows * 8 / to[i]->bits, to[i]->cols - 1));
     return cols;
 }
 

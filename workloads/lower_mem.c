@@ -331,16 +331,22 @@ static uint64_t few_rows(const struct lower *l, uint64_t block)
     return min64(block, max64(FEW_BYTES / (2 * l->w->shape.d_model), 1));
 }
 
+/* Columns that may be all of a row, which is whole words. */
+static uint64_t words(uint64_t bytes)
+{
+    return round_up(bytes, UDMA_WORD);
+}
+
 void stream_stage(struct lower *l, uint64_t block)
 {
-    l->x.stage_bytes = max64(few_rows(l, block) * l->x.pitch, 2 * block * stage_unit(l));
+    l->x.stage_bytes = max64(few_rows(l, block) * l->x.pitch, block * words(2 * stage_unit(l)));
 }
 
 void parked_stages(struct lower *l, uint64_t block, bool direct)
 {
-    uint64_t unit = block * stage_unit(l), ret = retention_block(l);
+    uint64_t unit = block * words(stage_unit(l)), ret = retention_block(l);
     uint64_t rows = few_rows(l, block), y = direct ? ret : rows;
-    l->y.stage_bytes = y * bytes_of(l->dv, l->y.bits);
+    l->y.stage_bytes = y * words(bytes_of(l->dv, l->y.bits));
     if (l->deep) {
         l->h.stage_bytes = max64(min64(block * l->h.pitch, FEW_BYTES), unit);
         l->h.in_place = true; /* it comes back past its stage */
