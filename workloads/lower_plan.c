@@ -16,7 +16,7 @@ static uint64_t set_cycles(const struct lower *l, uint64_t rows, uint64_t n, uin
  * columns, and what follows scores waits until the pipeline is empty. */
 static uint64_t pair_cost(const struct lower *l, uint64_t rows, uint64_t dv)
 {
-    uint64_t nt = l->geom.n_tile, kt = l->geom.k_tile * mode_scale(l->engine, act_mode(l));
+    uint64_t nt = l->geom.n_tile, kt = l->geom.k_tile * mode_scale(l->engine, l->act_mode);
     uint64_t keys = min64(rows, nt), depth = min64(l->dk, kt), cols = min64(dv, nt), seen = min64(rows, kt);
     uint64_t scores = div_up(rows, nt) * div_up(l->dk, kt) * set_cycles(l, rows, keys, depth);
     uint64_t values = div_up(dv, nt) * div_up(rows, kt) * set_cycles(l, rows, cols, seen);
