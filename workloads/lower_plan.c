@@ -106,7 +106,8 @@ static bool plan_rows(const struct lower *l, enum work_form form, uint64_t most,
     uint64_t best = UINT64_MAX, nt = l->geom.n_tile, q = bytes_of(l->dk, l->ab);
     uint64_t words = row_words(l, form), taken = nt + words;
     uint64_t block = l->row_shift ? l->w->quant.score_block : 0;
-    for (uint64_t rows = 1; rows <= most; rows++) {
+    bool doubles = !(most & (most - 1)); /* no other numbers divide it */
+    for (uint64_t rows = 1; rows <= most; rows += doubles ? rows : 1) {
         if (most % rows || block % rows || rows * bytes_of(rows, l->sb) > l->score_slot ||
             rows * q > l->act_slot)
             continue;
