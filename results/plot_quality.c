@@ -1,6 +1,7 @@
 /* Bits per byte above floating point over energy: what narrower numbers save and cost. */
 #include "results/plot.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -40,20 +41,91 @@ static int series(struct figure *fig, const struct plot_rows *r, const char *job
     return plot_block(fig, (const double(*)[2])xy, n);
 }
 
-/* Widths as text, once a set of widths: above the point of least energy. */
+enum { PANEL_H = 320, POINT_PX = 10, LABEL_W_PX = 40, LABEL_H_PX = 12, MAX_SPOTS = 256 };
+
+/* What is drawn already, in pixels from the panel's lower left corner: middle and size. */
+struct spots {
+    struct spot {
+        double x, y, w, h;
+    } v[MAX_SPOTS];
+    size_t n;
+};
+
+static void add_spot(struct spots *s, struct spot spot)
+{
+    if (s->n < MAX_SPOTS)
+        s->v[s->n++] = spot;
+}
+
+/* As plot_axis lays an axis out. */
+static double pixel(const struct figure *fig, int k, double v, double size)
+{
+    double lo = fig->lo[k], hi = fig->hi[k], room = (hi - lo) * 0.1 + hi * 0.01;
+    if (lo > 0 && hi / lo >= 10) {
+        v = log10(v);
+        lo = floor(log10(lo));
+        hi = ceil(log10(hi));
+        room = 0;
+    }
+    return (v - lo + room) / (hi - lo + 2 * room) * size;
+}
+
+/* What a label would lie on, the panel's edges among it. */
+static unsigned covered(const struct spots *s, struct spot label, double width)
+{
+    unsigned n = (label.x < label.w / 2) + (label.x > width - label.w / 2) + (label.y < label.h / 2) +
+                 (label.y > PANEL_H - label.h / 2);
+    for (size_t i = 0; i < s->n; i++)
+        n += fabs(s->v[i].x - label.x) < (s->v[i].w + label.w) / 2 &&
+             fabs(s->v[i].y - label.y) < (s->v[i].h + label.h) / 2;
+    return n;
+}
+
+/* Beside the point at `of` where the least is covered: above it, right, left or below. */
+static const char *place_label(struct spots *s, struct spot of, double width)
+{
+    static const struct {
+        double x, y;
+        const char *words;
+    } places[] = {{0, 1, "center offset 0,1"}, {1, 0, "left offset 1.2,0"},
+                  {-1, 0, "right offset -1.2,0"}, {0, -1, "center offset 0,-1"}};
+    unsigned least = UINT_MAX, best = 0;
+    struct spot taken = of;
+    for (unsigned i = 0; i < 4; i++) {
+        struct spot label = {of.x + places[i].x * (LABEL_W_PX / 2 + POINT_PX), of.y + places[i].y * 15,
+                             LABEL_W_PX, LABEL_H_PX};
+        unsigned n = covered(s, label, width);
+        if (n >= least)
+            continue;
+        least = n;
+        best = i;
+        taken = label;
+    }
+    add_spot(s, taken);
+    return places[best].words;
+}
+
+/* Widths as text, once a set of widths: beside the point of least energy. */
 static void widths(struct figure *fig, const struct plot_rows *r, const char *job, unsigned first_tag)
 {
     struct plot_names seen = {0};
-    for (size_t i = 0; i < r->n; i++) {
-        size_t known = seen.n;
-        if (strcmp(plot_cell(r, i, COL_JOB), job) ||
-            plot_name(fig, &seen, plot_cell(r, i, COL_WIDTHS)) < known)
-            continue;
-        text_printf(&fig->script, "set label %u ", first_tag + (unsigned)known);
-        plot_quote(&fig->script, plot_cell(r, i, COL_WIDTHS));
-        text_printf(&fig->script, " at first %.9g,%.9g center offset 0,1 font ',9'\n",
-                    plot_num(r, i, COL_ENERGY), plot_num(r, i, COL_MORE));
-    }
+    struct spots spots = {.n = 0};
+    for (int label = 0; label < 2; label++) /* points first */
+        for (size_t i = 0; i < r->n; i++) {
+            double x = plot_num(r, i, COL_ENERGY), y = plot_num(r, i, COL_MORE);
+            struct spot at = {pixel(fig, 0, x, fig->panel_w), pixel(fig, 1, y, PANEL_H), POINT_PX, POINT_PX};
+            size_t known = seen.n;
+            if (strcmp(plot_cell(r, i, COL_JOB), job))
+                continue;
+            if (!label)
+                add_spot(&spots, at);
+            else if (plot_name(fig, &seen, plot_cell(r, i, COL_WIDTHS)) == known) {
+                text_printf(&fig->script, "set label %u ", first_tag + (unsigned)known);
+                plot_quote(&fig->script, plot_cell(r, i, COL_WIDTHS));
+                text_printf(&fig->script, " at first %.9g,%.9g %s font ',9'\n", x, y,
+                            place_label(&spots, at, fig->panel_w));
+            }
+        }
 }
 
 struct lines { /* what a panel may show */
@@ -120,7 +192,7 @@ bool plot_quality(struct rs_db *db, struct figure *fig, rs_err *err)
     if (jobs.n > PLOT_MAX_PANELS)
         jobs.n = PLOT_MAX_PANELS;
     unsigned cols = jobs.n > 4 ? 3 : jobs.n > 1 ? 2 : 1, rows = ((unsigned)jobs.n + cols - 1) / cols;
-    struct plot_grid grid = {.rows = rows, .cols = cols, .panel_w = cols == 1 ? 620 : 420, .panel_h = 320,
+    struct plot_grid grid = {.rows = rows, .cols = cols, .panel_w = cols == 1 ? 620 : 420, .panel_h = PANEL_H,
                              .left = 80, .right = 25, .top = 75, .bottom = 110, .gap_x = 85, .gap_y = 95,
                              .title = "Quality over energy, by widths of weights and activations"};
     plot_grid_begin(fig, &grid);

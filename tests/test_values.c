@@ -228,7 +228,7 @@ static void forced_programs(lower_fn lowered, const char *form, uint64_t n, uint
         bool legal = false;
         draw_parked(&d, &rng);
         if (form)
-            random_design_set(&d, "work.form", form);
+            random_design_set(&d, "work.form", "%s", form);
         rs_design *design = random_design_create(&d, &bases, err);
         if (design && !forced_reads(design, lowered, i, &legal, &why)) {
             random_design_command(&d, &command);
