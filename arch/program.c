@@ -15,6 +15,13 @@ void program_init(struct program *p)
 {
     memset(p, 0, sizeof *p);
     p->context_token = TOKEN_NONE;
+    p->zeroed = sizeof(struct cmd);
+}
+
+void program_count(struct program *p, struct tallier *t)
+{
+    p->tallier = t;
+    p->zeroed = CMD_TALLIED;
 }
 
 void program_clear(struct program *p)
@@ -25,8 +32,10 @@ void program_clear(struct program *p)
         p->cmds[t] = old.cmds[t];
         p->cap[t] = old.cap[t];
     }
-    if ((p->tallier = old.tallier))
+    if (old.tallier) {
+        program_count(p, old.tallier);
         tallier_clear(p->tallier);
+    }
     p->op_start = old.op_start;
     p->cap_ops = old.cap_ops;
     p->notes = old.notes;
@@ -67,7 +76,7 @@ static struct cmd *next_kept(struct program *p, enum thread_id th)
 struct cmd *prog_add(struct program *p, enum thread_id th, enum op op, enum unit_id unit)
 {
     struct cmd *c = p->tallier ? tallier_next(p->tallier, th) : next_kept(p, th);
-    memset(c, 0, p->tallier ? CMD_TALLIED : sizeof *c);
+    memset(c, 0, p->zeroed);
     c->op = op;
     c->unit = unit;
     c->src.ring = c->src2.ring = c->set.ring = c->dst.ring = RING_NONE;

@@ -280,11 +280,14 @@ struct program {
     struct text notes;           /* one decision a line */
     /* builder */
     struct tallier *tallier; /* takes the commands, which are not kept then; NULL */
+    size_t zeroed;           /* bytes of a new command; what others write is not read */
     uint8_t depth[N_THREADS];
     uint32_t open[N_THREADS][PROG_MAX_DEPTH];
 };
 
 void program_init(struct program *p);
+/* From now on its commands are counted instead of kept. */
+void program_count(struct program *p, struct tallier *t);
 void program_finish(struct program *p);
 /* Gives back what its commands do not take; how many bytes they do. */
 size_t program_trim(struct program *p);

@@ -8,51 +8,6 @@
 
 /* ---- a shape ---- */
 
-/* Flags of the second word. */
-enum { S_HOST = 1, S_TRANSPOSE = 2, S_FROM_STATE = 4, S_FIRST = 8, S_LAST = 16,
-       S_SILENT = 32 /* a step without a read-out */ };
-
-/* Words are put together in registers: read back at once in another width, bytes would have to wait. */
-static uint64_t two(uint64_t low, uint64_t high)
-{
-    return low | high << 32;
-}
-
-struct shape shape_of(const struct cmd *c, bool host, uint32_t issued_rows)
-{
-    bool silent = c->op == OP_RET_STEP && !retention_reads(c);
-    uint64_t flags = (host ? S_HOST : 0) | (c->transpose ? S_TRANSPOSE : 0) |
-                     (c->from_state ? S_FROM_STATE : 0) | (c->first ? S_FIRST : 0) |
-                     (c->last ? S_LAST : 0) | (silent ? S_SILENT : 0);
-    return (struct shape){{
-        c->op | c->unit << 8 | c->a_bits << 16 | (uint64_t)c->passes << 24 | (uint64_t)c->k_scale << 32 |
-            (uint64_t)c->mm_dst << 40 | (uint64_t)c->vec_kind << 48 | (uint64_t)c->src.ring << 56,
-        two(flags << 8 | (c->addr.c & 3), c->row_words),
-        two(issued_rows, c->rows),
-        two(c->row_bytes, c->planes),
-        two(c->cols, c->k),
-        c->words,
-        c->cycles,
-    }};
-}
-
-struct shape shape_with_rows(struct shape k, uint32_t issued_rows)
-{
-    k.w[2] = two(issued_rows, k.w[2] >> 32);
-    return k;
-}
-
-static bool shape_is_host(const struct shape *k)
-{
-    return k->w[1] >> 8 & S_HOST;
-}
-
-bool shape_moves(const struct shape *k)
-{
-    uint8_t op = (uint8_t)k->w[0];
-    return shape_is_host(k) ? op == OP_UDMA_RX || op == OP_UDMA_TX : op_streams(op);
-}
-
 /* The command that shape_of had, as far as it says; the rest of it is zero. */
 static void set_cmd(struct cmd *c, const struct shape *k)
 {

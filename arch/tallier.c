@@ -161,7 +161,10 @@ static void open_loop(struct tallier *t, enum thread_id th, const struct affine 
     if (r->depends)
         vary(t, r)->trips = *trips;
     w->open[w->span.depth] = w->n - 1;
-    loop_open(&w->span, trips);
+    if (r->depends)
+        loop_open(&w->span, trips);
+    else
+        w->span.most[w->span.depth++] = trips->c > 0 ? trips->c - 1 : 0; /* the same, sooner */
 }
 
 /* A loop without commands leaves nothing (prog_prune). */

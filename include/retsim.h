@@ -64,8 +64,9 @@ const char *rs_design_name(const rs_design *design, const char *part);
 
 typedef enum rs_method { RS_FULL, RS_FOLDED, RS_BOUND } rs_method;
 
-/* What folded runs have seen of their machines. Further runs on equal architectures are faster with it, and
- * their results the same. One run at a time may use it; between runs it keeps at most 64 MiB. */
+/* Programs of earlier runs, and what folded ones have seen of their machines. Further runs on equal
+ * architectures, or on those that lowering takes for equal, are faster with it, and their results the same.
+ * One run at a time may use it; between runs it keeps about 100 MiB at most. */
 typedef struct rs_memory rs_memory;
 rs_memory *rs_memory_create(void);
 void rs_memory_destroy(rs_memory *memory);

@@ -357,6 +357,8 @@ static struct rs_db *db_new(const char *path, bool readonly)
 
 rs_db *rs_db_open(const char *path, rs_err *err)
 {
+    /* What a savepoint may undo, a point's pages, stays in memory. */
+    static const char setup[] = "PRAGMA synchronous=NORMAL;PRAGMA cache_size=-65536;PRAGMA temp_store=MEMORY";
     struct rs_db *db = db_new(path, false);
     /* One thread at a time (retsim.h): SQLite need not lock every call. */
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX;
@@ -373,7 +375,7 @@ rs_db *rs_db_open(const char *path, rs_err *err)
         ok = rs_err_add(err, 73, "%s: cannot write: the file or its directory is read-only", path);
     ok = ok && create_or_check(db, err) &&
          db_exec(db, "PRAGMA journal_mode=WAL", "switch to write-ahead logging", err) &&
-         db_exec(db, "PRAGMA synchronous=NORMAL;PRAGMA cache_size=-65536", "set up", err) &&
+         db_exec(db, setup, "set up", err) &&
          prepare_lookups(db, err) && prepare_all(db, err);
     if (ok)
         return db;

@@ -15,6 +15,10 @@ static void init_context(struct lower *l)
     l->hyper = ARCH_CFG(l->arch, hyperram);
     l->udma = ARCH_CFG(l->arch, udma);
     l->geom = engine_geometry(l->engine);
+    uint64_t acts = w->quant.activations, weights = w->quant.weights;
+    l->weight_mode = l->geom.swapped ? engine_mode(l->engine, acts, weights)
+                                     : engine_mode(l->engine, weights, acts);
+    l->act_mode = engine_mode(l->engine, acts, acts);
     const struct buffers_cfg *b = l->buffers;
     l->act_slot = b->activation.bytes / b->activation.slots;
     l->aux_slot = b->operand.bytes / b->operand.slots;

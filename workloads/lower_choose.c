@@ -172,7 +172,8 @@ static void search_begin(struct search *s)
     if (s->exhaustive)
         return;
     s->shapes = s->collect ? s->collect->shapes : shapes_create();
-    s->trial.tallier = s->tallier = tallier_create(s->shapes, &s->trial, s->arch);
+    s->tallier = tallier_create(s->shapes, &s->trial, s->arch);
+    program_count(&s->trial, s->tallier);
     if (s->collect)
         return;
     s->machine = xrealloc(NULL, 1, sizeof *s->machine);

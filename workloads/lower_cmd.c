@@ -134,17 +134,6 @@ static void set_at(struct affine *a, uint64_t tile0, int depth, uint64_t step)
         a->k[depth] = (int64_t)step;
 }
 
-const struct mode_cfg *weight_mode(const struct lower *l)
-{
-    uint64_t a = l->w->quant.activations, w = l->w->quant.weights;
-    return l->geom.swapped ? engine_mode(l->engine, a, w) : engine_mode(l->engine, w, a);
-}
-
-const struct mode_cfg *act_mode(const struct lower *l)
-{
-    return engine_mode(l->engine, l->w->quant.activations, l->w->quant.activations);
-}
-
 void sweep_mode(struct lower *l, struct sweep *s, const struct mode_cfg *m)
 {
     s->passes = (uint8_t)mode_passes(l->engine, m);

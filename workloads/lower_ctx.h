@@ -57,6 +57,8 @@ struct lower {
     struct program *p;
     struct err *err;
     struct engine_geom geom;
+    const struct mode_cfg *weight_mode; /* of products with weights */
+    const struct mode_cfg *act_mode;    /* of activations with activations */
     const struct engine_cfg *engine;
     const struct buffers_cfg *buffers;
     const struct retention_cfg *ret;
@@ -284,9 +286,6 @@ struct affine position_of(const struct lower *l, const struct affine *tok);
 uint64_t position_step(const struct lower *l);
 /* What the engine's mode says. */
 void sweep_mode(struct lower *l, struct sweep *s, const struct mode_cfg *m);
-/* Of products with weights; of activations with activations. */
-const struct mode_cfg *weight_mode(const struct lower *l);
-const struct mode_cfg *act_mode(const struct lower *l);
 void emit_sweep(struct lower *l, const struct sweep *s);
 
 /* ---- lower_gemm.c ---- */

@@ -108,7 +108,7 @@ static void chunk(struct lower *l, const struct group *gr, uint64_t k0, int kdep
         s.dst_pitch = (uint32_t)gr->seg->dst->line;
         s.dst_tile = (uint32_t)(gr->blk->rows * s.dst_pitch);
     }
-    sweep_mode(l, &s, weight_mode(l));
+    sweep_mode(l, &s, l->weight_mode);
     if (l->geom.swapped) {
         swapped_chunk(l, gr, &s, x, k0, kdepth, part);
         return;

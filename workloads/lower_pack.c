@@ -43,7 +43,7 @@ uint64_t weight_bits(const struct lower *l)
 /* Contraction of a set when weights meet activations. */
 uint64_t weight_k_tile(const struct lower *l)
 {
-    return l->geom.k_tile * mode_scale(l->engine, weight_mode(l));
+    return l->geom.k_tile * mode_scale(l->engine, l->weight_mode);
 }
 
 /* Weights that move are cut where a byte ends. */

@@ -16,7 +16,7 @@ static uint64_t set_cycles(const struct lower *l, uint64_t rows, uint64_t n, uin
  * columns, and what follows scores waits until the pipeline is empty. */
 static uint64_t pair_cost(const struct lower *l, uint64_t rows, uint64_t dv)
 {
-    uint64_t nt = l->geom.n_tile, kt = l->geom.k_tile * mode_scale(l->engine, act_mode(l));
+    uint64_t nt = l->geom.n_tile, kt = l->geom.k_tile * mode_scale(l->engine, l->act_mode);
     uint64_t keys = min64(rows, nt), depth = min64(l->dk, kt), cols = min64(dv, nt), seen = min64(rows, kt);
     uint64_t scores = div_up(rows, nt) * div_up(l->dk, kt) * set_cycles(l, rows, keys, depth);
     uint64_t values = div_up(dv, nt) * div_up(rows, kt) * set_cycles(l, rows, cols, seen);
@@ -106,7 +106,8 @@ static bool plan_rows(const struct lower *l, enum work_form form, uint64_t most,
     uint64_t best = UINT64_MAX, nt = l->geom.n_tile, q = bytes_of(l->dk, l->ab);
     uint64_t words = row_words(l, form), taken = nt + words;
     uint64_t block = l->row_shift ? l->w->quant.score_block : 0;
-    for (uint64_t rows = 1; rows <= most; rows++) {
+    bool doubles = !(most & (most - 1)); /* no other numbers divide it */
+    for (uint64_t rows = 1; rows <= most; rows += doubles ? rows : 1) {
         if (most % rows || block % rows || rows * bytes_of(rows, l->sb) > l->score_slot ||
             rows * q > l->act_slot)
             continue;

@@ -16,7 +16,7 @@ struct sweep ret_sweep(struct lower *l, uint64_t rows, uint64_t n, uint64_t k)
     struct sweep s = {.rows = rows, .n = n, .k = k, .first = true, .last = true, .src = RING_ACT,
                       .src_pitch = (uint32_t)bytes_of(k, l->ab), .a_bits = (uint8_t)l->ab,
                       .w_bits = (uint8_t)l->ab, .useful_scale = 1, .k_depth = -1};
-    sweep_mode(l, &s, act_mode(l));
+    sweep_mode(l, &s, l->act_mode);
     return s;
 }
 
