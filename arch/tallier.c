@@ -21,6 +21,7 @@ struct rec {
     uint8_t unit;     /* WORK; N_UNITS: the host */
     uint16_t depends; /* on loops around it, a bit for each depth; LOOP: it or anything in it does */
     uint16_t inner;   /* LOOP: anything in it, on it and loops around */
+    uint16_t shaped, inner_shaped; /* the same, but for useful work: by trips and rows */
     uint32_t shape;   /* WORK without varying rows */
     uint32_t varying; /* index + 1 of what depends on loop indices; 0: nothing does */
     uint32_t end;     /* LOOP: the first record after it */
@@ -57,7 +58,8 @@ struct tallier {
     struct tally t;
     uint32_t cap_items, cap_ends, cap_at;
     uint32_t *item_at; /* by shape: where its item may be */
-    uint64_t idx[PROG_MAX_DEPTH];
+    uint64_t idx[PROG_MAX_DEPTH]; /* of loops that are stepped; else 0 */
+    int64_t twice[PROG_MAX_DEPTH]; /* the mean of it over the trips that are counted at once, doubled */
 };
 
 struct tallier *tallier_create(struct shapes *shapes, const struct program *p, const struct arch *a)
@@ -137,6 +139,7 @@ static void contain(struct emitted *w, const struct rec *r)
         return;
     struct rec *loop = &w->rec[w->open[w->span.depth - 1]];
     loop->inner |= r->depends;
+    loop->inner_shaped |= r->shaped;
     loop->steps |= r->begins || r->steps;
 }
 
@@ -157,7 +160,7 @@ static void open_loop(struct tallier *t, enum thread_id th, const struct affine 
     struct emitted *w = &t->thread[th];
     struct rec *r = push(t, th, REC_LOOP);
     r->n = trips->c;
-    r->depends = depths(w, trips);
+    r->shaped = r->depends = depths(w, trips);
     if (r->depends)
         vary(t, r)->trips = *trips;
     w->open[w->span.depth] = w->n - 1;
@@ -182,6 +185,7 @@ static void close_loop(struct tallier *t, enum thread_id th)
     }
     r->end = w->closed = w->n;
     r->depends |= (uint16_t)(r->inner & ~(1u << w->span.depth));
+    r->shaped |= (uint16_t)(r->inner_shaped & ~(1u << w->span.depth));
     contain(w, r);
 }
 
@@ -203,7 +207,7 @@ static void work(struct tallier *t, enum thread_id th, const struct cmd *c)
     r->bytes = bytes_moved(c);
     r->n = useful ? c->useful.c : 0;
     if (c->rows_is_affine)
-        r->depends |= depths(w, &c->rows_aff);
+        r->shaped = r->depends = depths(w, &c->rows_aff);
     if (useful)
         r->depends |= depths(w, &c->useful);
     contain(w, r);
@@ -321,11 +325,21 @@ static void count_work(struct tallier *t, const struct rec *r, unsigned depth, u
         const struct varying *v = &t->varying[r->varying - 1];
         struct shape k = shape_with_rows(v->shape, (uint32_t)aff_eval(&v->rows, t->idx, depth));
         shape = shapes_intern(t->shapes, &k);
-        useful = aff_eval(&v->useful, t->idx, depth);
+        useful = 2 * v->useful.c;
+        for (unsigned d = 0; d < depth; d++)
+            useful += v->useful.k[d] * t->twice[d];
+        sum->macs += (uint64_t)useful * n / 2;
+    } else {
+        sum->macs += (uint64_t)useful * n;
     }
-    sum->macs += (uint64_t)useful * n;
     *(r->unit == N_UNITS ? &sum->offchip_bytes : &sum->l2_bytes) += r->bytes * n;
     add_item(t, shape, r->unit, n);
+}
+
+static void set_index(struct tallier *t, unsigned depth, int64_t k)
+{
+    t->idx[depth] = (uint64_t)k;
+    t->twice[depth] = 2 * k;
 }
 
 static int64_t trips_of(const struct tallier *t, const struct rec *r, unsigned depth)
@@ -353,13 +367,13 @@ static uint32_t visit_each(struct tallier *t, enum thread_id th, uint32_t i, uns
     bool count = r->kind == REC_LOOP && !(r->inner >> depth & 3); /* its trips alone depend on the index */
     uint64_t sum = 0;
     for (int64_t k = 0; k < trips; k++) {
-        t->idx[depth] = (uint64_t)k;
+        set_index(t, depth, k);
         if (count)
             sum += (uint64_t)trips_of(t, r, depth + 1);
         else
             visit(t, th, i, depth + 1, n);
     }
-    t->idx[depth] = 0;
+    set_index(t, depth, 0);
     if (count && sum)
         walk(t, th, i + 1, end, depth + 2, n * sum);
     t->t.steps += count && th == THREAD_ACCEL ? n * (uint64_t)trips : 0;
@@ -378,16 +392,19 @@ static uint32_t visit(struct tallier *t, enum thread_id th, uint32_t i, unsigned
     if (r->kind != REC_LOOP)
         return i + 1;
     int64_t trips = trips_of(t, r, depth);
-    bool shaped = r->inner >> depth & 1;
-    if (trips && !shaped)
+    /* Steps are not told apart by their useful work. */
+    bool each = (r->steps ? r->inner_shaped : r->inner) >> depth & 1;
+    if (trips && !each) {
+        t->twice[depth] = trips - 1;
         walk(t, th, i + 1, r->end, depth + 1, n * (uint64_t)trips);
-    for (uint32_t k = i + 1; trips && shaped && !r->steps && k < r->end;)
+    }
+    for (uint32_t k = i + 1; trips && each && !r->steps && k < r->end;)
         k = visit_each(t, th, k, depth, n, trips);
-    for (int64_t k = 0; shaped && r->steps && k < trips; k++) {
-        t->idx[depth] = (uint64_t)k;
+    for (int64_t k = 0; each && r->steps && k < trips; k++) {
+        set_index(t, depth, k);
         walk(t, th, i + 1, r->end, depth + 1, n);
     }
-    t->idx[depth] = 0;
+    set_index(t, depth, 0);
     return r->end;
 }
 
@@ -433,6 +450,7 @@ struct tally *tallier_tally(struct tallier *t)
     t->t.steps = 0;
     t->t.totals = (struct tally_totals){0};
     memset(t->idx, 0, sizeof t->idx);
+    memset(t->twice, 0, sizeof t->twice);
     for (int th = 0; th < N_THREADS; th++)
         walk(t, (enum thread_id)th, 0, t->thread[th].n, 0, 1);
     end_step(t);

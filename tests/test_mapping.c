@@ -64,7 +64,28 @@ static void same_choice(const struct random_design *d, const rs_design *design)
     err_finish(&b);
 }
 
-/* The bound of the program, and that of the mapping chosen among tallies. */
+/* What is counted of a mapping while it is emitted, and its whole program. */
+static void same_estimate(const struct random_design *d, const rs_design *design, const struct mappings *maps,
+                          const struct mapping *it)
+{
+    struct err err = {0};
+    struct program p;
+    struct text line = {0};
+    cr_assert(lower_recipe(&p, design->arch, design->work, &it->recipe, &err), "%s", command_of(d, &line));
+    struct machine *m = machine_create(design->arch, &p, &evq_wheel, false, &err);
+    cr_assert_not_null(m);
+    shapes_reprice(maps->shapes);
+    cr_expect_eq(tally_estimate(it->tally, maps->shapes, m), machine_estimate(m, &p), "%s",
+                 command_of(d, &line));
+    cr_expect_eq(tally_bound(it->tally, maps->shapes, m, NULL), machine_bound(m), "%s", command_of(d, &line));
+    cr_expect_eq(tally_totals(it->tally)->macs, m->macs, "%s", command_of(d, &line));
+    machine_destroy(m);
+    program_finish(&p);
+    text_finish(&line);
+    err_finish(&err);
+}
+
+/* The bound of the program, and that of the mapping chosen among tallies; and each mapping. */
 static void same_bound(const struct random_design *d, const rs_design *design)
 {
     struct err err = {0};
@@ -80,6 +101,9 @@ static void same_bound(const struct random_design *d, const rs_design *design)
         cr_expect_eq(fast, slow, "%" PRIu64 ", not %" PRIu64 ": %s", fast, slow, command_of(d, &line));
         machine_destroy(m);
     }
+    for (size_t i = 0; i < maps.n; i++)
+        if (maps.v[i].recipe.T)
+            same_estimate(d, design, &maps, &maps.v[i]);
     program_finish(&p);
     mappings_finish(&maps);
     shapes_destroy(maps.shapes);
