@@ -173,10 +173,10 @@ void prog_op(struct program *p)
     p->op_start[p->n_ops++] = p->n[THREAD_ACCEL];
 }
 
-uint8_t prog_l2ring(struct program *p, const char *name, uint64_t parts, uint64_t stride)
+uint8_t prog_l2ring(struct program *p, const char *name, uint64_t parts, uint64_t stride, uint64_t base)
 {
     assert(p->n_l2rings < PROG_MAX_L2RINGS);
-    p->l2rings[p->n_l2rings] = (struct l2ring){name, parts, stride};
+    p->l2rings[p->n_l2rings] = (struct l2ring){name, parts, stride, base};
     return (uint8_t)p->n_l2rings++;
 }
 

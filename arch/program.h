@@ -204,6 +204,7 @@ enum wait_class { WAIT_OPERAND, WAIT_WEIGHT, WAIT_BUFFER, WAIT_OFFCHIP, WAIT_HOS
 struct l2ring {
     const char *name;
     uint64_t parts, stride;
+    uint64_t base; /* of the first part in L2 */
 };
 
 struct token {
@@ -368,7 +369,7 @@ static inline bool aff_is_const(const struct affine *a)
 /* Says that the next accel command begins a new step. */
 void prog_op(struct program *p);
 /* Adds an L2 ring; returns its number. */
-uint8_t prog_l2ring(struct program *p, const char *name, uint64_t parts, uint64_t stride);
+uint8_t prog_l2ring(struct program *p, const char *name, uint64_t parts, uint64_t stride, uint64_t base);
 /* Removes loops without commands (both threads). */
 void prog_prune(struct program *p);
 

@@ -1,6 +1,6 @@
 /* What a program may not do: an HWPE reaches the interleaved L2 only
- * (soc_interconnect_wrap sends anything else to an error slave), and a slot
- * holds what the buffer has. */
+ * (soc_interconnect_wrap sends anything else to an error slave), parts of a
+ * ring stay apart, and a slot holds what the buffer has. */
 #include "arch/program_check.h"
 
 #include "arch/machine.h"
@@ -15,6 +15,10 @@ static bool explain(const struct program *p, uint64_t l2_bytes, const struct loo
         return err_add(err, ERR_CONFIG, NULL, "command %u of the %s thread touches L2 bytes %lld..%lld; "
                        "legal: the interleaved memory, 0..%lld (an HWPE reaches nothing else)",
                        pc, th ? "host" : "accel", (long long)lo, (long long)hi - 1, (long long)l2_bytes - 1);
+    if (!bytes_in_part(p, c, lo, hi))
+        return err_add(err, ERR_CONFIG, NULL, "command %u of the %s thread touches L2 bytes %lld..%lld; "
+                       "legal: its part of the ring of %s", pc, th ? "host" : "accel", (long long)lo,
+                       (long long)hi - 1, p->l2rings[c->l2ring].name);
     return err_add(err, ERR_CONFIG, NULL, "command %u loads %llu bytes into a slot of %llu", pc,
                    (unsigned long long)c->rows * c->row_bytes,
                    (unsigned long long)p->slot_bytes[c->dst.ring]);

@@ -55,6 +55,15 @@ static inline bool bytes_in_l2(uint64_t l2_bytes, int64_t lo, int64_t hi)
     return lo >= 0 && hi <= (int64_t)l2_bytes;
 }
 
+/* A part of a ring has its own bytes: another one may be in use. */
+static inline bool bytes_in_part(const struct program *p, const struct cmd *c, int64_t lo, int64_t hi)
+{
+    if (c->l2ring == L2RING_NONE || !cmd_touches_l2(c))
+        return true;
+    const struct l2ring *r = &p->l2rings[c->l2ring];
+    return lo >= (int64_t)r->base && hi <= (int64_t)(r->base + r->parts * r->stride);
+}
+
 static inline bool cmd_in_slot(const struct program *p, const struct cmd *c)
 {
     return c->op != OP_LOAD || (uint64_t)c->rows * c->row_bytes <= p->slot_bytes[c->dst.ring];
@@ -67,7 +76,7 @@ static inline bool cmd_stays_inside(const struct program *p, uint64_t l2_bytes, 
     int64_t lo = 0, hi = 0;
     if (cmd_touches_l2(c))
         cmd_touched(p, s, c, &lo, &hi);
-    return bytes_in_l2(l2_bytes, lo, hi) && cmd_in_slot(p, c);
+    return bytes_in_l2(l2_bytes, lo, hi) && bytes_in_part(p, c, lo, hi) && cmd_in_slot(p, c);
 }
 
 #endif

@@ -220,7 +220,9 @@ static bool forced_reads(const struct rs_design *d, lower_fn lowered, uint64_t s
     struct values_report r;
     program_init(&p);
     *legal = lowered(&p, d, &rng, &e);
-    bool ok = true;
+    bool ok = *legal || !e.n_diags || strncmp(e.diags[0].text, "command ", 8) != 0;
+    if (!ok) /* what program_check refuses is no lack of memory */
+        text_add(why, e.diags[0].text);
     if (*legal) {
         ok = values_point(d->arch, d->work, &p, NULL, seed, SCHEDULES, &r, &e);
         if (!ok)

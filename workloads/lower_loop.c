@@ -180,7 +180,6 @@ static void host_move(struct lower *l, enum op op, const struct tensor *t, const
                       uint16_t token)
 {
     struct move m = {op, t, token};
-    assert(b->rows * row_bytes(t) <= round_up(t->stage_bytes, L2_ALIGN));
     bool lines = (t->view && t->view < t->pitch) || (t->apart && op == OP_UDMA_TX && b->rows > 1);
     if (t->scattered)
         host_gather(l, t, b, token);

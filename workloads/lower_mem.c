@@ -260,13 +260,13 @@ static void place_tensor(struct lower *l, struct tensor *t, uint64_t bytes)
     uint64_t stage = round_up(t->stage_bytes, L2_ALIGN);
     t->base = ext_take(l, t->kind, t->pitch * t->rows);
     t->in_base = stage_take(l, t, 2 * stage);
-    t->in_ring = prog_l2ring(p, t->name, 2, stage);
+    t->in_ring = prog_l2ring(p, t->name, 2, stage, t->in_base);
     t->in_full = role(l, t, " fetched", 0, WAIT_OFFCHIP);
     t->in_free = role(l, t, " fetch part", 2, WAIT_OFFCHIP);
     if (t->scattered)
         return;
     t->out_base = t->in_place ? t->in_base : stage_take(l, t, 2 * stage);
-    t->out_ring = prog_l2ring(p, t->name, 2, stage);
+    t->out_ring = prog_l2ring(p, t->name, 2, stage, t->out_base);
     t->out_full = role(l, t, " to move out", 0, WAIT_OFFCHIP);
     t->out_done = role(l, t, " moved out", 0, WAIT_OFFCHIP);
     t->out_free = role(l, t, " store part", 2, WAIT_OFFCHIP);
@@ -459,7 +459,7 @@ bool plan_memory(struct lower *l)
         l->w_slot = min64(left, round_up(max_slice(l), L2_ALIGN));
         l->w_base = ext_take(l, T_WEIGHT, weight_bytes(l));
         l->w_ring_base = l2_take(l, 2 * l->w_slot);
-        l->w_ring = prog_l2ring(p, "weights", 2, l->w_slot);
+        l->w_ring = prog_l2ring(p, "weights", 2, l->w_slot, l->w_ring_base);
         l->w_full = prog_token(p, "weights", 0, WAIT_OFFCHIP);
         l->w_free = prog_token(p, "weights free", 2, WAIT_OFFCHIP);
     } else {
