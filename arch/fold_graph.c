@@ -47,6 +47,12 @@ struct graph *graph_create(void)
     struct graph *g = calloc(1, sizeof *g);
     if (!g)
         abort();
+    POOL_BEGIN(&g->steps);
+    POOL_BEGIN(&g->tokens);
+    POOL_BEGIN(&g->sums);
+    POOL_BEGIN(&g->marks);
+    POOL_BEGIN(&g->lefts);
+    POOL_BEGIN(&g->streams);
     return g;
 }
 

@@ -98,6 +98,9 @@ struct graph {
                   (p)->v = xrealloc((p)->v, (p)->cap, sizeof *(p)->v)) : (void)0,            \
      (p)->n += (count), &(p)->v[(p)->n - (count)])
 
+/* Edges that have none of a kind still point into its pool, so it has to be there. */
+#define POOL_BEGIN(p) ((p)->v = xrealloc(NULL, (p)->cap = 64, sizeof *(p)->v))
+
 /* The state's node, made when new; NO_NODE: no room. */
 uint32_t graph_node(struct graph *g, const uint8_t *key, size_t len, bool at_end);
 
