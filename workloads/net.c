@@ -160,6 +160,16 @@ static bool whole_vocab(struct reader *r, const char *name, const double *t, uin
     return true;
 }
 
+/* A post-norm network ends in its last block's norm (torchscale: decoder_normalize_before). A gain for one
+ * more would change the logits: it is not left out in silence. */
+static void no_final_norm(struct reader *r)
+{
+    struct place at = {.file = path_of(r->n, "w_layer_norm", ".npy")};
+    if (access(at.file, R_OK) == 0)
+        r->ok = err_add(r->err, ERR_DATA, &at, "a network with pre_norm: false has no norm after its last "
+                        "block; legal: pre_norm: true, or no such tensor");
+}
+
 static void load_lm(struct reader *r)
 {
     struct net *n = r->n;
@@ -168,6 +178,8 @@ static void load_lm(struct reader *r)
     n->lm = tensor(r, "w_output_projection", n->vocab, n->d);
     if (n->pre_norm)
         n->ln = tensor(r, "w_layer_norm", 0, n->d);
+    else
+        no_final_norm(r);
     if (access(path_of(n, "tokens", ".npy"), R_OK) == 0) {
         n->tokens = tensor(r, "tokens", 0, n->S);
         if (n->tokens)
