@@ -413,18 +413,20 @@ static bool make(struct maker *m, struct err *err)
 }
 
 /* Ranges of single channels from few tokens are too narrow for the next ones: channels evened
- * out by 100, 200, 400, 1024 tokens change logits by -5, -1, 1, 2 dB (tests/test_quality.c). */
-enum { EVEN_TOKENS = 400 };
+ * out by 100, 200, 400, 1024 tokens change logits by -5, -1, 1, 2 dB (tests/test_quality.c), and the more
+ * channels there are the more tokens it takes (docs/model.md). */
+enum { EVEN_TOKENS = 400, EVEN_TOKENS_A_CHANNEL = 8 };
 
 /* What `auto` stands for: scored language models take more care than single cases. */
-static void resolve(struct quant *q, bool scored, uint64_t tokens)
+static void resolve(struct quant *q, bool scored, uint64_t channels, uint64_t tokens)
 {
+    bool enough = tokens >= max64(EVEN_TOKENS, EVEN_TOKENS_A_CHANNEL * channels);
     if (q->state_bits == FIELD_AUTO)
         q->state_bits = scored ? 32 : 16;
     if (q->activation_scale == ACTIVATION_AUTO)
         q->activation_scale = scored ? ACTIVATION_HEAD : ACTIVATION_TENSOR;
     if (q->equalize == EQUALIZE_AUTO)
-        q->equalize = scored && tokens >= EVEN_TOKENS ? EQUALIZE_CHANNEL : EQUALIZE_NONE;
+        q->equalize = scored && enough ? EQUALIZE_CHANNEL : EQUALIZE_NONE;
     if (q->weight_rounding == WEIGHTS_AUTO)
         q->weight_rounding = scored ? WEIGHTS_FEEDBACK : WEIGHTS_NEAREST;
     if (q->score_scale == SCORE_AUTO)
@@ -528,7 +530,7 @@ struct qnet *qnet_create(const struct net *n, const struct quant *quant, uint64_
     memset(q, 0, sizeof *q);
     q->n = n;
     q->q = *quant;
-    resolve(&q->q, n->eval_rows > 1, n_seqs * S);
+    resolve(&q->q, n->eval_rows > 1, n->d, n_seqs * S);
     if (q->q.equalize == EQUALIZE_CHANNEL)
         q->n = n = equalized(&q->arena, n, &q->q, n_seqs, S, seqs);
     q->S_max = max64(S, S_max);

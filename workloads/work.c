@@ -91,7 +91,7 @@ static const struct field quant_fields[] = {
             "it); auto: tensor, for scored language models head"},
     {KEY(quant, equalize), .type = FIELD_ENUM, .def = "auto", .names = equalize_names,
      .doc = "evens out channels before quantization, the function stays; auto: channel for scored "
-            "language models that are calibrated on 400 tokens or more"},
+            "language models that are calibrated on 8 tokens a channel of d_model or more, and on 400"},
     {KEY(quant, state_bits), .type = FIELD_U64, .def = "auto", .allow_auto = true, .min = 16, .max = 32,
      .unit = "bits",
          .doc = "width of the retention state, 16 or 32; auto: 16, for scored language models 32"},
