@@ -14,8 +14,6 @@ bool lower(struct program *p, const struct arch *a, const struct work *w, struct
 /* The same choice of a mapping with every mapping tried: the slow twin. */
 bool lower_exhaustively(struct program *p, const struct arch *a, const struct work *w, struct err *err);
 
-/* The programs that lower chooses among, as tallies: what lowering does not read chooses anew among them in
- * microseconds. */
 /* How tight L2 is taken to be. */
 struct style {
     bool spill;  /* tensors of one layer may live off-chip */
@@ -32,11 +30,12 @@ struct recipe { /* what makes a mapping's program; token block T 0: lower does *
     uint64_t scope, T;
     struct style style;
 };
+/* The programs that lower chooses among, as tallies: what lowering does not read chooses anew among them in
+ * microseconds. */
 struct mapping {
     struct tally *tally;
     struct recipe recipe;
-    bool staged, parked, off_chip; /* some tensor is staged; the stream is; something lives off-chip */
-    bool layers;                   /* every scope passes a layer before any passes the next */
+    bool off_chip; /* something lives off-chip */
 };
 struct mappings {
     struct shapes *shapes; /* of the caller; several may share it */

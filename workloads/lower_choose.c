@@ -160,7 +160,7 @@ struct search {
     struct machine *machine;
     struct shapes *shapes;
     struct tallier *tallier; /* takes the trials' commands; NULL when exhaustive */
-    bool found, staged, off_chip; /* staged, off_chip: of the best */
+    bool found, off_chip; /* off_chip: the best is, in part */
     bool over;       /* a trial was too much for the off-chip memory */
     bool whole;      /* the last trial has the largest blocks, and nothing off-chip */
     uint64_t cycles; /* estimate of the best */
@@ -210,11 +210,17 @@ static uint64_t estimate_of(struct search *s)
     return cycles;
 }
 
+/* Some tensor of a layer may be staged. */
+static bool stages(const struct style *s)
+{
+    return s->spill || s->parked || s->layers;
+}
+
 /* Estimates are some percent off (docs/model.md). What comes later has more waits, of which the estimate
  * knows nothing: it has to win by more than a hair, and staging, where the best does without, clearly. */
-static bool wins(const struct mapping *m, uint64_t cycles, bool best_staged, uint64_t best)
+static bool wins(const struct style *s, uint64_t cycles, const struct style *best, uint64_t best_cycles)
 {
-    return cycles < best - best / (m->staged && !best_staged ? 16 : 64);
+    return cycles < best_cycles - best_cycles / (stages(s) && !stages(best) ? 16 : 64);
 }
 
 static void add_mapping(struct mappings *to, struct tally *tally, struct mapping m)
@@ -233,11 +239,10 @@ static void weigh(struct search *s, struct mapping m)
         return;
     }
     uint64_t cycles = estimate_of(s);
-    if (s->found && !wins(&m, cycles, s->staged, s->cycles))
+    if (s->found && !wins(&m.recipe.style, cycles, &s->recipe.style, s->cycles))
         return;
     s->recipe = m.recipe;
     s->found = true;
-    s->staged = m.staged;
     s->off_chip = m.off_chip;
     s->cycles = cycles;
 }
@@ -245,12 +250,11 @@ static void weigh(struct search *s, struct mapping m)
 static bool consider(struct search *s, uint64_t scope, struct style style)
 {
     struct err quiet = {0};
-    struct mapping m = {.staged = style.spill || style.parked || style.layers, .parked = style.parked,
-                        .layers = style.layers};
+    struct mapping m = {0};
     enum fit fit;
     style.needed = style.spill && !s->exhaustive && s->work->form != FORM_PARALLEL;
     /* Staging that leaves only a few tokens a block wastes every weight set. */
-    uint64_t block = lower_scope(&s->trial, s->arch, s->work, scope, style, m.staged ? 4 : 1, &fit,
+    uint64_t block = lower_scope(&s->trial, s->arch, s->work, scope, style, stages(&style) ? 4 : 1, &fit,
                                  &quiet);
     m.recipe = (struct recipe){scope, block, style};
     m.off_chip = s->trial.ext_bytes > 0;
@@ -407,14 +411,15 @@ const struct mapping *mappings_choose(const struct mappings *m, const struct mac
     uint64_t cycles = 0;
     for (size_t i = 0; i < m->n && m->n > 1; i++) {
         const struct mapping *it = &m->v[i];
-        if (!late && (it->parked || it->layers)) {
+        const struct style *s = &it->recipe.style;
+        if (!late && (s->parked || s->layers)) {
             late = true;
             parks = !best || best->off_chip;
         }
-        if (!parks && (it->parked || (it->layers && !m->over)))
+        if (!parks && (s->parked || (s->layers && !m->over)))
             continue;
         uint64_t mine = tally_estimate(it->tally, m->shapes, on);
-        if (best && !wins(it, mine, best->staged, cycles))
+        if (best && !wins(s, mine, &best->recipe.style, cycles))
             continue;
         best = it;
         cycles = mine;

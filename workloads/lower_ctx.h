@@ -101,7 +101,7 @@ struct lower {
     uint8_t w_ring;
     uint64_t w_ring_base;
     uint16_t w_full, w_free;
-    struct tensor emb, x, xn, q, k, khat, v, g, o, y, h, logits, state, kc, vc;
+    struct tensor emb, x, xn, q, k, khat, v, g, o, y, h, logits, state;
     struct tensor y_back, h_back; /* parked: all of y (h) in L2 again, for the product that reads it */
     /* state buffer hand-over */
     uint16_t st_token[N_UNITS]; /* a credit: the state belongs to this unit */

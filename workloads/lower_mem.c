@@ -16,8 +16,8 @@ static void tensors(struct lower *l, struct tensor *out[], unsigned *n)
 {
     /* Spilled from the front: what outlives a layer, then what is bulky and
      * touched once; the residual stream last. */
-    struct tensor *all[] = {&l->kc, &l->vc, &l->state, &l->h, &l->y, &l->g, &l->o, &l->v, &l->k, &l->khat,
-                            &l->q, &l->xn, &l->x};
+    struct tensor *all[] = {&l->state, &l->h, &l->y, &l->g, &l->o, &l->v, &l->k, &l->khat, &l->q, &l->xn,
+                            &l->x};
     *n = 0;
     for (unsigned i = 0; i < sizeof all / sizeof all[0]; i++)
         if (all[i]->used)
