@@ -106,7 +106,7 @@ static void first_line(struct machine *m, struct stream *s, int64_t at)
     s->line_at = s->plane_at = at;
     s->pos = 0;
     s->lines = s->c->rows;
-    s->words = stream_strided(m, s->c) ? s->c->row_bytes : line_words(at, s->c->row_bytes);
+    s->words = s->strided ? s->c->row_bytes : line_words(at, s->c->row_bytes);
     fold_set_left(m, LEFT_LINES + i);
     fold_set_left(m, LEFT_WORDS + i);
 }
@@ -159,7 +159,7 @@ static void generate(struct machine *m, struct stream *s)
     s->need = 0;
     if (s->generated)
         return;
-    if (stream_strided(m, s->c)) {
+    if (s->strided) {
         generate_strided(m, s);
         return;
     }
@@ -237,6 +237,7 @@ static void begin(struct machine *m, struct stream *s, bool store, const struct 
     uint64_t start = m->streamer_cfg->start_cycles;
     bool gap = s->idle_since == 0 || m->now > s->idle_since;
     s->c = is->c;
+    s->strided = stream_strided(m, is->c);
     s->plane = 0;
     s->generated = false;
     first_line(m, s, is->addr);
@@ -272,6 +273,7 @@ bool streamer_start(struct machine *m, enum unit_id u, const struct issued *is)
         m->counter[m->cb.streamer + unit_stream[u]] += streamer_words(m, c);
         return true;
     }
+    st->active |= (uint8_t)(1u << unit_stream[u]);
     begin(m, &st->s[unit_stream[u]], unit_stream[u] == STORE, is);
     tcdm_wake(m);
     return false;
@@ -288,9 +290,11 @@ static unsigned offered(const struct stream *s, uint64_t now)
 static unsigned wanted(const struct streamer *st, unsigned i, uint64_t now)
 {
     const struct stream *s = &st->s[i];
+    if (!s->c)
+        return 0;
     if (i == STORE)
-        return s->c ? hwpe_store_request(&s->store, offered(s, now)) : 0;
-    return s->c ? hwpe_load_request(&s->load, offered(s, now)) : 0;
+        return s->store.depth ? hwpe_store_request(&s->store, 0) : offered(s, now);
+    return hwpe_load_request(&s->load, s->load.depth ? 0 : offered(s, now));
 }
 
 static uint32_t address(const struct stream *s, unsigned i, unsigned port)
@@ -301,20 +305,41 @@ static uint32_t address(const struct stream *s, unsigned i, unsigned port)
     return hwpe_fifo_addr(i == STORE ? &s->store.fifo : &s->load.fifo, port);
 }
 
-uint32_t streamer_requests(struct machine *m, uint8_t *bank)
+/* The multiplexers of all ports at once: a stream gets a port that it wants where its own turn is next, or
+ * where those before it do not want it. A request that was refused stays. */
+static void choose(struct streamer *st, const unsigned w[N_STREAMS])
+{
+    const uint16_t *first = st->prefers;
+    unsigned kept = 0, keeps[N_STREAMS];
+    for (unsigned i = 0; i < N_STREAMS; i++)
+        kept |= keeps[i] = st->held & st->asks[i] & w[i];
+    for (unsigned i = 0; i < N_STREAMS; i++) {
+        unsigned next = i + 1 < N_STREAMS ? i + 1 : 0, last = N_STREAMS - i - next;
+        unsigned taken = (first[next] & (w[next] | w[last])) | (first[last] & w[last]);
+        st->asks[i] = (uint16_t)((w[i] & ~taken & ~kept) | keeps[i]);
+    }
+}
+
+uint32_t streamer_requests(struct machine *m, uint8_t *bank, struct bank_use *use)
 {
     struct streamer *st = m->streamer;
+    if (!st->active)
+        return 0;
     unsigned want[N_STREAMS], any = 0;
     for (unsigned i = 0; i < N_STREAMS; i++)
         any |= want[i] = wanted(st, i, m->now);
-    for (unsigned left = any; left; left &= left - 1) {
-        unsigned p = (unsigned)__builtin_ctz(left), i = st->asking[p];
-        if (!(st->held >> p & 1) || !(want[i] >> p & 1))
-            for (i = st->rr[p]; !(want[i] >> p & 1);)
-                i = i + 1 == N_STREAMS ? 0 : i + 1;
-        st->asking[p] = (uint8_t)i;
-        bank[p] = (uint8_t)(address(&st->s[i], i, p) >> 2 & st->bank_mask);
-    }
+    choose(st, want);
+    uint64_t asked = use->asked, twice = use->twice; /* sums in memory would wait for each other */
+    for (unsigned i = 0; i < N_STREAMS; i++)
+        for (unsigned left = st->asks[i]; left; left &= left - 1) {
+            unsigned p = (unsigned)__builtin_ctz(left);
+            unsigned b = address(&st->s[i], i, p) >> 2 & st->bank_mask;
+            uint64_t bit = UINT64_C(1) << b;
+            bank[p] = (uint8_t)b;
+            twice |= asked & bit;
+            asked |= bit;
+        }
+    *use = (struct bank_use){asked, twice};
     return any;
 }
 
@@ -351,8 +376,10 @@ static void load_step(struct machine *m, unsigned i, unsigned grants)
         s->wait--;
     if (gone)
         take_off(m, s);
-    if (s->c && !s->need && !(l->depth && l->fifo.more[0]))
+    if (s->c && !s->need && !hwpe_fifo_any(&l->fifo))
         last_grant(m, i);
+    if (!stream_active(s, i))
+        m->streamer->active &= (uint8_t)~(1u << i);
 }
 
 /* hwpe_stream_sink: the packet is taken when every port takes its word, and
@@ -373,31 +400,42 @@ static void store_step(struct machine *m, unsigned grants)
     } else if (s->wait) {
         s->wait--;
     }
-    if (s->c && !s->need && !(k->depth && k->fifo.more[0]))
+    if (s->c && !s->need && !hwpe_fifo_any(&k->fifo)) {
         last_grant(m, STORE);
+        m->streamer->active &= (uint8_t)~(1u << STORE);
+    }
+}
+
+/* The turn of a port passes to the stream behind the one that was granted. */
+static void pass_on(struct streamer *st, unsigned granted)
+{
+    unsigned of[N_STREAMS];
+    for (unsigned i = 0; i < N_STREAMS; i++)
+        of[i] = granted & st->asks[i];
+    for (unsigned i = 0; i < N_STREAMS; i++)
+        st->prefers[i] = (uint16_t)((st->prefers[i] & ~granted) | of[i ? i - 1 : N_STREAMS - 1]);
 }
 
 unsigned streamer_grants(struct machine *m, uint32_t granted, uint32_t requested)
 {
     struct streamer *st = m->streamer;
-    uint64_t ports = 0; /* of each stream, side by side: sums in memory would wait for each other */
-    unsigned words = 0;
-    for (uint32_t left = granted; left; left &= left - 1) {
-        unsigned p = (unsigned)__builtin_ctz(left), i = st->asking[p];
-        ports |= 1ull << (i * MAX_PORTS + p);
-        st->rr[p] = (uint8_t)(i + 1 == N_STREAMS ? 0 : i + 1);
-    }
+    unsigned words = 0, active = st->active;
+    if (!active)
+        return 0;
+    pass_on(st, granted);
     st->held = (uint16_t)(requested & ~granted);
     for (unsigned i = 0; i < N_STREAMS; i++) {
-        unsigned grants = ports >> (i * MAX_PORTS) & ((1u << MAX_PORTS) - 1);
+        unsigned grants = granted & st->asks[i];
         if (grants) {
             unsigned n = st->lanes < st->ports ? wide_words(&st->s[i], i, grants) : count_bits(grants);
             m->counter[m->cb.streamer + i] += n;
             words += n;
         }
-        if (i == STORE && st->s[i].c)
+        if (!(active >> i & 1))
+            continue;
+        if (i == STORE)
             store_step(m, grants);
-        else if (i != STORE && stream_active(&st->s[i]))
+        else
             load_step(m, i, grants);
     }
     if (granted != requested)
@@ -407,8 +445,7 @@ unsigned streamer_grants(struct machine *m, uint32_t granted, uint32_t requested
 
 bool streamer_busy(const struct machine *m)
 {
-    const struct streamer *st = m->streamer;
-    return stream_active(&st->s[0]) || stream_active(&st->s[1]) || st->s[STORE].c;
+    return m->streamer->active;
 }
 
 static bool init(struct machine *m, struct err *err)
@@ -421,6 +458,7 @@ static bool init(struct machine *m, struct err *err)
     st->ports = (uint8_t)m->tcdm_cfg->hwpe_ports;
     st->lanes = wide_port(m) ? 1 : st->ports;
     st->bank_mask = (uint32_t)m->tcdm_cfg->banks - 1;
+    st->prefers[0] = (uint16_t)((1u << st->lanes) - 1);
     const struct stream_cfg *cfg[N_STREAMS];
     stream_cfgs(m->streamer_cfg, cfg);
     /* A buffer narrower than a packet takes it in several cycles. */

@@ -84,23 +84,6 @@ struct where_to {
     uint8_t hwpe[MAX_PORTS], udma[N_UDMA], traffic[32];
 };
 
-/* No two requests of streams and uDMA to one bank. */
-static bool apart(const struct demand *d, const struct where_to *bank)
-{
-    uint64_t asked = 0, twice = 0;
-    for (uint32_t left = d->hwpe; left; left &= left - 1) {
-        uint64_t bit = 1ull << bank->hwpe[__builtin_ctz(left)];
-        twice |= asked & bit;
-        asked |= bit;
-    }
-    for (unsigned i = 0; i < N_UDMA; i++) {
-        uint64_t bit = (uint64_t)(d->udma >> i & 1) << (bank->udma[i] % XBAR_MAX_BANKS);
-        twice |= asked & bit;
-        asked |= bit;
-    }
-    return !twice;
-}
-
 /* Lone requests: each is granted, and its bank prefers its master (xbar_next). */
 static struct demand grant_all(struct machine *m, const struct demand *d, const struct where_to *bank)
 {
@@ -117,9 +100,11 @@ static struct demand grant_all(struct machine *m, const struct demand *d, const 
     return *d;
 }
 
-static struct demand crossbar(struct machine *m, const struct demand *d, const struct where_to *bank)
+/* `alone`: no two ask for one bank. */
+static struct demand crossbar(struct machine *m, const struct demand *d, const struct where_to *bank,
+                              bool alone)
 {
-    if (!d->traffic && apart(d, bank))
+    if (alone)
         return grant_all(m, d, bank);
     uint64_t ask[XBAR_MAX_BANKS];
     unsigned ports = (unsigned)m->tcdm_cfg->hwpe_ports, banks = (unsigned)m->tcdm_cfg->banks;
@@ -173,14 +158,18 @@ static struct demand cluster(struct machine *m, const struct demand *d, const st
 static void arbitrate(struct machine *m)
 {
     struct tcdm *t = m->tcdm;
-    struct where_to bank = {.udma = {0}};
+    struct where_to bank;
+    struct bank_use use = {0, 0};
     t->ran_at = m->now;
-    struct demand d = {.hwpe = streamer_requests(m, bank.hwpe), .udma = udma_requests(m, bank.udma)};
+    struct demand d = {.hwpe = streamer_requests(m, bank.hwpe, &use), .udma = udma_requests(m, bank.udma)};
+    for (unsigned i = 0; i < N_UDMA; i++)
+        if (d.udma >> i & 1)
+            bank_used(&use, bank.udma[i]);
     bool others = traffic_on(m);
     if (others)
         d.traffic = traffic_requests(m, bank.traffic);
     struct demand won = m->tcdm_cfg->kind == INTERCONNECT_HCI ? cluster(m, &d, &bank)
-                                                              : crossbar(m, &d, &bank);
+                                                              : crossbar(m, &d, &bank, !d.traffic && !use.twice);
     if (m->tcdm_cfg->ideal)
         won.udma = d.udma; /* streams do not even ask */
     uint64_t *n = &m->counter[m->cb.tcdm];
