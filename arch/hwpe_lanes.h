@@ -124,33 +124,35 @@ static inline unsigned hwpe_fifo_full(const struct hwpe_fifos *f, unsigned depth
     return hwpe_fill_more(&f->fill, depth - 1);
 }
 
-/* ---- load side, in this order: request, arbitrate, room, join, step ---- */
+/* ---- load side, in this order: request, arbitrate, room, join, step ----
+ * `depth` is the one of the struct: who knows it beforehand has half of the work done by the compiler. */
 
 /* Ports with a request. `offered`: ports on which the streamer has an address. */
-static inline unsigned hwpe_load_request(const struct hwpe_load *l, unsigned offered)
+static inline unsigned hwpe_load_request(const struct hwpe_load *l, unsigned depth, unsigned offered)
 {
-    return l->depth ? hwpe_fifo_any(&l->fifo) & ~hwpe_fill_more(&l->data, l->depth - 1u) : offered;
+    return depth ? hwpe_fifo_any(&l->fifo) & ~hwpe_fill_more(&l->data, depth - 1) : offered;
 }
 
 /* Ports on which an address that is offered is taken in this cycle. */
-static inline unsigned hwpe_load_room(const struct hwpe_load *l, unsigned grants)
+static inline unsigned hwpe_load_room(const struct hwpe_load *l, unsigned depth, unsigned grants)
 {
-    return l->depth ? l->ports & ~hwpe_fifo_full(&l->fifo, l->depth) : grants;
+    return depth ? l->ports & ~hwpe_fifo_full(&l->fifo, depth) : grants;
 }
 
 /* Words at the stream side when the stream side takes those in `take`. */
-static inline unsigned hwpe_load_words(const struct hwpe_load *l, unsigned take)
+static inline unsigned hwpe_load_words(const struct hwpe_load *l, unsigned depth, unsigned take)
 {
-    return (l->depth ? hwpe_fill_more(&l->data, 0) & take : l->answered) | l->late_out;
+    return (depth ? hwpe_fill_more(&l->data, 0) & take : l->answered) | l->late_out;
 }
 
 /* Joins words into the packet FIFO, from which a packet leaves or not. *take:
  * ports whose word the stream side takes. True when a packet was completed. */
-static inline bool hwpe_load_join(struct hwpe_load *l, unsigned need, bool leaves, unsigned *take)
+static inline bool hwpe_load_join(struct hwpe_load *l, unsigned depth, unsigned need, bool leaves,
+                                  unsigned *take)
 {
     bool room = l->packets < HWPE_PACKET_FIFO;
     *take = room ? need & ~(unsigned)l->joined : 0;
-    unsigned valid = hwpe_load_words(l, *take) & need;
+    unsigned valid = hwpe_load_words(l, depth, *take) & need;
     bool complete = (valid | l->joined) == need;
     l->joined = (uint16_t)(complete ? 0 : l->joined | valid);
     l->packets = (uint8_t)(l->packets - leaves + (complete && room));
@@ -159,19 +161,19 @@ static inline bool hwpe_load_join(struct hwpe_load *l, unsigned need, bool leave
 
 /* Ends the cycle: addresses of `pushed` ports in, those of `grants` out, words
  * of `take` ports to the stream. */
-static inline void hwpe_load_step(struct hwpe_load *l, unsigned pushed, const uint32_t addr[],
-                                  unsigned grants, unsigned take)
+static inline void hwpe_load_step(struct hwpe_load *l, unsigned depth, unsigned pushed,
+                                  const uint32_t addr[], unsigned grants, unsigned take)
 {
-    if (!l->depth) { /* words that the stream does not take are kept, one a port */
+    if (!depth) { /* words that the stream does not take are kept, one a port */
         l->late_out = (uint16_t)((l->late_out | l->answered) & ~take);
         l->answered = (uint16_t)grants;
         return;
     }
-    unsigned full = hwpe_fill_more(&l->data, l->depth - 1u), arrives = l->answered | l->late_in;
-    hwpe_fifo_pop(&l->fifo, l->depth, grants);
-    hwpe_fifo_push(&l->fifo, l->depth, pushed, addr);
-    hwpe_fill_drop(&l->data, l->depth, take & hwpe_fill_more(&l->data, 0));
-    hwpe_fill_add(&l->data, l->depth, arrives & ~full);
+    unsigned full = hwpe_fill_more(&l->data, depth - 1), arrives = l->answered | l->late_in;
+    hwpe_fifo_pop(&l->fifo, depth, grants);
+    hwpe_fifo_push(&l->fifo, depth, pushed, addr);
+    hwpe_fill_drop(&l->data, depth, take & hwpe_fill_more(&l->data, 0));
+    hwpe_fill_add(&l->data, depth, arrives & ~full);
     l->late_in = (uint16_t)(arrives & full);
     l->answered = (uint16_t)grants;
 }
@@ -186,26 +188,26 @@ static inline bool hwpe_load_quiet(const struct hwpe_load *l)
 /* ---- store side: request, arbitrate, room, step ---- */
 
 /* Ports that can take their word. */
-static inline unsigned hwpe_store_room(const struct hwpe_store *s, unsigned grants)
+static inline unsigned hwpe_store_room(const struct hwpe_store *s, unsigned depth, unsigned grants)
 {
-    return s->depth ? s->ports & ~hwpe_fifo_full(&s->fifo, s->depth) : grants;
+    return depth ? s->ports & ~hwpe_fifo_full(&s->fifo, depth) : grants;
 }
 
-static inline unsigned hwpe_store_request(const struct hwpe_store *s, unsigned offered)
+static inline unsigned hwpe_store_request(const struct hwpe_store *s, unsigned depth, unsigned offered)
 {
-    return s->depth ? hwpe_fifo_any(&s->fifo) : offered;
+    return depth ? hwpe_fifo_any(&s->fifo) : offered;
 }
 
 /* Every port of `offered` that can take its word does, whether or not the
  * others can: a packet that waits is written again and again. */
-static inline void hwpe_store_step(struct hwpe_store *s, unsigned offered, const uint32_t addr[],
-                                   unsigned grants)
+static inline void hwpe_store_step(struct hwpe_store *s, unsigned depth, unsigned offered,
+                                   const uint32_t addr[], unsigned grants)
 {
-    if (!s->depth)
+    if (!depth)
         return;
-    unsigned pushed = offered & hwpe_store_room(s, 0);
-    hwpe_fifo_pop(&s->fifo, s->depth, grants);
-    hwpe_fifo_push(&s->fifo, s->depth, pushed, addr);
+    unsigned pushed = offered & hwpe_store_room(s, depth, 0);
+    hwpe_fifo_pop(&s->fifo, depth, grants);
+    hwpe_fifo_push(&s->fifo, depth, pushed, addr);
 }
 
 #endif

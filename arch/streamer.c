@@ -100,9 +100,9 @@ static void offer_packet(const struct streamer *st, struct stream *s, uint32_t w
 /* Long transfers are cut into parts for folding. */
 enum { PART_WORDS = 256, PART_LINES = 16 };
 
-static void first_line(struct machine *m, struct stream *s, int64_t at)
+static void first_line(struct machine *m, unsigned i, int64_t at)
 {
-    unsigned i = (unsigned)(s - m->streamer->s);
+    struct stream *s = &m->streamer->s[i];
     s->line_at = s->plane_at = at;
     s->pos = 0;
     s->lines = s->c->rows;
@@ -111,13 +111,13 @@ static void first_line(struct machine *m, struct stream *s, int64_t at)
     fold_set_left(m, LEFT_WORDS + i);
 }
 
-static void next_line(struct machine *m, struct stream *s)
+static void next_line(struct machine *m, unsigned i)
 {
-    unsigned i = (unsigned)(s - m->streamer->s);
+    struct stream *s = &m->streamer->s[i];
     s->lines--;
     if (!left_at_least(m, LEFT_LINES + i, s->lines, 1)) {
         s->generated = ++s->plane >= s->c->planes;
-        first_line(m, s, s->plane_at + s->c->plane_stride);
+        first_line(m, i, s->plane_at + s->c->plane_stride);
         return;
     }
     s->line_at += s->c->row_stride;
@@ -129,10 +129,10 @@ static void next_line(struct machine *m, struct stream *s)
 }
 
 /* One byte of each line, `lanes` lines a packet; they are in different banks. */
-static void generate_strided(struct machine *m, struct stream *s)
+static void generate_strided(struct machine *m, unsigned i)
 {
     struct streamer *st = m->streamer;
-    unsigned i = (unsigned)(s - st->s);
+    struct stream *s = &st->s[i];
     uint64_t words = left_at_least(m, LEFT_LINES + i, s->lines, st->lanes) ? st->lanes : s->lines;
     for (unsigned p = 0; p < words; p++)
         s->addr[p] = (uint32_t)(s->line_at + s->pos + p * s->c->row_stride);
@@ -152,15 +152,15 @@ static void generate_strided(struct machine *m, struct stream *s)
 }
 
 /* Puts the next packet on offer. */
-static void generate(struct machine *m, struct stream *s)
+static void generate(struct machine *m, unsigned i)
 {
     struct streamer *st = m->streamer;
-    unsigned i = (unsigned)(s - st->s);
+    struct stream *s = &st->s[i];
     s->need = 0;
     if (s->generated)
         return;
     if (s->strided) {
-        generate_strided(m, s);
+        generate_strided(m, i);
         return;
     }
     uint64_t words = left_at_least(m, LEFT_WORDS + i, s->words, st->ports) ? st->ports : s->words;
@@ -170,7 +170,7 @@ static void generate(struct machine *m, struct stream *s)
     s->pos += (uint32_t)words;
     s->words -= words;
     if (!left_at_least(m, LEFT_WORDS + i, s->words, 1))
-        next_line(m, s);
+        next_line(m, i);
     else if (s->words % PART_WORDS == 0)
         fold_saw_part(m);
 }
@@ -223,35 +223,38 @@ void streamer_count(struct machine *m, enum unit_id u, const struct cmd *c)
 }
 
 /* The packet on offer was sent: its words will be joined. */
-static void take_off(struct machine *m, struct stream *s)
+static void take_off(struct machine *m, unsigned i)
 {
+    struct stream *s = &m->streamer->s[i];
     s->flying_need[s->flying] = s->need;
     s->flying = (uint8_t)((s->flying + 1) % MAX_FLYING);
-    generate(m, s);
+    generate(m, i);
 }
 
 /* A command that follows without a gap finds its first address in the FIFOs;
  * an idle stream starts as hwpe-stream does: start in t, addresses from t+1. */
-static void begin(struct machine *m, struct stream *s, bool store, const struct issued *is)
+static void begin(struct machine *m, unsigned i, const struct issued *is)
 {
+    struct stream *s = &m->streamer->s[i];
+    bool store = i == STORE;
     uint64_t start = m->streamer_cfg->start_cycles;
     bool gap = s->idle_since == 0 || m->now > s->idle_since;
     s->c = is->c;
     s->strided = stream_strided(m, is->c);
     s->plane = 0;
     s->generated = false;
-    first_line(m, s, is->addr);
+    first_line(m, i, is->addr);
     s->work_at = m->now + (gap && start ? (start - 1) * m->soc_ticks : 0);
-    generate(m, s);
+    generate(m, i);
     if (gap && start)
         return;
     if (store && s->store.depth && !s->wait) {
         hwpe_fifo_push(&s->store.fifo, s->store.depth, s->need, s->addr);
-        generate(m, s);
+        generate(m, i);
         s->wait = m->streamer->interval[STORE] - 1;
     } else if (!store && s->load.depth) {
         hwpe_fifo_push(&s->load.fifo, s->load.depth, s->need, s->addr);
-        take_off(m, s);
+        take_off(m, i);
     }
 }
 
@@ -274,7 +277,7 @@ bool streamer_start(struct machine *m, enum unit_id u, const struct issued *is)
         return true;
     }
     st->active |= (uint8_t)(1u << unit_stream[u]);
-    begin(m, &st->s[unit_stream[u]], unit_stream[u] == STORE, is);
+    begin(m, unit_stream[u], is);
     tcdm_wake(m);
     return false;
 }
@@ -292,9 +295,9 @@ static unsigned wanted(const struct streamer *st, unsigned i, uint64_t now)
     const struct stream *s = &st->s[i];
     if (!s->c)
         return 0;
-    if (i == STORE)
-        return s->store.depth ? hwpe_store_request(&s->store, 0) : offered(s, now);
-    return hwpe_load_request(&s->load, s->load.depth ? 0 : offered(s, now));
+    unsigned depth = i == STORE ? s->store.depth : s->load.depth, offer = depth ? 0 : offered(s, now);
+    return i == STORE ? hwpe_store_request(&s->store, depth, offer)
+                      : hwpe_load_request(&s->load, depth, offer);
 }
 
 static uint32_t address(const struct stream *s, unsigned i, unsigned port)
@@ -311,6 +314,11 @@ static void choose(struct streamer *st, const unsigned w[N_STREAMS])
 {
     const uint16_t *first = st->prefers;
     unsigned kept = 0, keeps[N_STREAMS];
+    if (!((w[0] & w[1]) | (w[1] & w[2]) | (w[2] & w[0]))) { /* no two want the same port: most cycles */
+        for (unsigned i = 0; i < N_STREAMS; i++)
+            st->asks[i] = (uint16_t)w[i];
+        return;
+    }
     for (unsigned i = 0; i < N_STREAMS; i++)
         kept |= keeps[i] = st->held & st->asks[i] & w[i];
     for (unsigned i = 0; i < N_STREAMS; i++) {
@@ -358,24 +366,24 @@ static unsigned wide_words(const struct stream *s, unsigned i, unsigned grants)
 }
 
 /* hwpe_stream_source, DECOUPLED=1: the consumer's ready lets addresses out, too. */
-static void load_step(struct machine *m, unsigned i, unsigned grants)
+static inline void load_step(struct machine *m, unsigned i, unsigned depth, unsigned grants)
 {
     struct stream *s = &m->streamer->s[i];
     struct hwpe_load *l = &s->load;
-    unsigned offer = offered(s, m->now), room = hwpe_load_room(l, grants), take = 0;
+    unsigned offer = offered(s, m->now), room = hwpe_load_room(l, depth, grants), take = 0;
     bool leaves = l->packets && !s->wait;
     unsigned sent = (l->sent | (offer & room)) & s->need;
     bool gone = offer && sent == s->need;
-    if (hwpe_load_join(l, s->flying == s->joining ? l->ports : s->flying_need[s->joining], leaves, &take))
+    if (hwpe_load_join(l, depth, s->flying == s->joining ? l->ports : s->flying_need[s->joining], leaves, &take))
         s->joining = (uint8_t)((s->joining + 1) % MAX_FLYING);
-    hwpe_load_step(l, offer & room, s->addr, grants, take);
+    hwpe_load_step(l, depth, offer & room, s->addr, grants, take);
     l->sent = (uint16_t)(gone ? 0 : sent);
     if (leaves)
         s->wait = m->streamer->interval[i] - 1;
     else if (s->wait)
         s->wait--;
     if (gone)
-        take_off(m, s);
+        take_off(m, i);
     if (s->c && !s->need && !hwpe_fifo_any(&l->fifo))
         last_grant(m, i);
     if (!stream_active(s, i))
@@ -385,25 +393,42 @@ static void load_step(struct machine *m, unsigned i, unsigned grants)
 /* hwpe_stream_sink: the packet is taken when every port takes its word, and
  * ports that can take it do so in every cycle that it waits. Behind a fence
  * each takes it once. */
-static void store_step(struct machine *m, unsigned grants)
+static inline void store_step(struct machine *m, unsigned depth, unsigned grants)
 {
-    struct stream *s = &m->streamer->s[STORE];
+    const unsigned i = STORE;
+    struct stream *s = &m->streamer->s[i];
     struct hwpe_store *k = &s->store;
-    unsigned offer = offered(s, m->now), room = hwpe_store_room(k, grants);
+    unsigned offer = offered(s, m->now), room = hwpe_store_room(k, depth, grants);
     unsigned took = (s->load.sent | (offer & room)) & s->need;
     bool taken = offer && took == s->need;
-    hwpe_store_step(k, offer, s->addr, grants);
+    hwpe_store_step(k, depth, offer, s->addr, grants);
     s->load.sent = (uint16_t)(taken || !m->streamer_cfg->store_fence ? 0 : took);
     if (taken) {
-        generate(m, s);
-        s->wait = m->streamer->interval[STORE] - 1;
+        generate(m, i);
+        s->wait = m->streamer->interval[i] - 1;
     } else if (s->wait) {
         s->wait--;
     }
     if (s->c && !s->need && !hwpe_fifo_any(&k->fifo)) {
-        last_grant(m, STORE);
-        m->streamer->active &= (uint8_t)~(1u << STORE);
+        last_grant(m, i);
+        m->streamer->active &= (uint8_t)~(1u << i);
     }
+}
+
+/* The depth that nearly all machines have gets steps of its own. */
+enum { USUAL_DEPTH = 4 };
+
+static void stream_step(struct machine *m, unsigned i, unsigned grants)
+{
+    const struct stream *s = &m->streamer->s[i];
+    if (i == STORE && s->store.depth == USUAL_DEPTH)
+        store_step(m, USUAL_DEPTH, grants);
+    else if (i == STORE)
+        store_step(m, s->store.depth, grants);
+    else if (s->load.depth == USUAL_DEPTH)
+        load_step(m, i, USUAL_DEPTH, grants);
+    else
+        load_step(m, i, s->load.depth, grants);
 }
 
 /* The turn of a port passes to the stream behind the one that was granted. */
@@ -431,12 +456,8 @@ unsigned streamer_grants(struct machine *m, uint32_t granted, uint32_t requested
             m->counter[m->cb.streamer + i] += n;
             words += n;
         }
-        if (!(active >> i & 1))
-            continue;
-        if (i == STORE)
-            store_step(m, grants);
-        else
-            load_step(m, i, grants);
+        if (active >> i & 1)
+            stream_step(m, i, grants);
     }
     if (granted != requested)
         acct_conflict(m);
