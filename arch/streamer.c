@@ -374,7 +374,8 @@ static inline void load_step(struct machine *m, unsigned i, unsigned depth, unsi
     bool leaves = l->packets && !s->wait;
     unsigned sent = (l->sent | (offer & room)) & s->need;
     bool gone = offer && sent == s->need;
-    if (hwpe_load_join(l, depth, s->flying == s->joining ? l->ports : s->flying_need[s->joining], leaves, &take))
+    unsigned joins = s->flying == s->joining ? l->ports : s->flying_need[s->joining];
+    if (hwpe_load_join(l, depth, joins, leaves, &take))
         s->joining = (uint8_t)((s->joining + 1) % MAX_FLYING);
     hwpe_load_step(l, depth, offer & room, s->addr, grants, take);
     l->sent = (uint16_t)(gone ? 0 : sent);
