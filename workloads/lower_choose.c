@@ -175,11 +175,11 @@ struct search {
     bool exhaustive; /* leaves nothing out, and lowers whole programs: the slow twin */
     struct mappings *collect; /* gets all of them instead of a choice; NULL */
     struct program *best, trial;
-    struct recipe recipe; /* of the best */
     struct machine *machine;
     struct shapes *shapes;
     struct tallier *tallier; /* takes the trials' commands; NULL when exhaustive */
-    bool found, off_chip; /* off_chip: the best is, in part */
+    struct mapping choice; /* the best, without a tally */
+    bool found;
     struct over over; /* of all trials */
     bool whole;      /* the last trial has the largest blocks, and nothing off-chip */
     uint64_t cycles; /* estimate of the best */
@@ -236,10 +236,14 @@ static bool stages(const struct style *s)
 }
 
 /* Estimates are some percent off (docs/model.md). What comes later has more waits, of which the estimate
- * knows nothing: it has to win by more than a hair, and staging, where the best does without, clearly. */
-static bool wins(const struct style *s, uint64_t cycles, const struct style *best, uint64_t best_cycles)
+ * knows nothing: it has to win by more than a hair, and staging, where the best does without, clearly. What
+ * leaves the chip counts half as much again: it multiplies the energy. */
+static bool wins(const struct mapping *m, uint64_t cycles, const struct mapping *best, uint64_t best_cycles)
 {
-    return cycles < best_cycles - best_cycles / (stages(s) && !stages(best) ? 16 : 64);
+    bool begins = stages(&m->recipe.style) && !stages(&best->recipe.style);
+    cycles *= m->off_chip ? 3 : 2;
+    best_cycles *= best->off_chip ? 3 : 2;
+    return cycles < best_cycles - best_cycles / (begins ? 16 : 64);
 }
 
 static void add_mapping(struct mappings *to, struct tally *tally, struct mapping m)
@@ -254,15 +258,14 @@ static void weigh(struct search *s, struct mapping m)
     if (s->collect) {
         add_mapping(s->collect, tallier_tally(s->tallier), m);
         s->found = true;
-        s->off_chip |= m.off_chip;
+        s->choice.off_chip |= m.off_chip;
         return;
     }
     uint64_t cycles = estimate_of(s);
-    if (s->found && !wins(&m.recipe.style, cycles, &s->recipe.style, s->cycles))
+    if (s->found && !wins(&m, cycles, &s->choice, s->cycles))
         return;
-    s->recipe = m.recipe;
+    s->choice = m;
     s->found = true;
-    s->off_chip = m.off_chip;
     s->cycles = cycles;
 }
 
@@ -350,7 +353,7 @@ static bool lower_best(struct search *s, uint64_t rows)
     bool parks = w->kind == WORK_NETWORK && w->phase == PHASE_PREFILL && w->map.spill;
     if (s->collect)
         s->collect->over = s->over.bytes > 0;
-    if (parks && (!s->found || s->off_chip))
+    if (parks && (!s->found || s->choice.off_chip))
         consider_all_parked(s, rows);
     /* Keys and values of one layer are kept instead of all. */
     if (parks && s->over.bytes && w->form == FORM_PARALLEL && w->shape.pre_norm) {
@@ -396,7 +399,7 @@ static bool lower_with(struct search *s, struct err *err)
     if (!lower_searches(a, w))
         return lower_quiet(p, a, w, fixed) || lower_scope_or_fail(p, a, w, fixed, spilled, err);
     if (lower_best(s, rows))
-        return s->collect || lower_recipe(p, a, w, &s->recipe, err);
+        return s->collect || lower_recipe(p, a, w, &s->choice.recipe, err);
     if (s->over.bytes) /* for its error */
         return lower_recipe(p, a, w, &s->over.recipe, err);
     return lower_scope_or_fail(p, a, w, 0, spilled, err); /* for its error, or as a last resort */
@@ -439,7 +442,7 @@ const struct mapping *mappings_choose(const struct mappings *m, const struct mac
         if (!parks && (s->parked || (s->layers && !m->over)))
             continue;
         uint64_t mine = tally_estimate(it->tally, m->shapes, on);
-        if (best && !wins(s, mine, &best->recipe.style, cycles))
+        if (best && !wins(it, mine, best, cycles))
             continue;
         best = it;
         cycles = mine;
