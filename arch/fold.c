@@ -23,9 +23,9 @@ enum { RANDOM_TRAFFIC = 1 };
 /* Parts of transfers are boundaries only where loops have none. */
 enum { LEAST_CYCLES = 192 };
 
-uint32_t fold_command(const struct machine *m, uint32_t pc)
+const uint32_t *fold_commands(const struct machine *m)
 {
-    return m->fold->command[THREAD_ACCEL][pc];
+    return m->fold->command[THREAD_ACCEL];
 }
 
 uint32_t fold_named(const struct machine *m, uint32_t name)
@@ -72,8 +72,8 @@ static uint32_t save(struct machine *m)
 {
     struct fold *f = m->fold;
     struct state_io io = {.p = f->state, .end = f->state + sizeof f->state};
-    machine_state(m, &io);
-    return io.overflow ? NO_NODE : graph_node(f->graph, f->state, (size_t)(io.p - f->state), f->at_end);
+    return machine_state(m, &io) ? graph_node(f->graph, f->state, (size_t)(io.p - f->state), f->at_end)
+                                 : NO_NODE;
 }
 
 static void load(struct machine *m)
@@ -82,8 +82,8 @@ static void load(struct machine *m)
     const struct node *n = &f->graph->nodes.v[f->node];
     uint8_t *key = &f->graph->keys.v[n->key];
     struct state_io io = {.load = true, .p = key, .end = key + n->len};
-    machine_state(m, &io);
-    assert(!io.overflow && io.p == io.end);
+    bool all = machine_state(m, &io);
+    assert(all && io.p == io.end);
 }
 
 /* The edge that was foretold, when folding is checked, has come true. */

@@ -49,7 +49,8 @@ void fold_at_part(struct machine *m);
 uint64_t fold_ahead(const struct machine *m, unsigned unit);
 
 /* Names for the state: commands that do the same have the same. */
-uint32_t fold_command(const struct machine *m, uint32_t pc);
+/* By place in the sequencer's program. */
+const uint32_t *fold_commands(const struct machine *m);
 /* A command of that name. */
 uint32_t fold_named(const struct machine *m, uint32_t name);
 /* The one that a thread is at. */

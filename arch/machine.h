@@ -212,8 +212,8 @@ void machine_resolve(struct machine *m, const struct arch *a);
 struct machine *machine_create(const struct arch *arch, const struct program *prog, const struct evq_ops *ops,
                                bool folding, struct err *err);
 void machine_destroy(struct machine *m);
-/* Saves or loads the relative state of everything. */
-void machine_state(struct machine *m, struct state_io *io);
+/* Saves or loads the relative state of everything. False: no room to save it. */
+bool machine_state(struct machine *m, struct state_io *io);
 /* Runs to the end. False on a deadlock (with a report of who waits for what). */
 bool machine_run(struct machine *m, struct err *err);
 /* Looks at the machine after each of its events; returning false ends the run. */
