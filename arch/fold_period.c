@@ -238,7 +238,7 @@ bool fold_periods(struct machine *m)
 {
     struct fold *f = m->fold;
     const struct thread *accel = &m->thread[THREAD_ACCEL];
-    if (!accel->depth || f->node == NO_NODE || (m->sequencer->step_cycles && !f->at_end))
+    if (!accel->depth || !f->node || (m->sequencer->step_cycles && !f->at_end))
         return false;
     unsigned d = accel->depth - 1;
     const struct loop_frame *frame = &accel->frame[d];

@@ -108,6 +108,7 @@ struct traffic;
 struct udma;
 struct host;
 struct fold;
+struct left_watch;
 struct streams;
 
 /* A phase or a job of an engine fed by streams; cycles count from the start of the run. */
@@ -159,6 +160,7 @@ struct machine {
     struct udma *udma;
     struct host *host;
     struct fold *fold;       /* NULL: every cycle is simulated */
+    struct left_watch *watch; /* of folding (fold.h), by enum left_id; NULL as well */
     struct streams *streams; /* NULL: the engine is fed by buffers */
     uint64_t origin;         /* tick at which the run's cycles begin to count */
     /* additive; `total` is all of them, those of counter[] last */
