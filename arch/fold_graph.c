@@ -40,10 +40,8 @@ struct node *graph_node(struct graph *g, const uint8_t *key, size_t len, bool at
     }
     if (g->arena.used_bytes > MOST_BYTES)
         return NULL;
-    struct node *n = arena_alloc(&g->arena, sizeof *n + len);
-    n->hash = hash;
-    n->len = (uint32_t)len;
-    n->at_end = at_end;
+    struct node *n = arena_take(&g->arena, sizeof *n + len);
+    *n = (struct node){.hash = hash, .len = (uint32_t)len, .at_end = at_end};
     memcpy(n->key, key, len);
     g->n_nodes++;
     return g->table[at] = n;

@@ -396,7 +396,7 @@ static const struct edge *keep(struct graph *g, const struct recording *r, const
     size_t bytes = sizeof *e + e->n_sums * sizeof c->sums[0] + e->n_left * sizeof c->left[0] +
                    e->n_tokens * sizeof c->tokens[0] + e->n_steps * sizeof r->steps[0] +
                    e->n_same * sizeof r->same[0] + e->n_marks * sizeof r->marks[0] + sizeof c->stream;
-    uint8_t *at = arena_alloc(&g->arena, bytes + 8 * 7); /* each kind is aligned */
+    uint8_t *at = arena_take(&g->arena, bytes + 8 * 7); /* each kind is aligned */
     struct edge *kept = lay(&at, e, 1, sizeof *e);
     kept->sums = lay(&at, c->sums, e->n_sums, sizeof c->sums[0]);
     kept->left = lay(&at, c->left, e->n_left, sizeof c->left[0]);
