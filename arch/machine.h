@@ -294,8 +294,18 @@ void vector_count(struct machine *m, const struct issued *is, uint64_t cycles);
 void buffers_count(struct machine *m, const struct issued *is);
 /* True when the transfer takes no time: it is over. */
 bool streamer_start(struct machine *m, enum unit_id u, const struct issued *is);
-/* Ports that ask this cycle: bank by port, mask as return value. */
-uint32_t streamer_requests(struct machine *m, uint8_t *bank);
+/* Banks that are asked for in a cycle, and those by two or more; a bit each. */
+struct bank_use {
+    uint64_t asked, twice;
+};
+static inline void bank_used(struct bank_use *use, unsigned bank)
+{
+    uint64_t bit = UINT64_C(1) << bank;
+    use->twice |= use->asked & bit;
+    use->asked |= bit;
+}
+/* Ports that ask this cycle: bank by port, mask as return value; adds to *use. */
+uint32_t streamer_requests(struct machine *m, uint8_t *bank, struct bank_use *use);
 /* Returns how many words were moved. */
 unsigned streamer_grants(struct machine *m, uint32_t granted, uint32_t requested);
 /* Counts a transfer that is only walked, not simulated. */
