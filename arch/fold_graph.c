@@ -68,5 +68,6 @@ void graph_destroy(struct graph *g)
 
 size_t graph_bytes(const struct graph *g)
 {
-    return g->arena.total_bytes + g->table_size * sizeof *g->table + g->commands.items.cap + g->places.items.cap;
+    return g->arena.total_bytes + g->table_size * sizeof *g->table + g->commands.items.cap +
+           g->places.items.cap;
 }

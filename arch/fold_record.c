@@ -425,7 +425,8 @@ const struct edge *record_close(struct machine *m, struct node *to)
         r->lost = !close_stream(m, &c.stream);
     if (r->lost || !r->from || !to)
         return NULL;
-    c.edge = (struct edge){.to = to, .ticks = machine_time(m) - r->since, .stream = m->streams ? &c.stream : NULL,
+    c.edge = (struct edge){.to = to, .ticks = machine_time(m) - r->since,
+                           .stream = m->streams ? &c.stream : NULL,
                            .n_sums = (uint16_t)close_sums(m, c.sums), .n_left = (uint16_t)n_left,
                            .n_tokens = (uint16_t)n_tokens, .n_steps = (uint16_t)r->n_steps,
                            .n_same = (uint16_t)r->n_same, .n_marks = (uint16_t)r->n_marks,

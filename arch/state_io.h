@@ -15,11 +15,13 @@ struct state_io {
     uint8_t *end;
 };
 
-/* No component has more (machine_state looks to it): a quantity is put without asking whether there is room. */
+/* No component has more (machine_state looks to it): a quantity is put without asking whether there is
+ * room. */
 enum { STATE_MOST_BYTES = 8192 };
 
-/* A component whose state is large has its function twice, one for each direction: STATE_EITHER_WAY(name, m, io)
- * of a STATE_BODY. Where the direction is known and nothing else points to `io`, a quantity is an instruction. */
+/* A component whose state is large has its function twice, one for each direction: STATE_EITHER_WAY(name, m,
+ * io) of a STATE_BODY. Where the direction is known and nothing else points to `io`, a quantity is an
+ * instruction. */
 #define STATE_BODY static inline __attribute__((always_inline))
 #define STATE_EITHER_WAY(body, m, io)    \
     do {                                 \

@@ -11,7 +11,8 @@ STATE_BODY uint64_t alloc_state(const struct machine *m, const struct slot_use *
 }
 
 /* Its place in the program; of equal commands it may become another. */
-STATE_BODY uint32_t command_state(const struct machine *m, const uint32_t *names, uint32_t pc, struct state_io *io)
+STATE_BODY uint32_t command_state(const struct machine *m, const uint32_t *names, uint32_t pc,
+                                  struct state_io *io)
 {
     uint32_t name = state_u32(io, io->load ? 0 : names[pc]);
     return io->load ? fold_named(m, name) : pc;
