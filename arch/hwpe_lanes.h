@@ -82,6 +82,15 @@ static inline void hwpe_fill_drop(struct hwpe_fill *f, unsigned depth, unsigned 
     f->more[last] = (f->more[last] & ~all) | (f->more[last] >> 16 & all);
 }
 
+/* One out of each of `out`, which have one, then one into each of `in`. Where both happen nothing changes. */
+static inline void hwpe_fill_move(struct hwpe_fill *f, unsigned depth, unsigned out, unsigned in)
+{
+    if (out == in)
+        return;
+    hwpe_fill_drop(f, depth, out & ~in);
+    hwpe_fill_add(f, depth, in & ~out);
+}
+
 static inline unsigned hwpe_fifo_any(const struct hwpe_fifos *f)
 {
     return (uint16_t)f->fill.more[0];
@@ -103,20 +112,22 @@ static inline uint32_t hwpe_fifo_addr(const struct hwpe_fifos *f, unsigned port)
     return f->addr[port][f->head[port] % HWPE_MAX_DEPTH];
 }
 
-static inline void hwpe_fifo_push(struct hwpe_fifos *f, unsigned depth, unsigned ports, const uint32_t addr[])
+/* Addresses of `out` leave, those of `in` come. */
+static inline void hwpe_fifo_move(struct hwpe_fifos *f, unsigned depth, unsigned out, unsigned in,
+                                  const uint32_t addr[])
 {
-    hwpe_fill_add(&f->fill, depth, ports);
-    for (; ports; ports &= ports - 1) {
-        unsigned p = (unsigned)__builtin_ctz(ports);
+    hwpe_fill_move(&f->fill, depth, out, in);
+    for (; out; out &= out - 1)
+        f->head[__builtin_ctz(out)]++;
+    for (; in; in &= in - 1) {
+        unsigned p = (unsigned)__builtin_ctz(in);
         f->addr[p][f->tail[p]++ % HWPE_MAX_DEPTH] = addr[p];
     }
 }
 
-static inline void hwpe_fifo_pop(struct hwpe_fifos *f, unsigned depth, unsigned ports)
+static inline void hwpe_fifo_push(struct hwpe_fifos *f, unsigned depth, unsigned ports, const uint32_t addr[])
 {
-    hwpe_fill_drop(&f->fill, depth, ports);
-    for (; ports; ports &= ports - 1)
-        f->head[__builtin_ctz(ports)]++;
+    hwpe_fifo_move(f, depth, 0, ports, addr);
 }
 
 static inline unsigned hwpe_fifo_full(const struct hwpe_fifos *f, unsigned depth)
@@ -170,10 +181,8 @@ static inline void hwpe_load_step(struct hwpe_load *l, unsigned depth, unsigned 
         return;
     }
     unsigned full = hwpe_fill_more(&l->data, depth - 1), arrives = l->answered | l->late_in;
-    hwpe_fifo_pop(&l->fifo, depth, grants);
-    hwpe_fifo_push(&l->fifo, depth, pushed, addr);
-    hwpe_fill_drop(&l->data, depth, take & hwpe_fill_more(&l->data, 0));
-    hwpe_fill_add(&l->data, depth, arrives & ~full);
+    hwpe_fifo_move(&l->fifo, depth, grants, pushed, addr);
+    hwpe_fill_move(&l->data, depth, take & hwpe_fill_more(&l->data, 0), arrives & ~full);
     l->late_in = (uint16_t)(arrives & full);
     l->answered = (uint16_t)grants;
 }
@@ -206,8 +215,7 @@ static inline void hwpe_store_step(struct hwpe_store *s, unsigned depth, unsigne
     if (!depth)
         return;
     unsigned pushed = offered & hwpe_store_room(s, depth, 0);
-    hwpe_fifo_pop(&s->fifo, depth, grants);
-    hwpe_fifo_push(&s->fifo, depth, pushed, addr);
+    hwpe_fifo_move(&s->fifo, depth, grants, pushed, addr);
 }
 
 #endif
