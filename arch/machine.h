@@ -127,6 +127,7 @@ struct machine {
     uint64_t now;            /* ticks */
     uint64_t skipped;        /* ticks that folding jumped over */
     uint64_t soc_ticks, periph_ticks; /* ticks of a clock period */
+    uint64_t both_ticks; /* after so many the clocks stand as before */
     /* configurations, resolved once */
     const struct clocks_cfg *clocks;
     const struct tcdm_cfg *tcdm_cfg;
