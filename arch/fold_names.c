@@ -124,8 +124,9 @@ static void name_queued(struct fold *f, const struct cmd *cmds, uint32_t n)
     f->queued = xrealloc(NULL, n + 1, sizeof *f->queued);
     for (uint32_t pc = 0; pc < n; pc++) {
         const struct cmd *c = &cmds[pc];
-        f->queued[pc] = (struct command_name){f->command[THREAD_ACCEL][pc], ring_of(&c->src), ring_of(&c->src2),
-                                              ring_of(&c->set), ring_of(&c->dst)};
+        f->queued[pc] = (struct command_name){
+            .name = f->command[THREAD_ACCEL][pc], .src = ring_of(&c->src), .src2 = ring_of(&c->src2),
+            .set = ring_of(&c->set), .dst = ring_of(&c->dst)};
     }
 }
 
