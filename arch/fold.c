@@ -23,9 +23,9 @@ enum { RANDOM_TRAFFIC = 1 };
 /* Parts of transfers are boundaries only where loops have none. */
 enum { LEAST_CYCLES = 192 };
 
-uint32_t fold_command(const struct machine *m, uint32_t pc)
+const uint32_t *fold_commands(const struct machine *m)
 {
-    return m->fold->command[THREAD_ACCEL][pc];
+    return m->fold->command[THREAD_ACCEL];
 }
 
 uint32_t fold_named(const struct machine *m, uint32_t name)
@@ -68,37 +68,31 @@ uint64_t fold_ahead(const struct machine *m, unsigned unit)
     return m->fold->ahead[unit];
 }
 
-static uint32_t save(struct machine *m)
+static struct node *save(struct machine *m)
 {
     struct fold *f = m->fold;
     struct state_io io = {.p = f->state, .end = f->state + sizeof f->state};
-    machine_state(m, &io);
-    return io.overflow ? NO_NODE : graph_node(f->graph, f->state, (size_t)(io.p - f->state), f->at_end);
+    return machine_state(m, &io) ? graph_node(f->graph, f->state, (size_t)(io.p - f->state), f->at_end)
+                                 : NULL;
 }
 
 static void load(struct machine *m)
 {
     struct fold *f = m->fold;
-    const struct node *n = &f->graph->nodes.v[f->node];
-    uint8_t *key = &f->graph->keys.v[n->key];
-    struct state_io io = {.load = true, .p = key, .end = key + n->len};
-    machine_state(m, &io);
-    assert(!io.overflow && io.p == io.end);
+    struct node *n = f->node;
+    struct state_io io = {.load = true, .p = n->key, .end = n->key + n->len};
+    bool all = machine_state(m, &io);
+    assert(all && io.p == io.end);
 }
 
 /* The edge that was foretold, when folding is checked, has come true. */
-static void compare(const struct machine *m, uint32_t seen)
+static void compare(const struct edge *a, const struct edge *b)
 {
-    const struct graph *g = m->fold->graph;
-    if (m->fold->foretold == NO_EDGE || seen == NO_EDGE)
-        return;
-    const struct edge *a = &g->edges.v[m->fold->foretold], *b = &g->edges.v[seen];
-    if (a->ticks != b->ticks)
+    if (!a || !b || a->ticks != b->ticks)
         return; /* parts of transfers may have been cut at other places */
     assert(a->to == b->to && a->n_sums == b->n_sums && a->n_steps == b->n_steps);
     for (unsigned i = 0; i < a->n_sums; i++)
-        assert(g->sums.v[a->sums + i].at == g->sums.v[b->sums + i].at &&
-               g->sums.v[a->sums + i].n == g->sums.v[b->sums + i].n);
+        assert(a->sums[i].at == b->sums[i].at && a->sums[i].n == b->sums[i].n);
 }
 
 static void observe(void *self, uint64_t now)
@@ -108,10 +102,11 @@ static void observe(void *self, uint64_t now)
     bool moved = false;
     m->now = now;
     acct_sync(m);
-    uint32_t node = save(m), edge = record_close(m, node);
+    struct node *node = save(m);
+    const struct edge *edge = record_close(m, node);
     f->node = node;
     if (f->check) {
-        compare(m, edge);
+        compare(f->foretold, edge);
         f->foretold = walk_find(m);
     } else {
         for (bool on = true; on; moved |= on) {
@@ -139,8 +134,6 @@ void fold_init(struct machine *m)
         abort();
     m->fold = f;
     f->event = (struct event){.fn = observe, .self = m};
-    f->node = NO_NODE;
-    f->foretold = NO_EDGE;
     f->n_totals = FIRST_COUNTER + m->n_counters;
     period_init(m);
     record_init(m);

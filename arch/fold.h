@@ -19,6 +19,15 @@ enum left_id { LEFT_EXT = 0, LEFT_L2 = 2, LEFT_BURST = 4, LEFT_WORDS = 5, LEFT_L
 /* An end that is no more cycles ahead is part of the state. */
 enum { NEAR_CYCLES = 128 };
 
+/* One of them, since the last boundary. */
+struct left_watch {
+    uint64_t before; /* at the boundary */
+    uint64_t low;    /* as long as it had at least so much there, each decision is the same */
+    bool exact;      /* it had to be `low` */
+    bool set;        /* it got a new value that the old one does not matter for */
+    bool settled;    /* either: no further decision depends on what it was */
+};
+
 /* What a thread did that depends on its loops; the last two are the uDMA's. */
 enum step_kind { STEP_ENTER, STEP_SKIP, STEP_ITERATE, STEP_LEAVE, STEP_RING, STEP_BANK, STEP_ROWS,
                  STEP_USEFUL, STEP_MARK, STEP_TRANSFER, STEP_TRANSFER_END, STEP_ADVANCE };
@@ -49,7 +58,8 @@ void fold_at_part(struct machine *m);
 uint64_t fold_ahead(const struct machine *m, unsigned unit);
 
 /* Names for the state: commands that do the same have the same. */
-uint32_t fold_command(const struct machine *m, uint32_t pc);
+/* By place in the sequencer's program. */
+const uint32_t *fold_commands(const struct machine *m);
 /* A command of that name. */
 uint32_t fold_named(const struct machine *m, uint32_t name);
 /* The one that a thread is at. */
@@ -60,8 +70,6 @@ void fold_note_token(struct machine *m, uint16_t token, uint32_t n, bool has);
 /* The host looks whether it can go on. */
 void fold_note_host(struct machine *m, const struct cmd *wait, bool has);
 void fold_note_post(struct machine *m, uint16_t token, uint32_t n);
-void fold_note_left(struct machine *m, enum left_id id, uint64_t left, uint64_t n, bool at_least);
-void fold_note_set(struct machine *m, enum left_id id);
 void fold_note_loop(struct machine *m, enum thread_id th, enum step_kind kind);
 void fold_note_dispatch(struct machine *m, const struct cmd *c, const struct issued *is);
 void fold_note_mark(struct machine *m);
@@ -86,15 +94,19 @@ static inline bool host_has(struct machine *m, const struct cmd *wait)
 }
 static inline bool left_at_least(struct machine *m, unsigned id, uint64_t left, uint64_t n)
 {
-    if (m->fold)
-        fold_note_left(m, id, left, n, left >= n);
+    struct left_watch *w = m->watch ? &m->watch[id] : NULL;
+    if (w && !w->settled) {
+        uint64_t low = left >= n ? w->before - left + n : w->before;
+        w->low = low > w->low ? low : w->low;
+        w->settled = w->exact = left < n;
+    }
     return left >= n;
 }
 /* The quantity gets a value that the past of it does not matter for. */
 static inline void fold_set_left(struct machine *m, unsigned id)
 {
-    if (m->fold)
-        fold_note_set(m, id);
+    if (m->watch)
+        m->watch[id].settled = m->watch[id].set = true;
 }
 /* After the step. */
 static inline void fold_saw_loop(struct machine *m, enum thread_id th, enum step_kind kind)

@@ -4,7 +4,9 @@
 
 #include "arch/fold.h"
 
-enum { NO_NODE = UINT32_MAX, NO_EDGE = UINT32_MAX, NO_GUARD = UINT32_MAX };
+#include "base/arena.h"
+
+enum { NO_GUARD = UINT32_MAX };
 
 /* One step of a thread: `skip` commands on from the last one. */
 struct step {
@@ -23,16 +25,25 @@ struct token_rule {
     int32_t delta;
 };
 
-/* What is not the state but has to be as it was: place of a running transfer in its page, the tokens that
- * its end posts; or that the host, waiting for whatever token, does not get it. */
-enum { SAME_PAGE = N_LEFT, SAME_TOKENS = N_LEFT + 2, HOST_SLEEPS = N_LEFT + 4, N_RULES };
-
+/* A quantity at the beginning for which the same happens, and what becomes of it. */
 struct left_rule {
     uint8_t id;
-    bool exact;    /* it has to be `low`, not only as much */
     bool set;      /* at the end it is `take`, not so much less */
     bool paged;    /* SAME_PAGE holds of it, too */
-    uint64_t low, take;
+    bool event;    /* something that it decides happens: it is not only far from its end */
+    uint64_t low, over; /* at least `low`, at most so much more */
+    uint64_t take;
+};
+static inline bool left_exact(const struct left_rule *l)
+{
+    return !l->over;
+}
+
+/* What is not the state but has to be as it was: place of a running transfer in its page, the tokens that
+ * its end posts; or that the host, waiting for whatever token, does not get it. */
+enum same_id { SAME_PAGE, SAME_TOKENS = SAME_PAGE + 2, N_SAME = SAME_TOKENS + 2 };
+struct same_rule {
+    uint32_t id, value;
 };
 
 struct sum {
@@ -45,24 +56,32 @@ struct stream_rule { /* of the open phase of an engine fed by streams */
     uint64_t last_row, last_output; /* cycles after the beginning */
 };
 
-/* From one boundary to the next. */
+/* From one boundary to the next. What belongs to it lies behind it, in one piece. */
 struct edge {
+    struct edge *next; /* of the same node */
+    struct node *to;
     uint64_t ticks;
-    uint32_t to, next;
-    uint32_t steps, tokens, sums, marks, left; /* first of each in their pools */
-    uint16_t n_steps, n_tokens, n_sums, n_marks, n_left;
-    uint32_t stream; /* index, or NO_GUARD */
-    uint32_t place[N_THREADS]; /* of a thread that goes on; NO_GUARD: it does not */
-    bool plain;   /* steps are at most the next iteration of the loop */
+    const struct sum *sums;
+    const struct left_rule *left;
+    const struct token_rule *tokens;
+    const struct step *steps;
+    const struct same_rule *same;
+    const uint64_t *marks; /* ticks after the beginning */
+    const struct stream_rule *stream; /* or NULL */
+    uint16_t n_sums, n_left, n_tokens, n_steps, n_same, n_marks;
     /* Bytes of a thread to go back to, should a step turn out not to fit after others moved it. */
     uint16_t undo[N_THREADS];
+    uint32_t place[N_THREADS]; /* of a thread that goes on; NO_GUARD: it does not */
+    bool plain;       /* steps are at most the next iteration of the loop */
+    bool host_sleeps; /* the host, waiting for whatever token, does not get it */
 };
 
 struct node {
     uint64_t hash;
-    uint64_t key;
-    uint32_t len, edges;
+    struct edge *edges; /* the likeliest first */
+    uint32_t len;
     bool at_end; /* the sequencer is at an END, its next step */
+    uint8_t key[];
 };
 
 #define POOL(type) struct { type *v; size_t n, cap; }
@@ -80,17 +99,9 @@ enum { NO_NAME = UINT32_MAX };
 /* What was seen of a machine, in terms that hold for any program on it. */
 struct graph {
     struct names commands, places;
-    POOL(struct node) nodes;
-    POOL(struct edge) edges;
-    POOL(struct step) steps;
-    POOL(struct token_rule) tokens;
-    POOL(struct sum) sums;
-    POOL(uint64_t) marks; /* ticks after the beginning */
-    POOL(struct left_rule) lefts;
-    POOL(struct stream_rule) streams;
-    POOL(uint8_t) keys;
-    uint32_t *table; /* of nodes by hash, NO_NODE: empty */
-    size_t table_size;
+    struct arena arena;  /* of nodes and edges */
+    struct node **table; /* by hash, NULL: empty */
+    size_t table_size, n_nodes;
 };
 #define POOL_ADD(p, count)                                                                   \
     ((p)->n + (count) > (p)->cap                                                             \
@@ -98,17 +109,14 @@ struct graph {
                   (p)->v = xrealloc((p)->v, (p)->cap, sizeof *(p)->v)) : (void)0,            \
      (p)->n += (count), &(p)->v[(p)->n - (count)])
 
-/* Edges that have none of a kind still point into its pool, so it has to be there. */
-#define POOL_BEGIN(p) ((p)->v = xrealloc(NULL, (p)->cap = 64, sizeof *(p)->v))
+/* The state's node, made when new; NULL: no room. */
+struct node *graph_node(struct graph *g, const uint8_t *key, size_t len, bool at_end);
 
-/* The state's node, made when new; NO_NODE: no room. */
-uint32_t graph_node(struct graph *g, const uint8_t *key, size_t len, bool at_end);
-
-enum { MAX_STEPS = 256, MAX_EDGE_MARKS = 32, MAX_EDGE_TRANSFERS = 32, STATE_ROOM = 16384 };
+enum { MAX_STEPS = 256, MAX_EDGE_MARKS = 32, MAX_EDGE_TRANSFERS = 32, STATE_ROOM = 32768 };
 
 /* What happened since the last boundary. */
 struct recording {
-    uint32_t from;
+    struct node *from;
     bool lost; /* cannot be kept */
     uint64_t since;
     uint64_t total[N_TOTALS], useful, useful_issued;
@@ -123,15 +131,17 @@ struct recording {
     uint64_t seen[(PROG_MAX_TOKENS + 63) / 64];
     uint32_t token[PROG_MAX_TOKENS];
     struct token_rule rule[PROG_MAX_TOKENS];
-    uint64_t left_before[N_LEFT];
-    struct left_rule left[N_RULES]; /* by id */
+    struct left_watch left[N_LEFT];
+    bool paged[2];       /* of off-chip transfers: where in their pages they are matters */
+    struct same_rule same[N_SAME];
+    unsigned n_same;
     struct stream_layer stream;
 };
 
 struct snapshot { /* of a loop level, for periods */
     bool valid;
-    uint32_t node;
-    struct thread thread[N_THREADS];
+    const struct node *node;
+    struct thread thread[N_THREADS]; /* but for `part` */
     uint32_t token[PROG_MAX_TOKENS];
     uint64_t time, clock;
     uint64_t total[N_TOTALS];
@@ -152,8 +162,8 @@ struct fold {
     struct event event;
     bool at_end;      /* the sequencer waits at an END for this cycle's boundary */
     bool check;
-    uint32_t foretold; /* edge, or NO_EDGE */
-    uint32_t node;
+    const struct edge *foretold; /* or NULL */
+    struct node *node;           /* NULL: unknown */
     unsigned n_totals;
     uint8_t *dynamic[N_THREADS]; /* by pc: what of a command depends on loop indices */
     uint32_t *command[N_THREADS], *place[N_THREADS]; /* names, by pc */
@@ -187,8 +197,8 @@ void names_finish(struct names *s);
 /* ---- fold_record.c ---- */
 void record_init(struct machine *m);
 void record_open(struct machine *m);
-/* Keeps what was recorded as an edge to `to`; its number, or NO_EDGE. */
-uint32_t record_close(struct machine *m, uint32_t to);
+/* Keeps what was recorded as an edge to `to`; it, or NULL. */
+const struct edge *record_close(struct machine *m, struct node *to);
 /* Books the tokens and transfers of what happened for the search of periods. */
 void fold_book(struct machine *m, const struct token_rule *t, unsigned n, const struct left_rule *l,
                unsigned n_left);
@@ -196,8 +206,8 @@ void fold_book(struct machine *m, const struct token_rule *t, unsigned n, const 
 /* ---- fold_walk.c ---- */
 /* Follows an edge from where the machine stands; false when none is known. */
 bool walk_edge(struct machine *m);
-/* The edge that would be followed, NO_EDGE. */
-uint32_t walk_find(struct machine *m);
+/* The edge that would be followed, or NULL. */
+const struct edge *walk_find(struct machine *m);
 
 /* ---- fold_period.c ---- */
 /* At the end of an iteration: multiplies whole periods out; true when it did. */

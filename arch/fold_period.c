@@ -54,13 +54,25 @@ void period_init(struct machine *m)
         f->layer_step[pc] = m->prog->cmds[THREAD_ACCEL][pc].op == OP_REPEAT ? layer_step_of(m, pc) : 0;
 }
 
+/* Where a thread is, in the loops that are open. */
+static void save_thread(struct thread *to, const struct thread *t)
+{
+    to->pc = t->pc;
+    to->depth = t->depth;
+    for (unsigned d = 0; d < t->depth; d++) {
+        to->idx[d] = t->idx[d];
+        to->frame[d] = t->frame[d];
+    }
+}
+
 static void save(struct machine *m, struct snapshot *s)
 {
     const struct fold *f = m->fold;
     const struct stream_layer *l = m->streams ? streams_steady(m) : NULL;
     s->valid = true;
     s->node = f->node;
-    memcpy(s->thread, m->thread, sizeof s->thread);
+    for (unsigned th = 0; th < N_THREADS; th++)
+        save_thread(&s->thread[th], &m->thread[th]);
     memcpy(s->token, m->token, m->prog->n_tokens * sizeof s->token[0]);
     s->time = machine_time(m);
     s->clock = f->clock;
@@ -73,7 +85,8 @@ static void save(struct machine *m, struct snapshot *s)
     }
     s->marks = f->done.n;
     s->layer_pending = s->time - m->layer_last;
-    s->stream = l ? *l : (struct stream_layer){.name = ""};
+    if (m->streams)
+        s->stream = l ? *l : (struct stream_layer){.name = ""};
 }
 
 /* How often the period from `old` to `now` fits into what is left of a thread;
@@ -238,7 +251,7 @@ bool fold_periods(struct machine *m)
 {
     struct fold *f = m->fold;
     const struct thread *accel = &m->thread[THREAD_ACCEL];
-    if (!accel->depth || f->node == NO_NODE || (m->sequencer->step_cycles && !f->at_end))
+    if (!accel->depth || !f->node || (m->sequencer->step_cycles && !f->at_end))
         return false;
     unsigned d = accel->depth - 1;
     const struct loop_frame *frame = &accel->frame[d];

@@ -79,26 +79,13 @@ void fold_note_host(struct machine *m, const struct cmd *wait, bool has)
     r->slept = true;
 }
 
-void fold_note_left(struct machine *m, enum left_id id, uint64_t left, uint64_t n, bool at_least)
+static void same(struct recording *r, unsigned id, uint32_t value)
 {
-    struct recording *r = &m->fold->rec;
-    struct left_rule *l = &r->left[id];
-    if (l->set || l->exact)
-        return;
-    uint64_t before = r->left_before[id];
-    l->exact = !at_least;
-    l->low = at_least ? max64(l->low, before - left + n) : before;
-}
-
-void fold_note_set(struct machine *m, enum left_id id)
-{
-    m->fold->rec.left[id].set = true;
-}
-
-static void same(struct recording *r, unsigned id, uint64_t value)
-{
-    r->left[id].exact = true;
-    r->left[id].low = value;
+    unsigned i = 0;
+    while (i < r->n_same && r->same[i].id != id)
+        i++;
+    r->n_same += i == r->n_same;
+    r->same[i] = (struct same_rule){id, value};
 }
 
 void fold_note_burst(struct machine *m, unsigned channel)
@@ -106,11 +93,11 @@ void fold_note_burst(struct machine *m, unsigned channel)
     struct recording *r = &m->fold->rec;
     uint64_t page = m->hyperram_cfg->burst_bytes;
     if (!r->left[LEFT_EXT + channel].set) {
-        uint64_t moved = r->left_before[LEFT_EXT + channel] - m->udma->ch[channel].ext_left;
-        same(r, SAME_PAGE + channel, (fold_page_at(m, channel) + page - moved % page) % page);
-        r->left[LEFT_EXT + channel].paged = true;
+        uint64_t moved = r->left[LEFT_EXT + channel].before - m->udma->ch[channel].ext_left;
+        same(r, SAME_PAGE + channel, (uint32_t)((fold_page_at(m, channel) + page - moved % page) % page));
+        r->paged[channel] = true;
     }
-    fold_note_set(m, LEFT_BURST);
+    fold_set_left(m, LEFT_BURST);
     fold_at_part(m);
 }
 
@@ -232,6 +219,7 @@ void record_init(struct machine *m)
     }
     for (unsigned u = 0; u < N_UNITS; u++)
         f->left[LEFT_DONE + u] = &f->ahead[u];
+    m->watch = f->rec.left;
     record_open(m);
 }
 
@@ -252,10 +240,11 @@ void record_open(struct machine *m)
     r->slept = false;
     memset(r->seen, 0, sizeof r->seen);
     memcpy(r->token, m->token, m->prog->n_tokens * sizeof r->token[0]);
-    memset(r->left, 0, sizeof r->left);
+    memset(r->paged, 0, sizeof r->paged);
+    r->n_same = 0;
     see_units(m);
     for (unsigned i = 0; i < N_LEFT; i++)
-        r->left_before[i] = *f->left[i];
+        r->left[i] = (struct left_watch){.before = *f->left[i]};
     if (s)
         r->stream = *s;
 }
@@ -274,21 +263,21 @@ void fold_book(struct machine *m, const struct token_rule *t, unsigned n, const 
         }
     }
     for (; n_left; n_left--, l++)
-        if (l->id < N_LEFT && (l->set || l->exact))
+        if (l->event)
             f->left_events[l->id] = f->clock;
 }
 
+/* Of all tokens that were looked at or posted: others have not changed. */
 static unsigned close_tokens(struct machine *m, struct token_rule out[PROG_MAX_TOKENS])
 {
     struct recording *r = &m->fold->rec;
     unsigned n = 0;
-    for (uint16_t t = 0; t < m->prog->n_tokens; t++) {
-        if (m->token[t] == r->token[t] && !(r->seen[t / 64] >> (t % 64) & 1))
-            continue;
-        struct token_rule *rule = rule_of(r, t);
-        rule->delta = (int32_t)(m->token[t] - r->token[t]);
-        out[n++] = *rule;
-    }
+    for (unsigned w = 0; w < sizeof r->seen / sizeof r->seen[0]; w++)
+        for (uint64_t seen = r->seen[w]; seen; seen &= seen - 1) {
+            unsigned t = 64 * w + (unsigned)__builtin_ctzll(seen);
+            r->rule[t].delta = (int32_t)(m->token[t] - r->token[t]);
+            out[n++] = r->rule[t];
+        }
     return n;
 }
 
@@ -297,33 +286,33 @@ static unsigned close_tokens(struct machine *m, struct token_rule out[PROG_MAX_T
 static void close_unit(struct machine *m, unsigned u)
 {
     struct recording *r = &m->fold->rec;
-    struct left_rule *l = &r->left[LEFT_DONE + u];
-    uint64_t before = r->left_before[LEFT_DONE + u], now = m->fold->ahead[u];
-    uint64_t ticks = machine_time(m) - r->since;
-    if (now && now == before - ticks) { /* else it was done, if only just now */
-        l->low = ticks + NEAR_CYCLES * m->soc_ticks + 1;
+    struct left_watch *w = &r->left[LEFT_DONE + u];
+    uint64_t now = m->fold->ahead[u], ticks = machine_time(m) - r->since;
+    if (now && now == w->before - ticks) { /* else it was done, if only just now */
+        w->low = ticks + NEAR_CYCLES * m->soc_ticks + 1;
         return;
     }
-    l->exact = before > 0;
-    l->low = before;
-    l->set = before || now;
+    w->exact = w->before > 0;
+    w->low = w->before;
+    w->set = w->before || now;
 }
 
 /* The rules that say something, one after the other. */
-static unsigned close_left(struct machine *m, struct left_rule out[N_RULES])
+static unsigned close_left(struct machine *m, struct left_rule out[N_LEFT])
 {
     struct fold *f = m->fold;
     unsigned n = 0;
     see_units(m);
     for (unsigned u = 0; u < N_UNITS; u++)
         close_unit(m, u);
-    for (unsigned i = 0; i < N_RULES; i++) {
-        struct left_rule *l = &f->rec.left[i];
-        l->id = (uint8_t)i;
-        if (i < N_LEFT)
-            l->take = l->set ? *f->left[i] : f->rec.left_before[i] - *f->left[i];
-        if (l->set || l->exact || l->low || l->take)
-            out[n++] = *l;
+    for (unsigned i = 0; i < N_LEFT; i++) {
+        const struct left_watch *w = &f->rec.left[i];
+        uint64_t take = w->set ? *f->left[i] : w->before - *f->left[i];
+        if (w->set || w->exact || w->low || take)
+            out[n++] = (struct left_rule){
+                .id = (uint8_t)i, .set = w->set, .paged = i < LEFT_L2 && f->rec.paged[i - LEFT_EXT],
+                .event = w->set || w->exact, .low = w->low, .over = w->exact ? 0 : UINT64_MAX - w->low,
+                .take = take};
     }
     return n;
 }
@@ -339,17 +328,17 @@ static bool close_stream(struct machine *m, struct stream_rule *out)
     return true;
 }
 
-static void keep_sums(struct machine *m, struct edge *e)
+static unsigned close_sums(struct machine *m, struct sum out[N_TOTALS])
 {
     struct fold *f = m->fold;
-    const struct recording *r = &f->rec;
-    e->sums = (uint32_t)f->graph->sums.n;
-    for (uint32_t i = 0; i < f->n_totals; i++) {
-        uint64_t n = m->total[i] - r->total[i] - (i == 0 ? r->useful : i == 1 ? r->useful_issued : 0);
-        if (n)
-            *POOL_ADD(&f->graph->sums, 1) = (struct sum){i, n};
-    }
-    e->n_sums = (uint16_t)(f->graph->sums.n - e->sums);
+    struct recording *r = &f->rec;
+    unsigned n = 0;
+    r->total[0] += r->useful; /* macs, macs_issued: what steps count is not counted here */
+    r->total[1] += r->useful_issued;
+    for (uint32_t i = 0; i < f->n_totals; i++)
+        if (m->total[i] != r->total[i])
+            out[n++] = (struct sum){i, m->total[i] - r->total[i]};
+    return n;
 }
 
 static bool always_fits(enum step_kind kind)
@@ -357,10 +346,9 @@ static bool always_fits(enum step_kind kind)
     return kind == STEP_ADVANCE || kind == STEP_RING || kind == STEP_USEFUL || kind == STEP_TRANSFER_END;
 }
 
-static void keep_steps(struct graph *g, const struct recording *r, struct edge *e)
+/* What the steps say of the edge as a whole. */
+static void look_at_steps(const struct recording *r, struct edge *e)
 {
-    e->steps = (uint32_t)g->steps.n;
-    e->n_steps = (uint16_t)r->n_steps;
     e->plain = r->n_marks == 0;
     bool may_fail = false;
     for (unsigned i = 0; i < r->n_steps; i++) {
@@ -374,15 +362,6 @@ static void keep_steps(struct graph *g, const struct recording *r, struct edge *
     }
     if (!may_fail)
         memset(e->undo, 0, sizeof e->undo);
-    if (r->n_steps)
-        memcpy(POOL_ADD(&g->steps, r->n_steps), r->steps, r->n_steps * sizeof r->steps[0]);
-}
-
-static void append(struct graph *g, uint32_t from, const struct edge *e)
-{
-    *POOL_ADD(&g->edges, 1) = *e;
-    g->edges.v[g->edges.n - 1].next = g->nodes.v[from].edges;
-    g->nodes.v[from].edges = (uint32_t)g->edges.n - 1;
 }
 
 static void close_threads(struct machine *m)
@@ -394,44 +373,66 @@ static void close_threads(struct machine *m)
     }
 }
 
-uint32_t record_close(struct machine *m, uint32_t to)
+/* Takes `n` items of a kind to what lies behind an edge. */
+static void *lay(uint8_t **at, const void *items, size_t n, size_t size)
+{
+    uint8_t *to = *at;
+    memcpy(to, items, n * size);
+    *at += (n * size + 7) & ~(size_t)7;
+    return to;
+}
+
+/* What was closed becomes an edge, the likeliest of its node. */
+struct closed {
+    struct edge edge; /* but for where the items are */
+    struct token_rule tokens[PROG_MAX_TOKENS];
+    struct left_rule left[N_LEFT];
+    struct sum sums[N_TOTALS];
+    struct stream_rule stream;
+};
+static const struct edge *keep(struct graph *g, const struct recording *r, const struct closed *c)
+{
+    const struct edge *e = &c->edge;
+    size_t bytes = sizeof *e + e->n_sums * sizeof c->sums[0] + e->n_left * sizeof c->left[0] +
+                   e->n_tokens * sizeof c->tokens[0] + e->n_steps * sizeof r->steps[0] +
+                   e->n_same * sizeof r->same[0] + e->n_marks * sizeof r->marks[0] + sizeof c->stream;
+    uint8_t *at = arena_take(&g->arena, bytes + 8 * 7); /* each kind is aligned */
+    struct edge *kept = lay(&at, e, 1, sizeof *e);
+    kept->sums = lay(&at, c->sums, e->n_sums, sizeof c->sums[0]);
+    kept->left = lay(&at, c->left, e->n_left, sizeof c->left[0]);
+    kept->tokens = lay(&at, c->tokens, e->n_tokens, sizeof c->tokens[0]);
+    kept->steps = lay(&at, r->steps, e->n_steps, sizeof r->steps[0]);
+    kept->same = lay(&at, r->same, e->n_same, sizeof r->same[0]);
+    kept->marks = lay(&at, r->marks, e->n_marks, sizeof r->marks[0]);
+    if (e->stream)
+        kept->stream = lay(&at, &c->stream, 1, sizeof c->stream);
+    kept->next = r->from->edges;
+    r->from->edges = kept;
+    return kept;
+}
+
+const struct edge *record_close(struct machine *m, struct node *to)
 {
     struct fold *f = m->fold;
     struct recording *r = &f->rec;
-    struct graph *g = f->graph;
-    struct token_rule tokens[PROG_MAX_TOKENS];
-    struct left_rule left[N_RULES];
-    struct stream_rule stream = {0};
+    struct closed c;
     close_threads(m);
     if (r->slept && r->went_on[THREAD_HOST])
         close_sleep(r);
-    r->left[HOST_SLEEPS].set = r->slept;
-    unsigned n_tokens = close_tokens(m, tokens), n_left = close_left(m, left);
-    fold_book(m, tokens, n_tokens, left, n_left);
+    unsigned n_tokens = close_tokens(m, c.tokens), n_left = close_left(m, c.left);
+    fold_book(m, c.tokens, n_tokens, c.left, n_left);
     if (m->streams && !r->lost)
-        r->lost = !close_stream(m, &stream);
-    if (r->lost || r->from == NO_NODE || to == NO_NODE)
-        return NO_EDGE;
-    struct edge e = {.ticks = machine_time(m) - r->since, .to = to, .next = NO_EDGE, .stream = NO_GUARD,
-                     .n_tokens = (uint16_t)n_tokens, .n_marks = (uint16_t)r->n_marks,
-                     .n_left = (uint16_t)n_left};
+        r->lost = !close_stream(m, &c.stream);
+    if (r->lost || !r->from || !to)
+        return NULL;
+    c.edge = (struct edge){.to = to, .ticks = machine_time(m) - r->since,
+                           .stream = m->streams ? &c.stream : NULL,
+                           .n_sums = (uint16_t)close_sums(m, c.sums), .n_left = (uint16_t)n_left,
+                           .n_tokens = (uint16_t)n_tokens, .n_steps = (uint16_t)r->n_steps,
+                           .n_same = (uint16_t)r->n_same, .n_marks = (uint16_t)r->n_marks,
+                           .host_sleeps = r->slept};
     for (unsigned th = 0; th < N_THREADS; th++)
-        e.place[th] = r->went_on[th] ? f->place[th][r->first_pc[th]] : NO_GUARD;
-    e.tokens = (uint32_t)g->tokens.n;
-    if (n_tokens)
-        memcpy(POOL_ADD(&g->tokens, n_tokens), tokens, n_tokens * sizeof tokens[0]);
-    e.marks = (uint32_t)g->marks.n;
-    if (r->n_marks)
-        memcpy(POOL_ADD(&g->marks, r->n_marks), r->marks, r->n_marks * sizeof r->marks[0]);
-    e.left = (uint32_t)g->lefts.n;
-    if (n_left)
-        memcpy(POOL_ADD(&g->lefts, n_left), left, n_left * sizeof left[0]);
-    if (m->streams) {
-        e.stream = (uint32_t)g->streams.n;
-        *POOL_ADD(&g->streams, 1) = stream;
-    }
-    keep_sums(m, &e);
-    keep_steps(g, r, &e);
-    append(g, r->from, &e);
-    return (uint32_t)g->edges.n - 1;
+        c.edge.place[th] = r->went_on[th] ? f->place[th][r->first_pc[th]] : NO_GUARD;
+    look_at_steps(r, &c.edge);
+    return keep(f->graph, r, &c);
 }

@@ -29,25 +29,16 @@ static bool places_fit(const struct machine *m, const struct edge *e)
 
 static bool tokens_fit(const struct machine *m, const struct edge *e)
 {
-    const struct token_rule *t = &m->fold->graph->tokens.v[e->tokens];
+    const struct token_rule *t = e->tokens;
     for (unsigned n = e->n_tokens; n; n--, t++)
         if (m->token[t->token] < t->low || m->token[t->token] > t->high)
             return false;
     return true;
 }
 
-static uint64_t value_of(const struct machine *m, unsigned id)
+static struct token_rule rule_of(const struct edge *e, uint16_t token)
 {
-    if (id < N_LEFT)
-        return *m->fold->left[id];
-    if (id == HOST_SLEEPS)
-        return 0;
-    return id < SAME_TOKENS ? fold_page_at(m, id - SAME_PAGE) : fold_head_tokens(m, id - SAME_TOKENS);
-}
-
-static struct token_rule rule_of(const struct machine *m, const struct edge *e, uint16_t token)
-{
-    const struct token_rule *t = &m->fold->graph->tokens.v[e->tokens];
+    const struct token_rule *t = e->tokens;
     for (unsigned n = e->n_tokens; n; n--, t++)
         if (t->token == token)
             return *t;
@@ -58,7 +49,7 @@ static struct token_rule rule_of(const struct machine *m, const struct edge *e, 
 static uint64_t host_sleeps(const struct machine *m, const struct edge *e, uint64_t k)
 {
     const struct cmd *c = &m->prog->cmds[THREAD_HOST][m->thread[THREAD_HOST].pc];
-    struct token_rule t = rule_of(m, e, c->token);
+    struct token_rule t = rule_of(e, c->token);
     uint64_t most = (uint64_t)m->token[c->token] + t.posts;
     if (most >= c->count)
         return 0;
@@ -67,15 +58,21 @@ static uint64_t host_sleeps(const struct machine *m, const struct edge *e, uint6
 
 static bool left_fits(const struct machine *m, const struct edge *e)
 {
-    const struct left_rule *l = &m->fold->graph->lefts.v[e->left];
-    for (unsigned n = e->n_left; n; n--, l++) {
-        if (l->id == HOST_SLEEPS && !host_sleeps(m, e, 1))
+    const struct left_rule *l = e->left;
+    for (unsigned n = e->n_left; n; n--, l++)
+        if (*m->fold->left[l->id] - l->low > l->over)
             return false;
-        uint64_t v = value_of(m, l->id);
-        if (l->exact ? v != l->low : v < l->low)
-            return false;
-    }
     return true;
+}
+
+static bool same_fits(const struct machine *m, const struct edge *e)
+{
+    const struct same_rule *s = e->same;
+    for (unsigned n = e->n_same; n; n--, s++)
+        if (s->value != (s->id < SAME_TOKENS ? fold_page_at(m, s->id - SAME_PAGE)
+                                             : fold_head_tokens(m, s->id - SAME_TOKENS)))
+            return false;
+    return !e->host_sleeps || host_sleeps(m, e, 1);
 }
 
 static bool transfer_fits(const struct machine *m, const struct thread *t, const struct step *s,
@@ -125,7 +122,7 @@ static bool step_fits(struct machine *m, const struct step *s, struct effects *o
 
 static bool steps_fit(struct machine *m, const struct edge *e, struct effects *out)
 {
-    const struct step *s = &m->fold->graph->steps.v[e->steps];
+    const struct step *s = e->steps;
     struct thread before[N_THREADS];
     if (!e->n_steps)
         return true;
@@ -152,19 +149,18 @@ static bool steps_fit(struct machine *m, const struct edge *e, struct effects *o
 
 static void move_left(struct machine *m, const struct edge *e, uint64_t k)
 {
-    const struct left_rule *l = &m->fold->graph->lefts.v[e->left];
-    for (unsigned n = e->n_left; n; n--, l++)
-        if (l->id < N_LEFT) {
-            uint64_t *v = m->fold->left[l->id];
-            *v = l->set ? l->take : *v - k * l->take;
-        }
+    const struct left_rule *l = e->left;
+    for (unsigned n = e->n_left; n; n--, l++) {
+        uint64_t *v = m->fold->left[l->id];
+        *v = l->set ? l->take : *v - k * l->take;
+    }
 }
 
 static void move_transfers(struct machine *m, const struct edge *e, const struct effects *out)
 {
-    const struct step *s = &m->fold->graph->steps.v[e->steps];
+    const struct step *s = e->steps;
     const struct transfer_ahead *t = out->transfer;
-    for (unsigned n = e->plain ? 0 : e->n_steps; n; n--, s++) {
+    for (unsigned n = e->n_steps; n; n--, s++) {
         if (s->kind == STEP_TRANSFER_END)
             udma_next_transfer(m, s->value);
         else if (s->kind == STEP_TRANSFER) {
@@ -176,9 +172,7 @@ static void move_transfers(struct machine *m, const struct edge *e, const struct
 
 static void move_stream(struct machine *m, const struct edge *e, uint64_t since, uint64_t k)
 {
-    if (e->stream == NO_GUARD)
-        return;
-    const struct stream_rule *r = &m->fold->graph->streams.v[e->stream];
+    const struct stream_rule *r = e->stream;
     struct stream_layer *l = streams_steady(m);
     uint64_t start = since - m->origin + (k - 1) * e->ticks, cycle = start / m->soc_ticks;
     l->rows += k * r->rows;
@@ -193,7 +187,7 @@ static void move_stream(struct machine *m, const struct edge *e, uint64_t since,
 
 static void finish_layers(struct machine *m, const struct edge *e, const struct effects *out, uint64_t since)
 {
-    const uint64_t *at = &m->fold->graph->marks.v[e->marks];
+    const uint64_t *at = e->marks;
     for (unsigned i = 0; i < out->n_marks; i++)
         m->mark[m->marks_in++ % N_MARKS] = out->marks[i];
     for (unsigned n = e->n_marks; n; n--, at++) {
@@ -205,22 +199,29 @@ static void finish_layers(struct machine *m, const struct edge *e, const struct 
 
 static void take(struct machine *m, const struct edge *e, const struct effects *out, uint64_t k)
 {
-    struct fold *f = m->fold;
     uint64_t since = machine_time(m);
-    const struct sum *s = &f->graph->sums.v[e->sums];
-    for (unsigned n = e->n_sums; n; n--, s++)
-        m->total[s->at] += k * s->n;
-    m->macs += out->useful;
-    m->macs_issued += out->useful_issued;
-    const struct token_rule *t = &f->graph->tokens.v[e->tokens];
+    const struct sum *s = e->sums;
+    if (k == 1) /* nearly always */
+        for (unsigned n = e->n_sums; n; n--, s++)
+            m->total[s->at] += s->n;
+    else
+        for (unsigned n = e->n_sums; n; n--, s++)
+            m->total[s->at] += k * s->n;
+    const struct token_rule *t = e->tokens;
     for (unsigned i = 0; i < e->n_tokens; i++)
         m->token[t[i].token] += (uint32_t)((int64_t)k * t[i].delta);
-    move_transfers(m, e, out);
+    if (!e->plain) {
+        m->macs += out->useful;
+        m->macs_issued += out->useful_issued;
+        move_transfers(m, e, out);
+    }
     move_left(m, e, k);
-    move_stream(m, e, since, k);
+    if (e->stream)
+        move_stream(m, e, since, k);
     m->skipped += k * e->ticks;
-    finish_layers(m, e, out, since);
-    fold_book(m, t, e->n_tokens, &f->graph->lefts.v[e->left], e->n_left);
+    if (e->n_marks | out->n_marks)
+        finish_layers(m, e, out, since);
+    fold_book(m, t, e->n_tokens, e->left, e->n_left);
 }
 
 /* ---- edges from a node to itself ---- */
@@ -228,28 +229,25 @@ static void take(struct machine *m, const struct edge *e, const struct effects *
 static uint64_t left_repeats(const struct machine *m, const struct edge *e)
 {
     uint64_t k = UINT64_MAX, page = m->hyperram_cfg->burst_bytes;
-    const struct left_rule *l = &m->fold->graph->lefts.v[e->left];
+    const struct left_rule *l = e->left;
     for (unsigned n = e->n_left; n; n--, l++) {
-        uint64_t v = value_of(m, l->id);
-        if (l->id == HOST_SLEEPS)
-            k = host_sleeps(m, e, k);
-        if (l->id >= N_LEFT || (l->set ? l->take == v : l->take == 0))
+        uint64_t v = *m->fold->left[l->id];
+        if (l->set ? l->take == v : l->take == 0)
             continue;
-        if (l->set || l->exact || (l->paged && l->take % page))
+        if (l->event || (l->paged && l->take % page))
             return 1;
         k = min64(k, (v - l->low) / l->take + 1);
     }
-    return k;
+    return e->host_sleeps ? host_sleeps(m, e, k) : k;
 }
 
 /* How often a plain edge that fits once can be taken in a row. */
 static uint64_t repeats(struct machine *m, const struct edge *e)
 {
-    const struct graph *g = m->fold->graph;
-    const struct token_rule *t = &g->tokens.v[e->tokens];
+    const struct token_rule *t = e->tokens;
     const struct thread *a = &m->thread[THREAD_ACCEL];
     uint64_t k = left_repeats(m, e);
-    if (e->n_steps && g->steps.v[e->steps].kind != STEP_ITERATE)
+    if (e->n_steps && e->steps[0].kind != STEP_ITERATE)
         return 1; /* the thread is elsewhere afterwards, if only before an equal command */
     if (e->n_steps)
         k = min64(k, a->frame[a->depth - 1].trips - 1 - a->idx[a->depth - 1]);
@@ -263,57 +261,51 @@ static uint64_t repeats(struct machine *m, const struct edge *e)
     return k == UINT64_MAX ? 1 : k;
 }
 
-static uint32_t find(struct machine *m, struct effects *out, uint64_t *k)
+static const struct edge *find(struct machine *m, struct effects *out, uint64_t *k)
 {
     struct fold *f = m->fold;
-    struct graph *g = f->graph;
-    if (f->node == NO_NODE || (m->streams && !streams_steady(m)))
-        return NO_EDGE;
-    for (uint32_t i = g->nodes.v[f->node].edges, before = NO_EDGE; i != NO_EDGE; i = g->edges.v[i].next) {
-        struct edge *e = &g->edges.v[i];
-        uint32_t last = before;
-        before = i;
-        if (!places_fit(m, e) || !tokens_fit(m, e) || !left_fits(m, e))
+    if (!f->node || (m->streams && !streams_steady(m)))
+        return NULL;
+    struct edge **from = &f->node->edges;
+    for (struct edge *e; (e = *from); from = &e->next) {
+        if (!places_fit(m, e) || !tokens_fit(m, e) || !left_fits(m, e) || !same_fits(m, e))
             continue;
         *k = e->plain && e->to == f->node ? repeats(m, e) : 1;
         out->useful = out->useful_issued = 0;
         out->n_marks = out->n_transfers = 0;
         if (!*k || !steps_fit(m, e, out))
             continue;
-        if (last != NO_EDGE) { /* the likeliest next time */
-            g->edges.v[last].next = e->next;
-            e->next = g->nodes.v[f->node].edges;
-            g->nodes.v[f->node].edges = i;
-        }
-        return i;
+        *from = e->next; /* the likeliest next time */
+        e->next = f->node->edges;
+        f->node->edges = e;
+        return e;
     }
-    return NO_EDGE;
+    return NULL;
 }
 
 bool walk_edge(struct machine *m)
 {
     struct effects out;
     uint64_t k;
-    uint32_t i = find(m, &out, &k);
-    if (i == NO_EDGE)
+    const struct edge *e = find(m, &out, &k);
+    if (!e)
         return false;
-    const struct edge *e = &m->fold->graph->edges.v[i];
     struct thread *a = &m->thread[THREAD_ACCEL];
-    if (k > 1 && e->n_steps && m->fold->graph->steps.v[e->steps].kind == STEP_ITERATE)
+    if (k > 1 && e->n_steps && e->steps[0].kind == STEP_ITERATE)
         a->idx[a->depth - 1] += k - 1;
     take(m, e, &out, k);
     m->fold->node = e->to;
-    m->fold->at_end = m->fold->graph->nodes.v[e->to].at_end;
+    m->fold->at_end = e->to->at_end;
     return true;
 }
 
-uint32_t walk_find(struct machine *m)
+const struct edge *walk_find(struct machine *m)
 {
     struct effects out;
     struct thread before[N_THREADS];
     uint64_t k;
     memcpy(before, m->thread, sizeof before);
-    uint32_t i = find(m, &out, &k);
+    const struct edge *e = find(m, &out, &k);
     memcpy(m->thread, before, sizeof before);
-    return i;
+    return e;
 }

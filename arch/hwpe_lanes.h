@@ -7,8 +7,7 @@
  * A FIFO of depth D takes an entry iff it is not full at the start of the
  * cycle; a pop is visible in the cycle after the push. Masks have one bit a
  * port; of a packet that is not as wide as the stream only the ports in `need`
- * take part. Depth 0: no FIFO, requests go straight to the memory. Flat, and
- * equal states are equal bytes. */
+ * take part. Depth 0: no FIFO, requests go straight to the memory. Flat. */
 #ifndef ARCH_HWPE_LANES_H
 #define ARCH_HWPE_LANES_H
 
@@ -18,9 +17,15 @@
 enum { HWPE_MAX_PORTS = 16, HWPE_MAX_DEPTH = 16 };
 enum { HWPE_PACKET_FIFO = 2 }; /* i_misaligned_fifo of a decoupled source */
 
-struct hwpe_fifos { /* one a port, of addresses; unused entries are 0 */
-    uint16_t more[HWPE_MAX_DEPTH]; /* ports with more than i entries */
-    uint8_t n[HWPE_MAX_PORTS];
+/* How full the FIFOs of all ports are, so that one operation moves them all: bit
+ * 16 * (i % 4) + p of word i / 4 says that port p has more than i entries. */
+struct hwpe_fill {
+    uint64_t more[HWPE_MAX_DEPTH / 4];
+};
+
+struct hwpe_fifos { /* of addresses; port p has those from addr[p][head[p]] up to tail[p], modulo the room */
+    struct hwpe_fill fill;
+    uint8_t head[HWPE_MAX_PORTS], tail[HWPE_MAX_PORTS];
     uint32_t addr[HWPE_MAX_PORTS][HWPE_MAX_DEPTH];
 };
 
@@ -31,10 +36,10 @@ struct hwpe_load {
     uint16_t answered; /* ports with a response in this cycle */
     uint16_t late_in;  /* ports with a response held in front of a full FIFO */
     uint16_t late_out; /* ports with a word held in front of the stream */
-    uint16_t data[HWPE_MAX_DEPTH]; /* ports with more than i words */
     uint8_t n_ports, depth;
     uint8_t packets;   /* in the packet FIFO */
     uint8_t pad;
+    struct hwpe_fill data; /* words */
     struct hwpe_fifos fifo;
 };
 
@@ -47,70 +52,107 @@ struct hwpe_store {
 void hwpe_load_init(struct hwpe_load *l, unsigned n_ports, unsigned depth);
 void hwpe_store_init(struct hwpe_store *s, unsigned n_ports, unsigned depth);
 
+/* Ports with more than i entries. */
+static inline unsigned hwpe_fill_more(const struct hwpe_fill *f, unsigned i)
+{
+    return (uint16_t)(f->more[i / 4] >> (16 * (i % 4)));
+}
+
+static inline uint64_t hwpe_fill_spread(unsigned ports)
+{
+    return ports * UINT64_C(0x0001000100010001);
+}
+
+/* One entry more in each of `ports`, which have room. */
+static inline void hwpe_fill_add(struct hwpe_fill *f, unsigned depth, unsigned ports)
+{
+    uint64_t all = hwpe_fill_spread(ports);
+    for (unsigned w = (depth - 1) / 4; w; w--)
+        f->more[w] |= (f->more[w] << 16 | f->more[w - 1] >> 48) & all;
+    f->more[0] |= (f->more[0] << 16 | 0xffff) & all;
+}
+
+/* One less. */
+static inline void hwpe_fill_drop(struct hwpe_fill *f, unsigned depth, unsigned ports)
+{
+    uint64_t all = hwpe_fill_spread(ports);
+    unsigned last = (depth - 1) / 4;
+    for (unsigned w = 0; w < last; w++)
+        f->more[w] = (f->more[w] & ~all) | ((f->more[w] >> 16 | f->more[w + 1] << 48) & all);
+    f->more[last] = (f->more[last] & ~all) | (f->more[last] >> 16 & all);
+}
+
+static inline unsigned hwpe_fifo_any(const struct hwpe_fifos *f)
+{
+    return (uint16_t)f->fill.more[0];
+}
+
+/* `i` entries behind the head. */
+static inline uint32_t *hwpe_fifo_entry(struct hwpe_fifos *f, unsigned port, unsigned i)
+{
+    return &f->addr[port][(f->head[port] + i) % HWPE_MAX_DEPTH];
+}
+
+static inline unsigned hwpe_fifo_count(const struct hwpe_fifos *f, unsigned port)
+{
+    return (uint8_t)(f->tail[port] - f->head[port]);
+}
+
 static inline uint32_t hwpe_fifo_addr(const struct hwpe_fifos *f, unsigned port)
 {
-    return f->addr[port][0];
+    return f->addr[port][f->head[port] % HWPE_MAX_DEPTH];
 }
 
 static inline void hwpe_fifo_push(struct hwpe_fifos *f, unsigned depth, unsigned ports, const uint32_t addr[])
 {
-    if (!ports)
-        return;
-    for (unsigned i = depth; i-- > 1;)
-        f->more[i] |= f->more[i - 1] & (uint16_t)ports;
-    f->more[0] |= (uint16_t)ports;
+    hwpe_fill_add(&f->fill, depth, ports);
     for (; ports; ports &= ports - 1) {
         unsigned p = (unsigned)__builtin_ctz(ports);
-        f->addr[p][f->n[p]++] = addr[p];
+        f->addr[p][f->tail[p]++ % HWPE_MAX_DEPTH] = addr[p];
     }
 }
 
 static inline void hwpe_fifo_pop(struct hwpe_fifos *f, unsigned depth, unsigned ports)
 {
-    if (!ports)
-        return;
-    for (unsigned i = 0; i < depth; i++)
-        f->more[i] &= (uint16_t)(~ports | (i + 1 < depth ? f->more[i + 1] : 0));
-    for (; ports; ports &= ports - 1) {
-        unsigned p = (unsigned)__builtin_ctz(ports), n = --f->n[p];
-        for (unsigned i = 0; i < n; i++)
-            f->addr[p][i] = f->addr[p][i + 1];
-        f->addr[p][n] = 0;
-    }
+    hwpe_fill_drop(&f->fill, depth, ports);
+    for (; ports; ports &= ports - 1)
+        f->head[__builtin_ctz(ports)]++;
 }
 
 static inline unsigned hwpe_fifo_full(const struct hwpe_fifos *f, unsigned depth)
 {
-    return f->more[depth - 1];
+    return hwpe_fill_more(&f->fill, depth - 1);
 }
 
-/* ---- load side, in this order: request, arbitrate, room, join, step ---- */
+/* ---- load side, in this order: request, arbitrate, room, join, step ----
+ * `depth` is the one of the struct: who knows it beforehand has half of the work done by the compiler. */
 
 /* Ports with a request. `offered`: ports on which the streamer has an address. */
-static inline unsigned hwpe_load_request(const struct hwpe_load *l, unsigned offered)
+static inline unsigned hwpe_load_request(const struct hwpe_load *l, unsigned depth, unsigned offered)
 {
-    return l->depth ? l->fifo.more[0] & ~(unsigned)l->data[l->depth - 1] : offered;
+    return depth ? hwpe_fifo_any(&l->fifo) & ~hwpe_fill_more(&l->data, depth - 1) : offered;
 }
 
 /* Ports on which an address that is offered is taken in this cycle. */
-static inline unsigned hwpe_load_room(const struct hwpe_load *l, unsigned grants)
+static inline unsigned hwpe_load_room(const struct hwpe_load *l, unsigned depth, unsigned grants)
 {
-    return l->depth ? l->ports & ~hwpe_fifo_full(&l->fifo, l->depth) : grants;
+    return depth ? l->ports & ~hwpe_fifo_full(&l->fifo, depth) : grants;
 }
 
 /* Words at the stream side when the stream side takes those in `take`. */
-static inline unsigned hwpe_load_words(const struct hwpe_load *l, unsigned take)
+static inline unsigned hwpe_load_words(const struct hwpe_load *l, unsigned depth, unsigned take)
 {
-    return (l->depth ? l->data[0] & take : l->answered) | l->late_out;
+    return (depth ? hwpe_fill_more(&l->data, 0) & take : l->answered) | l->late_out;
 }
 
 /* Joins words into the packet FIFO, from which a packet leaves or not. *take:
  * ports whose word the stream side takes. True when a packet was completed. */
-static inline bool hwpe_load_join(struct hwpe_load *l, unsigned need, bool leaves, unsigned *take)
+static inline bool hwpe_load_join(struct hwpe_load *l, unsigned depth, unsigned need, bool leaves,
+                                  unsigned *take)
 {
     bool room = l->packets < HWPE_PACKET_FIFO;
     *take = room ? need & ~(unsigned)l->joined : 0;
-    unsigned valid = hwpe_load_words(l, *take) & need;
+    unsigned valid = hwpe_load_words(l, depth, *take) & need;
     bool complete = (valid | l->joined) == need;
     l->joined = (uint16_t)(complete ? 0 : l->joined | valid);
     l->packets = (uint8_t)(l->packets - leaves + (complete && room));
@@ -119,38 +161,53 @@ static inline bool hwpe_load_join(struct hwpe_load *l, unsigned need, bool leave
 
 /* Ends the cycle: addresses of `pushed` ports in, those of `grants` out, words
  * of `take` ports to the stream. */
-void hwpe_load_step(struct hwpe_load *l, unsigned pushed, const uint32_t addr[], unsigned grants,
-                    unsigned take);
+static inline void hwpe_load_step(struct hwpe_load *l, unsigned depth, unsigned pushed,
+                                  const uint32_t addr[], unsigned grants, unsigned take)
+{
+    if (!depth) { /* words that the stream does not take are kept, one a port */
+        l->late_out = (uint16_t)((l->late_out | l->answered) & ~take);
+        l->answered = (uint16_t)grants;
+        return;
+    }
+    unsigned full = hwpe_fill_more(&l->data, depth - 1), arrives = l->answered | l->late_in;
+    hwpe_fifo_pop(&l->fifo, depth, grants);
+    hwpe_fifo_push(&l->fifo, depth, pushed, addr);
+    hwpe_fill_drop(&l->data, depth, take & hwpe_fill_more(&l->data, 0));
+    hwpe_fill_add(&l->data, depth, arrives & ~full);
+    l->late_in = (uint16_t)(arrives & full);
+    l->answered = (uint16_t)grants;
+}
+
 /* Nothing is on its way. */
 static inline bool hwpe_load_quiet(const struct hwpe_load *l)
 {
-    unsigned words = l->depth ? l->data[0] : 0;
+    unsigned words = hwpe_fill_more(&l->data, 0);
     return !(l->packets | l->answered | l->late_in | l->late_out | l->joined | words);
 }
 
 /* ---- store side: request, arbitrate, room, step ---- */
 
 /* Ports that can take their word. */
-static inline unsigned hwpe_store_room(const struct hwpe_store *s, unsigned grants)
+static inline unsigned hwpe_store_room(const struct hwpe_store *s, unsigned depth, unsigned grants)
 {
-    return s->depth ? s->ports & ~hwpe_fifo_full(&s->fifo, s->depth) : grants;
+    return depth ? s->ports & ~hwpe_fifo_full(&s->fifo, depth) : grants;
 }
 
-static inline unsigned hwpe_store_request(const struct hwpe_store *s, unsigned offered)
+static inline unsigned hwpe_store_request(const struct hwpe_store *s, unsigned depth, unsigned offered)
 {
-    return s->depth ? s->fifo.more[0] : offered;
+    return depth ? hwpe_fifo_any(&s->fifo) : offered;
 }
 
 /* Every port of `offered` that can take its word does, whether or not the
  * others can: a packet that waits is written again and again. */
-static inline void hwpe_store_step(struct hwpe_store *s, unsigned offered, const uint32_t addr[],
-                                   unsigned grants)
+static inline void hwpe_store_step(struct hwpe_store *s, unsigned depth, unsigned offered,
+                                   const uint32_t addr[], unsigned grants)
 {
-    if (!s->depth)
+    if (!depth)
         return;
-    unsigned pushed = offered & hwpe_store_room(s, 0);
-    hwpe_fifo_pop(&s->fifo, s->depth, grants);
-    hwpe_fifo_push(&s->fifo, s->depth, pushed, addr);
+    unsigned pushed = offered & hwpe_store_room(s, depth, 0);
+    hwpe_fifo_pop(&s->fifo, depth, grants);
+    hwpe_fifo_push(&s->fifo, depth, pushed, addr);
 }
 
 #endif

@@ -38,7 +38,7 @@ static bool packet_valid(const struct hwpe_sink *k, bool valid)
 
 static bool packet_ready(const struct hwpe_sink *k, bool valid, unsigned grants)
 {
-    return !packet_valid(k, valid) || hwpe_store_room(&k->lanes, grants) == k->lanes.ports;
+    return !packet_valid(k, valid) || hwpe_store_room(&k->lanes, k->lanes.depth, grants) == k->lanes.ports;
 }
 
 static void offered_addresses(const struct hwpe_sink *k, uint32_t addr[])
@@ -54,7 +54,7 @@ unsigned hwpe_sink_request(const struct hwpe_sink *k, bool valid, uint32_t addr[
         offered_addresses(k, addr);
     for (unsigned p = 0; k->lanes.depth && p < k->lanes.n_ports; p++)
         addr[p] = hwpe_fifo_addr(&k->lanes.fifo, p);
-    return hwpe_store_request(&k->lanes, offers ? k->lanes.ports : 0);
+    return hwpe_store_request(&k->lanes, k->lanes.depth, offers ? k->lanes.ports : 0);
 }
 
 bool hwpe_sink_ready(const struct hwpe_sink *k, bool valid, unsigned grants)
@@ -87,7 +87,7 @@ bool hwpe_sink_step(struct hwpe_sink *k, bool valid, unsigned grants)
         k->held = fresh ? !ready : k->held && !ready;
     uint32_t addr[HWPE_MAX_PORTS];
     offered_addresses(k, addr);
-    hwpe_store_step(&k->lanes, working && packet ? k->lanes.ports : 0, addr, grants);
+    hwpe_store_step(&k->lanes, k->lanes.depth, working && packet ? k->lanes.ports : 0, addr, grants);
     hwpe_addrgen_step(&k->gen, enable);
     k->done = finished;
     if (finished) {

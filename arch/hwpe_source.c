@@ -37,7 +37,7 @@ bool hwpe_source_valid(const struct hwpe_source *s)
         return false;
     if (s->decoupled)
         return s->lanes.packets > 0;
-    return hwpe_load_words(&s->lanes, s->lanes.ports) == s->lanes.ports;
+    return hwpe_load_words(&s->lanes, s->lanes.depth, s->lanes.ports) == s->lanes.ports;
 }
 
 /* Ports on which the streamer itself wants to send the current address. */
@@ -60,7 +60,7 @@ unsigned hwpe_source_request(const struct hwpe_source *s, bool ready, uint32_t a
         offered_addresses(s, addr);
     for (unsigned p = 0; s->lanes.depth && p < s->lanes.n_ports; p++)
         addr[p] = hwpe_fifo_addr(&s->lanes.fifo, p);
-    return hwpe_load_request(&s->lanes, core_request(s, ready));
+    return hwpe_load_request(&s->lanes, s->lanes.depth, core_request(s, ready));
 }
 
 static void count_line_word(struct hwpe_source *s)
@@ -121,7 +121,7 @@ bool hwpe_source_step(struct hwpe_source *s, bool ready, unsigned grants)
 {
     struct hwpe_load *l = &s->lanes;
     bool swallow = swallows(s), handshake = hwpe_source_valid(s) && ready;
-    unsigned request = core_request(s, ready), room = hwpe_load_room(l, grants) | l->sent;
+    unsigned request = core_request(s, ready), room = hwpe_load_room(l, l->depth, grants) | l->sent;
     bool working = s->state == HWPE_WORKING && ready, granted = (room & l->ports) == l->ports;
     bool started = s->state == HWPE_IDLE && s->start;
     uint32_t addr[HWPE_MAX_PORTS];
@@ -129,13 +129,13 @@ bool hwpe_source_step(struct hwpe_source *s, bool ready, unsigned grants)
 
     if (s->decoupled) {
         bool leaves = l->packets > 0 && (ready || swallow);
-        hwpe_load_join(l, l->ports, leaves, &take);
+        hwpe_load_join(l, l->depth, l->ports, leaves, &take);
         if (leaves)
             count_line_word(s);
         l->sent = (uint16_t)(!working ? l->sent : granted ? 0 : room & l->ports);
     }
     offered_addresses(s, addr);
-    hwpe_load_step(l, request & room, addr, grants, take);
+    hwpe_load_step(l, l->depth, request & room, addr, grants, take);
     s->done = s->decoupled ? decoupled_control(s, working && granted, handshake)
                            : direct_control(s, granted, ready);
     if (s->done)

@@ -227,8 +227,16 @@ static void load_time(struct machine *m, struct state_io *io)
     m->acct_last = m->now;
 }
 
-void machine_state(struct machine *m, struct state_io *io)
+/* Saving: is there room for whatever a component has? */
+static bool has_room(const struct state_io *io)
 {
+    return io->load || io->end - io->p >= STATE_MOST_BYTES;
+}
+
+bool machine_state(struct machine *m, struct state_io *io)
+{
+    if (!has_room(io))
+        return false;
     if (io->load)
         load_time(m, io);
     else
@@ -236,13 +244,22 @@ void machine_state(struct machine *m, struct state_io *io)
     m->acct_cause = state_u8(io, (unsigned)m->acct_cause);
     m->acct_conflict_end = state_time(io, m->now, m->acct_conflict_end);
     unit_state(m, io);
-    for (unsigned i = 0; arch_classes[i]; i++)
-        if (arch_classes[i]->state)
-            arch_classes[i]->state(m, io);
+    for (unsigned i = 0; arch_classes[i]; i++) {
+        if (!arch_classes[i]->state)
+            continue;
+        const uint8_t *from = io->p;
+        if (!has_room(io))
+            return false;
+        arch_classes[i]->state(m, io);
+        assert(io->p - from <= STATE_MOST_BYTES);
+    }
+    if (!has_room(io))
+        return false;
     if (io->load)
         load_events(m, io);
     else
         save_events(m, io);
+    return true;
 }
 
 static bool done(const struct machine *m)

@@ -108,6 +108,7 @@ struct traffic;
 struct udma;
 struct host;
 struct fold;
+struct left_watch;
 struct streams;
 
 /* A phase or a job of an engine fed by streams; cycles count from the start of the run. */
@@ -159,6 +160,7 @@ struct machine {
     struct udma *udma;
     struct host *host;
     struct fold *fold;       /* NULL: every cycle is simulated */
+    struct left_watch *watch; /* of folding (fold.h), by enum left_id; NULL as well */
     struct streams *streams; /* NULL: the engine is fed by buffers */
     uint64_t origin;         /* tick at which the run's cycles begin to count */
     /* additive; `total` is all of them, those of counter[] last */
@@ -212,8 +214,8 @@ void machine_resolve(struct machine *m, const struct arch *a);
 struct machine *machine_create(const struct arch *arch, const struct program *prog, const struct evq_ops *ops,
                                bool folding, struct err *err);
 void machine_destroy(struct machine *m);
-/* Saves or loads the relative state of everything. */
-void machine_state(struct machine *m, struct state_io *io);
+/* Saves or loads the relative state of everything. False: no room to save it. */
+bool machine_state(struct machine *m, struct state_io *io);
 /* Runs to the end. False on a deadlock (with a report of who waits for what). */
 bool machine_run(struct machine *m, struct err *err);
 /* Looks at the machine after each of its events; returning false ends the run. */
@@ -292,8 +294,18 @@ void vector_count(struct machine *m, const struct issued *is, uint64_t cycles);
 void buffers_count(struct machine *m, const struct issued *is);
 /* True when the transfer takes no time: it is over. */
 bool streamer_start(struct machine *m, enum unit_id u, const struct issued *is);
-/* Ports that ask this cycle: bank by port, mask as return value. */
-uint32_t streamer_requests(struct machine *m, uint8_t *bank);
+/* Banks that are asked for in a cycle, and those by two or more; a bit each. */
+struct bank_use {
+    uint64_t asked, twice;
+};
+static inline void bank_used(struct bank_use *use, unsigned bank)
+{
+    uint64_t bit = UINT64_C(1) << bank;
+    use->twice |= use->asked & bit;
+    use->asked |= bit;
+}
+/* Ports that ask this cycle: bank by port, mask as return value; adds to *use. */
+uint32_t streamer_requests(struct machine *m, uint8_t *bank, struct bank_use *use);
 /* Returns how many words were moved. */
 unsigned streamer_grants(struct machine *m, uint32_t granted, uint32_t requested);
 /* Counts a transfer that is only walked, not simulated. */

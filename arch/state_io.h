@@ -13,15 +13,31 @@ struct state_io {
     bool load;
     uint8_t *p;      /* saving: room for what is appended; loading: what is next */
     uint8_t *end;
-    bool overflow;   /* saving: more than the room */
 };
+
+/* No component has more (machine_state looks to it): a quantity is put without asking whether there is
+ * room. */
+enum { STATE_MOST_BYTES = 8192 };
+
+/* A component whose state is large has its function twice, one for each direction: STATE_EITHER_WAY(name, m,
+ * io) of a STATE_BODY. Where the direction is known and nothing else points to `io`, a quantity is an
+ * instruction. */
+#define STATE_BODY static inline __attribute__((always_inline))
+#define STATE_EITHER_WAY(body, m, io)    \
+    do {                                 \
+        struct state_io either = *(io);  \
+        if (either.load) {               \
+            either.load = true;          \
+            body((m), &either);          \
+        } else {                         \
+            either.load = false;         \
+            body((m), &either);          \
+        }                                \
+        *(io) = either;                  \
+    } while (0)
 
 static inline uint64_t state_put(struct state_io *io, uint64_t v, unsigned bytes)
 {
-    if (io->end - io->p < (long)bytes) {
-        io->overflow = true;
-        return v;
-    }
     if (io->load) {
         v = 0;
         memcpy(&v, io->p, bytes); /* little endian hosts, as everywhere here */

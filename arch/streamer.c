@@ -100,24 +100,24 @@ static void offer_packet(const struct streamer *st, struct stream *s, uint32_t w
 /* Long transfers are cut into parts for folding. */
 enum { PART_WORDS = 256, PART_LINES = 16 };
 
-static void first_line(struct machine *m, struct stream *s, int64_t at)
+static void first_line(struct machine *m, unsigned i, int64_t at)
 {
-    unsigned i = (unsigned)(s - m->streamer->s);
+    struct stream *s = &m->streamer->s[i];
     s->line_at = s->plane_at = at;
     s->pos = 0;
     s->lines = s->c->rows;
-    s->words = stream_strided(m, s->c) ? s->c->row_bytes : line_words(at, s->c->row_bytes);
+    s->words = s->strided ? s->c->row_bytes : line_words(at, s->c->row_bytes);
     fold_set_left(m, LEFT_LINES + i);
     fold_set_left(m, LEFT_WORDS + i);
 }
 
-static void next_line(struct machine *m, struct stream *s)
+static void next_line(struct machine *m, unsigned i)
 {
-    unsigned i = (unsigned)(s - m->streamer->s);
+    struct stream *s = &m->streamer->s[i];
     s->lines--;
     if (!left_at_least(m, LEFT_LINES + i, s->lines, 1)) {
         s->generated = ++s->plane >= s->c->planes;
-        first_line(m, s, s->plane_at + s->c->plane_stride);
+        first_line(m, i, s->plane_at + s->c->plane_stride);
         return;
     }
     s->line_at += s->c->row_stride;
@@ -129,10 +129,10 @@ static void next_line(struct machine *m, struct stream *s)
 }
 
 /* One byte of each line, `lanes` lines a packet; they are in different banks. */
-static void generate_strided(struct machine *m, struct stream *s)
+static void generate_strided(struct machine *m, unsigned i)
 {
     struct streamer *st = m->streamer;
-    unsigned i = (unsigned)(s - st->s);
+    struct stream *s = &st->s[i];
     uint64_t words = left_at_least(m, LEFT_LINES + i, s->lines, st->lanes) ? st->lanes : s->lines;
     for (unsigned p = 0; p < words; p++)
         s->addr[p] = (uint32_t)(s->line_at + s->pos + p * s->c->row_stride);
@@ -152,15 +152,15 @@ static void generate_strided(struct machine *m, struct stream *s)
 }
 
 /* Puts the next packet on offer. */
-static void generate(struct machine *m, struct stream *s)
+static void generate(struct machine *m, unsigned i)
 {
     struct streamer *st = m->streamer;
-    unsigned i = (unsigned)(s - st->s);
+    struct stream *s = &st->s[i];
     s->need = 0;
     if (s->generated)
         return;
-    if (stream_strided(m, s->c)) {
-        generate_strided(m, s);
+    if (s->strided) {
+        generate_strided(m, i);
         return;
     }
     uint64_t words = left_at_least(m, LEFT_WORDS + i, s->words, st->ports) ? st->ports : s->words;
@@ -170,7 +170,7 @@ static void generate(struct machine *m, struct stream *s)
     s->pos += (uint32_t)words;
     s->words -= words;
     if (!left_at_least(m, LEFT_WORDS + i, s->words, 1))
-        next_line(m, s);
+        next_line(m, i);
     else if (s->words % PART_WORDS == 0)
         fold_saw_part(m);
 }
@@ -223,34 +223,38 @@ void streamer_count(struct machine *m, enum unit_id u, const struct cmd *c)
 }
 
 /* The packet on offer was sent: its words will be joined. */
-static void take_off(struct machine *m, struct stream *s)
+static void take_off(struct machine *m, unsigned i)
 {
+    struct stream *s = &m->streamer->s[i];
     s->flying_need[s->flying] = s->need;
     s->flying = (uint8_t)((s->flying + 1) % MAX_FLYING);
-    generate(m, s);
+    generate(m, i);
 }
 
 /* A command that follows without a gap finds its first address in the FIFOs;
  * an idle stream starts as hwpe-stream does: start in t, addresses from t+1. */
-static void begin(struct machine *m, struct stream *s, bool store, const struct issued *is)
+static void begin(struct machine *m, unsigned i, const struct issued *is)
 {
+    struct stream *s = &m->streamer->s[i];
+    bool store = i == STORE;
     uint64_t start = m->streamer_cfg->start_cycles;
     bool gap = s->idle_since == 0 || m->now > s->idle_since;
     s->c = is->c;
+    s->strided = stream_strided(m, is->c);
     s->plane = 0;
     s->generated = false;
-    first_line(m, s, is->addr);
+    first_line(m, i, is->addr);
     s->work_at = m->now + (gap && start ? (start - 1) * m->soc_ticks : 0);
-    generate(m, s);
+    generate(m, i);
     if (gap && start)
         return;
     if (store && s->store.depth && !s->wait) {
         hwpe_fifo_push(&s->store.fifo, s->store.depth, s->need, s->addr);
-        generate(m, s);
+        generate(m, i);
         s->wait = m->streamer->interval[STORE] - 1;
     } else if (!store && s->load.depth) {
         hwpe_fifo_push(&s->load.fifo, s->load.depth, s->need, s->addr);
-        take_off(m, s);
+        take_off(m, i);
     }
 }
 
@@ -272,7 +276,8 @@ bool streamer_start(struct machine *m, enum unit_id u, const struct issued *is)
         m->counter[m->cb.streamer + unit_stream[u]] += streamer_words(m, c);
         return true;
     }
-    begin(m, &st->s[unit_stream[u]], unit_stream[u] == STORE, is);
+    st->active |= (uint8_t)(1u << unit_stream[u]);
+    begin(m, unit_stream[u], is);
     tcdm_wake(m);
     return false;
 }
@@ -288,9 +293,11 @@ static unsigned offered(const struct stream *s, uint64_t now)
 static unsigned wanted(const struct streamer *st, unsigned i, uint64_t now)
 {
     const struct stream *s = &st->s[i];
-    if (i == STORE)
-        return s->c ? hwpe_store_request(&s->store, offered(s, now)) : 0;
-    return s->c ? hwpe_load_request(&s->load, offered(s, now)) : 0;
+    if (!s->c)
+        return 0;
+    unsigned depth = i == STORE ? s->store.depth : s->load.depth, offer = depth ? 0 : offered(s, now);
+    return i == STORE ? hwpe_store_request(&s->store, depth, offer)
+                      : hwpe_load_request(&s->load, depth, offer);
 }
 
 static uint32_t address(const struct stream *s, unsigned i, unsigned port)
@@ -301,20 +308,46 @@ static uint32_t address(const struct stream *s, unsigned i, unsigned port)
     return hwpe_fifo_addr(i == STORE ? &s->store.fifo : &s->load.fifo, port);
 }
 
-uint32_t streamer_requests(struct machine *m, uint8_t *bank)
+/* The multiplexers of all ports at once: a stream gets a port that it wants where its own turn is next, or
+ * where those before it do not want it. A request that was refused stays. */
+static void choose(struct streamer *st, const unsigned w[N_STREAMS])
+{
+    const uint16_t *first = st->prefers;
+    unsigned kept = 0, keeps[N_STREAMS];
+    if (!((w[0] & w[1]) | (w[1] & w[2]) | (w[2] & w[0]))) { /* no two want the same port: most cycles */
+        for (unsigned i = 0; i < N_STREAMS; i++)
+            st->asks[i] = (uint16_t)w[i];
+        return;
+    }
+    for (unsigned i = 0; i < N_STREAMS; i++)
+        kept |= keeps[i] = st->held & st->asks[i] & w[i];
+    for (unsigned i = 0; i < N_STREAMS; i++) {
+        unsigned next = i + 1 < N_STREAMS ? i + 1 : 0, last = N_STREAMS - i - next;
+        unsigned taken = (first[next] & (w[next] | w[last])) | (first[last] & w[last]);
+        st->asks[i] = (uint16_t)((w[i] & ~taken & ~kept) | keeps[i]);
+    }
+}
+
+uint32_t streamer_requests(struct machine *m, uint8_t *bank, struct bank_use *use)
 {
     struct streamer *st = m->streamer;
+    if (!st->active)
+        return 0;
     unsigned want[N_STREAMS], any = 0;
     for (unsigned i = 0; i < N_STREAMS; i++)
         any |= want[i] = wanted(st, i, m->now);
-    for (unsigned left = any; left; left &= left - 1) {
-        unsigned p = (unsigned)__builtin_ctz(left), i = st->asking[p];
-        if (!(st->held >> p & 1) || !(want[i] >> p & 1))
-            for (i = st->rr[p]; !(want[i] >> p & 1);)
-                i = i + 1 == N_STREAMS ? 0 : i + 1;
-        st->asking[p] = (uint8_t)i;
-        bank[p] = (uint8_t)(address(&st->s[i], i, p) >> 2 & st->bank_mask);
-    }
+    choose(st, want);
+    uint64_t asked = use->asked, twice = use->twice; /* sums in memory would wait for each other */
+    for (unsigned i = 0; i < N_STREAMS; i++)
+        for (unsigned left = st->asks[i]; left; left &= left - 1) {
+            unsigned p = (unsigned)__builtin_ctz(left);
+            unsigned b = address(&st->s[i], i, p) >> 2 & st->bank_mask;
+            uint64_t bit = UINT64_C(1) << b;
+            bank[p] = (uint8_t)b;
+            twice |= asked & bit;
+            asked |= bit;
+        }
+    *use = (struct bank_use){asked, twice};
     return any;
 }
 
@@ -333,72 +366,99 @@ static unsigned wide_words(const struct stream *s, unsigned i, unsigned grants)
 }
 
 /* hwpe_stream_source, DECOUPLED=1: the consumer's ready lets addresses out, too. */
-static void load_step(struct machine *m, unsigned i, unsigned grants)
+static inline void load_step(struct machine *m, unsigned i, unsigned depth, unsigned grants)
 {
     struct stream *s = &m->streamer->s[i];
     struct hwpe_load *l = &s->load;
-    unsigned offer = offered(s, m->now), room = hwpe_load_room(l, grants), take = 0;
+    unsigned offer = offered(s, m->now), room = hwpe_load_room(l, depth, grants), take = 0;
     bool leaves = l->packets && !s->wait;
     unsigned sent = (l->sent | (offer & room)) & s->need;
     bool gone = offer && sent == s->need;
-    if (hwpe_load_join(l, s->flying == s->joining ? l->ports : s->flying_need[s->joining], leaves, &take))
+    unsigned joins = s->flying == s->joining ? l->ports : s->flying_need[s->joining];
+    if (hwpe_load_join(l, depth, joins, leaves, &take))
         s->joining = (uint8_t)((s->joining + 1) % MAX_FLYING);
-    hwpe_load_step(l, offer & room, s->addr, grants, take);
+    hwpe_load_step(l, depth, offer & room, s->addr, grants, take);
     l->sent = (uint16_t)(gone ? 0 : sent);
     if (leaves)
         s->wait = m->streamer->interval[i] - 1;
     else if (s->wait)
         s->wait--;
     if (gone)
-        take_off(m, s);
-    if (s->c && !s->need && !(l->depth && l->fifo.more[0]))
+        take_off(m, i);
+    if (s->c && !s->need && !hwpe_fifo_any(&l->fifo))
         last_grant(m, i);
+    if (!stream_active(s, i))
+        m->streamer->active &= (uint8_t)~(1u << i);
 }
 
 /* hwpe_stream_sink: the packet is taken when every port takes its word, and
  * ports that can take it do so in every cycle that it waits. Behind a fence
  * each takes it once. */
-static void store_step(struct machine *m, unsigned grants)
+static inline void store_step(struct machine *m, unsigned depth, unsigned grants)
 {
-    struct stream *s = &m->streamer->s[STORE];
+    const unsigned i = STORE;
+    struct stream *s = &m->streamer->s[i];
     struct hwpe_store *k = &s->store;
-    unsigned offer = offered(s, m->now), room = hwpe_store_room(k, grants);
+    unsigned offer = offered(s, m->now), room = hwpe_store_room(k, depth, grants);
     unsigned took = (s->load.sent | (offer & room)) & s->need;
     bool taken = offer && took == s->need;
-    hwpe_store_step(k, offer, s->addr, grants);
+    hwpe_store_step(k, depth, offer, s->addr, grants);
     s->load.sent = (uint16_t)(taken || !m->streamer_cfg->store_fence ? 0 : took);
     if (taken) {
-        generate(m, s);
-        s->wait = m->streamer->interval[STORE] - 1;
+        generate(m, i);
+        s->wait = m->streamer->interval[i] - 1;
     } else if (s->wait) {
         s->wait--;
     }
-    if (s->c && !s->need && !(k->depth && k->fifo.more[0]))
-        last_grant(m, STORE);
+    if (s->c && !s->need && !hwpe_fifo_any(&k->fifo)) {
+        last_grant(m, i);
+        m->streamer->active &= (uint8_t)~(1u << i);
+    }
+}
+
+/* The depth that nearly all machines have gets steps of its own. */
+enum { USUAL_DEPTH = 4 };
+
+static void stream_step(struct machine *m, unsigned i, unsigned grants)
+{
+    const struct stream *s = &m->streamer->s[i];
+    if (i == STORE && s->store.depth == USUAL_DEPTH)
+        store_step(m, USUAL_DEPTH, grants);
+    else if (i == STORE)
+        store_step(m, s->store.depth, grants);
+    else if (s->load.depth == USUAL_DEPTH)
+        load_step(m, i, USUAL_DEPTH, grants);
+    else
+        load_step(m, i, s->load.depth, grants);
+}
+
+/* The turn of a port passes to the stream behind the one that was granted. */
+static void pass_on(struct streamer *st, unsigned granted)
+{
+    unsigned of[N_STREAMS];
+    for (unsigned i = 0; i < N_STREAMS; i++)
+        of[i] = granted & st->asks[i];
+    for (unsigned i = 0; i < N_STREAMS; i++)
+        st->prefers[i] = (uint16_t)((st->prefers[i] & ~granted) | of[i ? i - 1 : N_STREAMS - 1]);
 }
 
 unsigned streamer_grants(struct machine *m, uint32_t granted, uint32_t requested)
 {
     struct streamer *st = m->streamer;
-    uint64_t ports = 0; /* of each stream, side by side: sums in memory would wait for each other */
-    unsigned words = 0;
-    for (uint32_t left = granted; left; left &= left - 1) {
-        unsigned p = (unsigned)__builtin_ctz(left), i = st->asking[p];
-        ports |= 1ull << (i * MAX_PORTS + p);
-        st->rr[p] = (uint8_t)(i + 1 == N_STREAMS ? 0 : i + 1);
-    }
+    unsigned words = 0, active = st->active;
+    if (!active)
+        return 0;
+    pass_on(st, granted);
     st->held = (uint16_t)(requested & ~granted);
     for (unsigned i = 0; i < N_STREAMS; i++) {
-        unsigned grants = ports >> (i * MAX_PORTS) & ((1u << MAX_PORTS) - 1);
+        unsigned grants = granted & st->asks[i];
         if (grants) {
             unsigned n = st->lanes < st->ports ? wide_words(&st->s[i], i, grants) : count_bits(grants);
             m->counter[m->cb.streamer + i] += n;
             words += n;
         }
-        if (i == STORE && st->s[i].c)
-            store_step(m, grants);
-        else if (i != STORE && stream_active(&st->s[i]))
-            load_step(m, i, grants);
+        if (active >> i & 1)
+            stream_step(m, i, grants);
     }
     if (granted != requested)
         acct_conflict(m);
@@ -407,8 +467,7 @@ unsigned streamer_grants(struct machine *m, uint32_t granted, uint32_t requested
 
 bool streamer_busy(const struct machine *m)
 {
-    const struct streamer *st = m->streamer;
-    return stream_active(&st->s[0]) || stream_active(&st->s[1]) || st->s[STORE].c;
+    return m->streamer->active;
 }
 
 static bool init(struct machine *m, struct err *err)
@@ -421,6 +480,7 @@ static bool init(struct machine *m, struct err *err)
     st->ports = (uint8_t)m->tcdm_cfg->hwpe_ports;
     st->lanes = wide_port(m) ? 1 : st->ports;
     st->bank_mask = (uint32_t)m->tcdm_cfg->banks - 1;
+    st->prefers[0] = (uint16_t)((1u << st->lanes) - 1);
     const struct stream_cfg *cfg[N_STREAMS];
     stream_cfgs(m->streamer_cfg, cfg);
     /* A buffer narrower than a packet takes it in several cycles. */

@@ -19,6 +19,7 @@ struct stream {
     uint32_t plane, pos;       /* pos: words into the line; strided: bytes into all lines */
     uint64_t words, lines;     /* left: words of the line (strided: bytes of all), lines of the plane */
     bool generated;            /* nothing comes */
+    bool strided;              /* the command is a transposed load that reads byte by byte */
     uint16_t need;             /* ports of the packet on offer; 0: none */
     uint8_t wait;              /* cycles until the buffer gives or takes the next packet */
     uint8_t flying, joining;   /* packets sent off, packets joined: modulo MAX_FLYING */
@@ -29,9 +30,10 @@ struct stream {
 };
 struct streamer {
     struct stream s[N_STREAMS];
-    uint8_t rr[MAX_PORTS];     /* stream preferred by each port */
-    uint8_t asking[MAX_PORTS]; /* stream that a port's request belongs to */
-    uint16_t held;             /* ports that were refused: a request is not withdrawn for another */
+    uint16_t prefers[N_STREAMS]; /* ports whose next turn is that stream's: each port is in one of them */
+    uint16_t asks[N_STREAMS];    /* ports whose request belongs to that stream */
+    uint16_t held;               /* ports that were refused: a request is not withdrawn for another */
+    uint8_t active;              /* streams that have something to do, a bit each */
     uint8_t interval[N_STREAMS];
     uint8_t ports; /* words of a packet */
     uint8_t lanes; /* ports of the interconnect: as many, or one wide one */
@@ -47,9 +49,10 @@ extern const uint8_t stream_unit[N_STREAMS];
 bool stream_strided(const struct machine *m, const struct cmd *c);
 void streamer_state(struct machine *m, struct state_io *io);
 
-static inline bool stream_active(const struct stream *s)
+/* Of the store stream only commands are active: nothing comes after its last grant. */
+static inline bool stream_active(const struct stream *s, unsigned i)
 {
-    return s->c || s->wait || !hwpe_load_quiet(&s->load);
+    return s->c || (i != STORE && (s->wait || !hwpe_load_quiet(&s->load)));
 }
 
 #endif

@@ -15,12 +15,21 @@ static void fifos_state(const struct streamer *st, struct hwpe_fifos *f, unsigne
     if (io->load)
         memset(f, 0, sizeof *f);
     for (unsigned p = 0; p < st->lanes; p++) {
-        unsigned n = state_u8(io, f->n[p]);
+        unsigned n = state_u8(io, hwpe_fifo_count(f, p));
         for (unsigned i = 0; io->load && i < n; i++)
             hwpe_fifo_push(f, depth, 1u << p, none); /* room; the addresses follow */
-        for (unsigned i = 0; i < n; i++)
-            f->addr[p][i] = address_state(st, f->addr[p][i], io);
+        for (unsigned i = 0; i < n; i++) {
+            uint32_t *addr = hwpe_fifo_entry(f, p, i);
+            *addr = address_state(st, *addr, io);
+        }
     }
+}
+
+/* Words of all ports' FIFOs: levels from the first to the last that a port reaches. */
+static void fill_state(struct hwpe_fill *f, unsigned depth, struct state_io *io)
+{
+    for (unsigned w = 0; w * 4 < depth; w++)
+        f->more[w] = state_u64(io, f->more[w]);
 }
 
 /* Words of loads that are on their way. */
@@ -32,8 +41,7 @@ static void lanes_state(const struct streamer *st, struct stream *s, struct stat
     l->late_in = state_u16(io, l->late_in);
     l->late_out = state_u16(io, l->late_out);
     l->packets = state_u8(io, l->packets);
-    for (unsigned i = 0; i < l->depth; i++)
-        l->data[i] = state_u16(io, l->data[i]);
+    fill_state(&l->data, l->depth, io);
     unsigned n = state_u8(io, (unsigned)(s->flying - s->joining) % MAX_FLYING);
     s->flying = (uint8_t)((s->joining + n) % MAX_FLYING);
     for (unsigned k = 0; k < n; k++) {
@@ -50,12 +58,14 @@ static void command_state(struct machine *m, unsigned i, struct state_io *io)
     const struct streamer *st = m->streamer;
     struct stream *s = &m->streamer->s[i];
     uint32_t line = 4 * st->bank_mask + 3;
-    if (io->load)
+    if (io->load) {
         s->c = unit_head(&m->unit[stream_unit[i]])->c;
+        s->strided = stream_strided(m, s->c);
+    }
     s->work_at = state_time(io, m->now, s->work_at);
     s->line_at = state_u16(io, (uint64_t)s->line_at & line);
-    s->pos = state_u16(io, s->pos & (stream_strided(m, s->c) ? line : st->bank_mask));
-    if (stream_strided(m, s->c) || s->c->planes > 1) {
+    s->pos = state_u16(io, s->pos & (s->strided ? line : st->bank_mask));
+    if (s->strided || s->c->planes > 1) {
         s->plane_at = state_u16(io, (uint64_t)s->plane_at & line);
         s->plane = state_u32(io, s->plane);
     }
@@ -77,12 +87,13 @@ static void quiet(struct stream *s)
 
 static void stream_state(struct machine *m, unsigned i, struct state_io *io)
 {
-    const struct streamer *st = m->streamer;
+    struct streamer *st = m->streamer;
     struct stream *s = &m->streamer->s[i];
-    bool busy = s->c, on = i == STORE ? busy : stream_active(s);
+    bool busy = s->c, on = st->active >> i & 1;
     uint8_t head = state_u8(io, busy | (unsigned)on << 1);
     busy = head & 1;
     on = head >> 1 & 1;
+    st->active = (uint8_t)((st->active & ~(1u << i)) | (unsigned)on << i);
     s->wait = state_u8(io, s->wait);
     s->load.sent = state_u16(io, s->load.sent);
     /* Whether a command that starts then follows without a gap. */
@@ -105,16 +116,22 @@ static void stream_state(struct machine *m, unsigned i, struct state_io *io)
         quiet(s);
 }
 
+/* Whose turn it is at each port, and whom requests belong to that were refused. */
+static void turns_state(struct streamer *st, struct state_io *io)
+{
+    unsigned all = (1u << st->lanes) - 1;
+    st->held = state_u16(io, st->held);
+    for (unsigned i = 1; i < N_STREAMS; i++) {
+        st->prefers[i] = state_u16(io, st->prefers[i]);
+        st->asks[i] = state_u16(io, st->asks[i] & st->held);
+    }
+    st->prefers[0] = (uint16_t)(all & ~(st->prefers[1] | st->prefers[2]));
+    st->asks[0] = (uint16_t)(st->held & ~(st->asks[1] | st->asks[2]));
+}
+
 void streamer_state(struct machine *m, struct state_io *io)
 {
-    struct streamer *st = m->streamer;
-    for (unsigned p = 0; p < st->lanes; p++)
-        st->rr[p] = state_u8(io, st->rr[p]);
-    st->held = state_u16(io, st->held);
-    for (unsigned left = st->held; left; left &= left - 1) {
-        unsigned p = (unsigned)__builtin_ctz(left);
-        st->asking[p] = state_u8(io, st->asking[p]);
-    }
+    turns_state(m->streamer, io);
     for (unsigned i = 0; i < N_STREAMS; i++)
         stream_state(m, i, io);
 }

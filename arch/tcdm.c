@@ -69,6 +69,7 @@ struct tcdm {
     struct xbar xbar;
     struct hci hci;
     struct event tick;
+    bool others;     /* other masters make traffic */
     uint64_t ran_at; /* cycle of the last arbitration */
     uint32_t refused; /* cycles in a row in which the accelerator asked in vain */
 };
@@ -84,23 +85,6 @@ struct where_to {
     uint8_t hwpe[MAX_PORTS], udma[N_UDMA], traffic[32];
 };
 
-/* No two requests of streams and uDMA to one bank. */
-static bool apart(const struct demand *d, const struct where_to *bank)
-{
-    uint64_t asked = 0, twice = 0;
-    for (uint32_t left = d->hwpe; left; left &= left - 1) {
-        uint64_t bit = 1ull << bank->hwpe[__builtin_ctz(left)];
-        twice |= asked & bit;
-        asked |= bit;
-    }
-    for (unsigned i = 0; i < N_UDMA; i++) {
-        uint64_t bit = (uint64_t)(d->udma >> i & 1) << (bank->udma[i] % XBAR_MAX_BANKS);
-        twice |= asked & bit;
-        asked |= bit;
-    }
-    return !twice;
-}
-
 /* Lone requests: each is granted, and its bank prefers its master (xbar_next). */
 static struct demand grant_all(struct machine *m, const struct demand *d, const struct where_to *bank)
 {
@@ -114,20 +98,26 @@ static struct demand grant_all(struct machine *m, const struct demand *d, const 
         rr[bank->udma[0]] = MASTER_UDMA_TX;
     if (d->udma & 2)
         rr[bank->udma[1]] = MASTER_UDMA_RX;
+    for (uint32_t left = d->traffic; left; left &= left - 1) {
+        unsigned i = (unsigned)__builtin_ctz(left);
+        rr[bank->traffic[i]] = (uint8_t)system_master(m, i);
+    }
     return *d;
 }
 
-static struct demand crossbar(struct machine *m, const struct demand *d, const struct where_to *bank)
+static struct demand crossbar(struct machine *m, const struct demand *d, const struct where_to *bank,
+                              const struct bank_use *use)
 {
-    if (!d->traffic && apart(d, bank))
+    if (!use->twice)
         return grant_all(m, d, bank);
     uint64_t ask[XBAR_MAX_BANKS];
-    unsigned ports = (unsigned)m->tcdm_cfg->hwpe_ports, banks = (unsigned)m->tcdm_cfg->banks;
+    unsigned last = FIRST_HWPE + (unsigned)m->tcdm_cfg->hwpe_ports - 1; /* port 0 */
     struct demand won = {0};
-    memset(ask, 0, banks * sizeof ask[0]);
+    for (uint64_t left = use->asked; left; left &= left - 1)
+        ask[__builtin_ctzll(left)] = 0;
     for (uint32_t left = d->hwpe; left; left &= left - 1) {
         unsigned p = (unsigned)__builtin_ctz(left);
-        ask[bank->hwpe[p]] |= 1ull << (FIRST_HWPE + ports - 1 - p);
+        ask[bank->hwpe[p]] |= 1ull << (last - p);
     }
     if (d->udma & 1)
         ask[bank->udma[0]] |= 1ull << MASTER_UDMA_TX;
@@ -140,13 +130,14 @@ static struct demand crossbar(struct machine *m, const struct demand *d, const s
         ask[bank->traffic[i]] |= 1ull << at;
         who[at] = (uint8_t)(i + 1);
     }
-    for (unsigned b = 0; b < banks; b++) {
-        int w = xbar_grant(&m->tcdm->xbar, b, ask[b]);
+    for (uint64_t left = use->asked; left; left &= left - 1) {
+        unsigned b = (unsigned)__builtin_ctzll(left);
+        unsigned w = (unsigned)xbar_grant(&m->tcdm->xbar, b, ask[b]);
         if (w >= FIRST_HWPE)
-            won.hwpe |= 1u << (FIRST_HWPE + ports - 1 - (unsigned)w);
-        else if (w >= 0 && who[w])
+            won.hwpe |= 1u << (last - w);
+        else if (who[w])
             won.traffic |= 1u << (who[w] - 1);
-        else if (w >= 0)
+        else
             won.udma |= w == MASTER_UDMA_TX ? 1 : 2;
     }
     return won;
@@ -170,29 +161,41 @@ static struct demand cluster(struct machine *m, const struct demand *d, const st
                            .traffic = (uint32_t)(g.log & ((1ull << cores) - 1))};
 }
 
+/* What everybody asks for in this cycle. */
+static struct demand ask(struct machine *m, struct where_to *bank, struct bank_use *use)
+{
+    struct demand d = {.hwpe = streamer_requests(m, bank->hwpe, use), .udma = udma_requests(m, bank->udma)};
+    for (unsigned left = d.udma; left; left &= left - 1)
+        bank_used(use, bank->udma[__builtin_ctz(left)]);
+    if (m->tcdm->others)
+        d.traffic = traffic_requests(m, bank->traffic);
+    for (unsigned left = d.traffic; left; left &= left - 1)
+        bank_used(use, bank->traffic[__builtin_ctz(left)]);
+    return d;
+}
+
 static void arbitrate(struct machine *m)
 {
     struct tcdm *t = m->tcdm;
-    struct where_to bank = {.udma = {0}};
+    struct where_to bank;
+    struct bank_use use = {0, 0};
     t->ran_at = m->now;
-    struct demand d = {.hwpe = streamer_requests(m, bank.hwpe), .udma = udma_requests(m, bank.udma)};
-    bool others = traffic_on(m);
-    if (others)
-        d.traffic = traffic_requests(m, bank.traffic);
+    struct demand d = ask(m, &bank, &use);
     struct demand won = m->tcdm_cfg->kind == INTERCONNECT_HCI ? cluster(m, &d, &bank)
-                                                              : crossbar(m, &d, &bank);
+                                                              : crossbar(m, &d, &bank, &use);
     if (m->tcdm_cfg->ideal)
         won.udma = d.udma; /* streams do not even ask */
     uint64_t *n = &m->counter[m->cb.tcdm];
     uint32_t refused = (d.hwpe & ~won.hwpe) | (d.udma & ~won.udma) << MAX_PORTS;
-    if (won.udma)
-        n[C_UDMA] += count_bits(won.udma);
     if (refused)
         n[C_CONFLICT] += count_bits(refused);
     n[C_BUSY] += (won.hwpe | won.udma) != 0;
-    udma_grants(m, won.udma);
+    if (won.udma) {
+        n[C_UDMA] += count_bits(won.udma);
+        udma_grants(m, won.udma);
+    }
     n[C_HWPE] += streamer_grants(m, won.hwpe, d.hwpe);
-    if (others)
+    if (t->others)
         traffic_grants(m, won.traffic, d.traffic);
     t->refused = d.hwpe && !won.hwpe ? t->refused + 1 : 0;
 }
@@ -217,7 +220,7 @@ static bool asked_for(struct machine *m)
     uint8_t bank[N_UDMA];
     if (m->tcdm->tick.queued || tcdm_starved(m))
         return false;
-    return streamer_busy(m) || udma_requests(m, bank) || (traffic_on(m) && alive(m));
+    return streamer_busy(m) || udma_requests(m, bank) || (m->tcdm->others && alive(m));
 }
 
 void tcdm_wake(struct machine *m)
@@ -262,7 +265,8 @@ static bool init(struct machine *m, struct err *err)
     m->tcdm->hci.num = (uint8_t)c->hci.prio_num;
     m->tcdm->hci.den = (uint8_t)c->hci.prio_den;
     machine_event(m, &m->tcdm->tick, tick);
-    if (traffic_on(m))
+    m->tcdm->others = traffic_on(m);
+    if (m->tcdm->others)
         machine_post(m, &m->tcdm->tick, 0, PHASE_ARBITRATE);
     m->tcdm->ran_at = UINT64_MAX;
     m->cb.tcdm = counter_add(m, "tcdm", "hwpe_grant", "word");

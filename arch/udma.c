@@ -111,6 +111,8 @@ uint32_t udma_requests(struct machine *m, uint8_t *bank)
     const struct udma_cfg *cfg = m->udma_cfg;
     uint32_t mask = 0;
     struct channel *tx = &u->ch[0], *rx = &u->ch[1];
+    if (!tx->n && !rx->n)
+        return 0;
     uint64_t banks = m->tcdm_cfg->banks;
     /* Bytes of an unfinished word wait in the channel's aligner, not in the FIFO. */
     bool room = tx->fifo_bytes / 4 < cfg->fifo_words;

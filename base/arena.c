@@ -42,9 +42,10 @@ static struct arena_chunk *add_chunk(struct arena *a, size_t bytes)
         cap = MAX_CHUNK_BYTES;
     if (cap < bytes)
         cap = bytes;
-    c = calloc(1, sizeof(*c) + cap);
+    c = malloc(sizeof(*c) + cap);
     if (!c)
         out_of_memory(cap);
+    c->used_bytes = 0;
     c->cap_bytes = cap;
     c->next = a->head;
     a->head = c;
@@ -52,7 +53,7 @@ static struct arena_chunk *add_chunk(struct arena *a, size_t bytes)
     return c;
 }
 
-void *arena_alloc(struct arena *a, size_t bytes)
+void *arena_take(struct arena *a, size_t bytes)
 {
     struct arena_chunk *c = a->head;
     void *p;
@@ -68,11 +69,17 @@ void *arena_alloc(struct arena *a, size_t bytes)
     return p;
 }
 
+void *arena_alloc(struct arena *a, size_t bytes)
+{
+    return memset(arena_take(a, bytes), 0, bytes);
+}
+
 char *arena_strndup(struct arena *a, const char *s, size_t n)
 {
-    char *p = arena_alloc(a, n + 1);
+    char *p = arena_take(a, n + 1);
 
     memcpy(p, s, n);
+    p[n] = '\0';
     return p;
 }
 

@@ -13,6 +13,7 @@ struct arena {
 
 /* A zeroed arena is valid and empty. */
 void *arena_alloc(struct arena *a, size_t bytes); /* zeroed, 16-byte aligned */
+void *arena_take(struct arena *a, size_t bytes);  /* the same, whatever is in it */
 char *arena_strdup(struct arena *a, const char *s);
 char *arena_strndup(struct arena *a, const char *s, size_t n);
 __attribute__((format(printf, 2, 3))) char *arena_printf(struct arena *a, const char *fmt, ...);

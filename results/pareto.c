@@ -117,7 +117,7 @@ static void front_sql(struct text *sql, const struct objective *obj, int n)
         text_printf(sql, ", %s", obj[i].shown ? obj[i].shown : obj[i].column);
     text_add(sql, ", retsim_tie(row_number() OVER (");
     add_order(sql, n);
-    text_add(sql, ")) AS tie, method, tech, id FROM ranked");
+    text_add(sql, ")) AS tie, varied(key) AS varied, method, tech, id FROM ranked");
     add_order(sql, n);
 }
 

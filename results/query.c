@@ -45,6 +45,21 @@ static bool begins_with_word(const char *s, const char *word)
     return !strncasecmp(s, word, n) && !isalnum((unsigned char)s[n]) && s[n] != '_';
 }
 
+/* The key that ends in the column that SQLite did not find; NULL: none. */
+static const char *setting_named(struct rs_db *db, const char *message, struct arena *a)
+{
+    const char *column = strstr(message, "no such column: "), *found = NULL;
+    sqlite3_stmt *st = NULL;
+    if (!column || sqlite3_prepare_v2(db->sql, "SELECT min(key) FROM setting WHERE key = ?1 OR substr(key,"
+                                      " -length(?1) - 1) = '.' || ?1", -1, &st, NULL) != SQLITE_OK)
+        return NULL;
+    sqlite3_bind_text(st, 1, strchr(column, ':') + 2, -1, SQLITE_STATIC);
+    if (sqlite3_step(st) == SQLITE_ROW && sqlite3_column_type(st, 0) != SQLITE_NULL)
+        found = arena_strdup(a, (const char *)sqlite3_column_text(st, 0));
+    sqlite3_finalize(st);
+    return found;
+}
+
 /* Adds SQLite's message, with the name that may have been meant. */
 static bool wrong_sql(struct rs_db *db, rs_err *err)
 {
@@ -72,8 +87,12 @@ static bool wrong_sql(struct rs_db *db, rs_err *err)
         sqlite3_finalize(st);
         near = text_nearest(message.s + len, names, n);
     }
-    rs_err_add(err, 65, "SQL: %s%s%s%s", message.s, near ? " (did you mean `" : "", near ? near : "",
-               near ? "`?)" : "");
+    const char *setting = near ? NULL : setting_named(db, message.s, &a);
+    if (setting)
+        rs_err_add(err, 65, "SQL: %s; setting(key, '%s') has the value of that key", message.s, setting);
+    else
+        rs_err_add(err, 65, "SQL: %s%s%s%s", message.s, near ? " (did you mean `" : "", near ? near : "",
+                   near ? "`?)" : "");
     text_finish(&message);
     arena_finish(&a);
     return false;
@@ -135,10 +154,8 @@ static char *pareto_text(rs_db *db, const char *objectives, const char *format, 
     return NULL;
 }
 
-char *rs_db_query(rs_db *db, const char *name_or_sql, const char *format, const char *objectives,
-                  rs_err *err)
+static char *answer(rs_db *db, const char *s, const char *format, const char *objectives, rs_err *err)
 {
-    const char *s = name_or_sql;
     while (isspace((unsigned char)*s))
         s++;
     bool is_sql = begins_with_word(s, "SELECT") || begins_with_word(s, "WITH");
@@ -152,6 +169,15 @@ char *rs_db_query(rs_db *db, const char *name_or_sql, const char *format, const 
     else if (!is_sql && !q->sql)
         rs_err_add(err, 64, "`%s` needs a technology: rs_db_sensitivity, rs_db_accelergy", q->name);
     else
-        return query_sql(db, is_sql ? s : q->sql, is_sql ? NULL : q->spare, format, err);
+        return query_sql(db, is_sql ? s : q->sql, is_sql ? NULL : q->spare ? q->spare : "", format, err);
     return NULL;
+}
+
+char *rs_db_query(rs_db *db, const char *name_or_sql, const char *format, const char *objectives,
+                  rs_err *err)
+{
+    struct varied *v = varied_open(db, err);
+    char *text = answer(db, name_or_sql, format, objectives, err);
+    varied_close(v);
+    return text;
 }

@@ -28,6 +28,10 @@ void output_csv_field(sqlite3_stmt *st, int col, struct text *out);
 /* The answer to a statement, which the caller frees; NULL with an error. */
 char *query_sql(struct rs_db *db, const char *sql, const char *spare, const char *format, rs_err *err);
 
+/* varied.c: the SQL functions varied(key) and setting(key, name), until closed. */
+struct varied *varied_open(struct rs_db *db, rs_err *err);
+void varied_close(struct varied *v);
+
 /* The query `pareto`: non-dominated points of each job. objectives: names
  * separated by commas, NULL for time,energy,area; `max:` or `min:` before a
  * name sets its sense. */

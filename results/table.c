@@ -145,11 +145,20 @@ static void leave_out(struct table *t, size_t columns)
     }
 }
 
+/* A canned query has columns that some databases have nothing for. */
+static void hide_empty(struct table *t)
+{
+    for (int c = t->r->skip; t->n_rows && c < t->r->n; c++)
+        t->cols[c].hidden = t->cols[c].same && !*t->cols[c].first;
+}
+
 static void narrow(struct table *t, size_t columns)
 {
+    if (t->r->spare)
+        hide_empty(t);
     if (t->n_rows > 1 && total_width(t) > columns)
         for (int c = t->r->skip; c < t->r->n; c++)
-            t->cols[c].hidden = t->cols[c].same;
+            t->cols[c].hidden |= t->cols[c].same;
     if (total_width(t) > columns)
         shorten_id(t);
     leave_out(t, columns);

@@ -21,6 +21,7 @@ struct evq {
     uint32_t words;             /* one bit a non-zero word of `occupied` */
     int phase;                  /* being served at `now`; -1 before the first pop */
     uint64_t now, seq;
+    uint64_t first; /* no event is due before; a lower bound, for reach() */
     struct heap4 later;
 };
 
@@ -79,6 +80,8 @@ static void push(struct evq *q, struct event *e)
     assert(e->t > q->now || (e->t == q->now && e->phase > q->phase));
     e->queued = true;
     e->seq = q->seq++;
+    if (e->t < q->first)
+        q->first = e->t;
     if (e->t - q->now < N_SLOTS)
         add_to_wheel(q, e);
     else
@@ -161,6 +164,7 @@ static void shift(struct evq *q, uint64_t dt)
         end = &(*end)->next;
     }
     q->now += dt;
+    q->first = 0;
     heap4_shift(&q->later, dt);
     for (; first; first = next) {
         next = first->next;
@@ -170,18 +174,24 @@ static void shift(struct evq *q, uint64_t dt)
     }
 }
 
+/* Something may be due at t before `phase` is over, or earlier. */
+static bool due(struct evq *q, uint64_t t, enum phase phase)
+{
+    q->first = q->words ? q->now + ticks_to_next(q) : q->later.n ? q->later.v[0].t : UINT64_MAX;
+    if (q->first != t)
+        return q->first < t;
+    if (!q->words)
+        return q->later.v[0].e->phase <= phase;
+    for (unsigned p = 0; p <= phase; p++)
+        if (q->slots[t % N_SLOTS].tail[p])
+            return true;
+    return false;
+}
+
 static bool reach(struct evq *q, uint64_t t, enum phase phase)
 {
-    uint64_t next = q->words ? q->now + ticks_to_next(q) : q->later.n ? q->later.v[0].t : UINT64_MAX;
-
     assert(t > q->now || (t == q->now && (int)phase > q->phase));
-    if (next < t)
-        return false;
-    if (next == t && q->words)
-        for (unsigned p = 0; p <= phase; p++)
-            if (q->slots[t % N_SLOTS].tail[p])
-                return false;
-    if (next == t && !q->words && q->later.n && q->later.v[0].e->phase <= phase)
+    if (t >= q->first && due(q, t, phase))
         return false;
     advance(q, t);
     q->phase = (int)phase;

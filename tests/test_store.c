@@ -186,7 +186,7 @@ Test(store, failures)
     cr_expect(rs_db_put_failure(db, d, &options, 78, "too big, by 3 bytes", "s1", err), "idempotent");
     rs_db_close(db);
     char *csv = query(path, "failures", "csv");
-    cr_expect(strstr(csv, "net_d128,soc,prefill,chunkwise,64,64,78,\"too big, by 3 bytes\"\n"), "%s", csv);
+    cr_expect(strstr(csv, "net_d128,soc,prefill,chunkwise,64,64,,78,\"too big, by 3 bytes\"\n"), "%s", csv);
     free(csv);
     cr_expect_eq(query_number(path, "SELECT count(*) FROM sweep_point"), 2);
     db = rs_db_open(path, err);

@@ -156,7 +156,6 @@ Test(streamer, jobs_repeat)
     uint64_t seen[2] = {0};
     hwpe_source_init(&s, &p, 1, true, 4);
     for (unsigned job = 0; job < 2; job++) {
-        struct hwpe_source before = s;
         hwpe_source_start(&s, &p);
         for (unsigned c = 0; c < 40; c++) {
             uint32_t addr[HWPE_MAX_PORTS];
@@ -166,8 +165,6 @@ Test(streamer, jobs_repeat)
                 seen[job] |= UINT64_C(1) << c;
         }
         cr_assert(hwpe_source_quiet(&s));
-        if (job)
-            cr_assert_eq(memcmp(&before, &s, sizeof s), 0);
     }
     cr_assert_eq(__builtin_popcountll(seen[0]), 20);
     cr_assert_eq(seen[0], seen[1]);

@@ -165,8 +165,9 @@ static uint64_t compare(const struct trial *t)
     streamer_start(m, (enum unit_id)c.unit, &is);
     for (unsigned cycle = 0; !done && cycle < MAX_CYCLES; cycle++) {
         uint8_t bank[MAX_PORTS], want[HWPE_MAX_PORTS];
+        struct bank_use use = {0, 0};
         m->now = cycle * m->soc_ticks;
-        unsigned asked = streamer_requests(m, bank), should = rtl_request(&rtl, t, want);
+        unsigned asked = streamer_requests(m, bank, &use), should = rtl_request(&rtl, t, want);
         cr_assert_eq(asked, should, "%s %u ports depth %u, cycle %u: ports %x ask, not %x",
                      t->store ? "store" : "load", t->ports, t->depth, cycle, asked, should);
         for (unsigned left = asked; left; left &= left - 1) {
