@@ -13,6 +13,7 @@ struct walk {
     bool counts;  /* collects counters, too */
     struct bound_sums sums;
     uint64_t before[N_UNITS]; /* busy cycles when the current step began */
+    uint32_t parts;           /* of it */
     uint64_t counter[MAX_COUNTERS], macs, issued, traffic[N_TENSOR_KINDS][4];
 };
 
@@ -107,8 +108,7 @@ static void command(void *self, const struct visited *v)
         unit_command(w, v);
 }
 
-/* A step takes as long as its busiest unit; the streams share the ports. */
-static void end_step(void *self)
+static void next_step(void *self, uint32_t parts)
 {
     struct walk *w = self;
     uint64_t d[N_UNITS];
@@ -116,7 +116,8 @@ static void end_step(void *self)
         d[u] = w->sums.busy[u] - w->before[u];
         w->before[u] = w->sums.busy[u];
     }
-    w->sums.serial += step_cycles(d);
+    w->sums.serial += step_cycles(d, w->parts);
+    w->parts = parts;
 }
 
 static uint64_t offchip_cycles(const struct machine *m, uint64_t bytes, uint64_t bursts)
@@ -139,7 +140,8 @@ static struct walk *walk_program(struct machine *m, bool counts)
         abort();
     w->m = m;
     w->counts = counts;
-    program_visit(m->prog, &(struct visitor){w, command, end_step, counts});
+    w->parts = 1;
+    program_visit(m->prog, &(struct visitor){w, command, next_step, counts});
     return w;
 }
 

@@ -160,17 +160,17 @@ void prog_post(struct program *p, enum thread_id th, enum unit_id unit, uint16_t
     c->count = (uint32_t)n;
 }
 
-void prog_op(struct program *p)
+void prog_op(struct program *p, uint64_t parts)
 {
     if (p->tallier) {
-        tallier_step(p->tallier);
+        tallier_step(p->tallier, parts);
         return;
     }
     if (p->n_ops == p->cap_ops) {
         p->cap_ops = p->cap_ops ? p->cap_ops * 2 : 32;
         p->op_start = xrealloc(p->op_start, p->cap_ops, sizeof *p->op_start);
     }
-    p->op_start[p->n_ops++] = p->n[THREAD_ACCEL];
+    p->op_start[p->n_ops++] = (struct prog_step){p->n[THREAD_ACCEL], (uint32_t)parts};
 }
 
 uint8_t prog_l2ring(struct program *p, const char *name, uint64_t parts, uint64_t stride, uint64_t base)
@@ -187,8 +187,8 @@ void prog_prune(struct program *p)
         uint32_t n = 0, op = 0, open[PROG_MAX_DEPTH];
         for (uint32_t i = 0; i < p->n[th]; i++) {
             struct cmd *c = &cmds[i];
-            while (th == THREAD_ACCEL && op < p->n_ops && p->op_start[op] <= i)
-                p->op_start[op++] = n;
+            while (th == THREAD_ACCEL && op < p->n_ops && p->op_start[op].at <= i)
+                p->op_start[op++].at = n;
             if (c->op == OP_REPEAT)
                 open[c->depth] = n;
             if (c->op == OP_END && open[c->depth] == n - 1) {

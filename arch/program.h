@@ -259,7 +259,10 @@ struct program {
     uint16_t context_token; /* posted when a job is done; TOKEN_NONE */
     struct l2ring l2rings[PROG_MAX_L2RINGS];
     unsigned n_l2rings;
-    uint32_t *op_start; /* accel commands at which a step begins that waits for the one before */
+    struct prog_step { /* begins at an accel command, and waits for the one before */
+        uint32_t at;
+        uint32_t parts; /* that do not wait for each other, one after the other */
+    } *op_start;
     uint32_t n_ops, cap_ops;
     uint64_t slot_bytes[N_RINGS]; /* of one slot, as lowered */
     uint64_t l2_bytes, ext_bytes; /* highest byte in use + 1 */
@@ -366,8 +369,8 @@ static inline bool aff_is_const(const struct affine *a)
     return true;
 }
 
-/* Says that the next accel command begins a new step. */
-void prog_op(struct program *p);
+/* Says that the next accel command begins a new step, of so many parts that do not wait for each other. */
+void prog_op(struct program *p, uint64_t parts);
 /* Adds an L2 ring; returns its number. */
 uint8_t prog_l2ring(struct program *p, const char *name, uint64_t parts, uint64_t stride, uint64_t base);
 /* Removes loops without commands (both threads). */

@@ -16,7 +16,6 @@ enum rec_kind {
 /* Of a thread, in order of emission. */
 struct rec {
     uint8_t kind;
-    bool begins;      /* a step of the accelerator begins that waits for the one before */
     bool steps;       /* LOOP: one begins in it */
     uint8_t unit;     /* WORK; N_UNITS: the host */
     uint16_t depends; /* on loops around it, a bit for each depth; LOOP: it or anything in it does */
@@ -25,6 +24,7 @@ struct rec {
     uint32_t shape;   /* WORK without varying rows */
     uint32_t varying; /* index + 1 of what depends on loop indices; 0: nothing does */
     uint32_t end;     /* LOOP: the first record after it */
+    uint32_t begins;  /* parts of the step of the accelerator that begins; 0: none does */
     int64_t n;        /* STEPS: commands, LOOP: trips, WORK: useful MACs */
     uint64_t bytes;   /* WORK: of L2, or off-chip by the host */
 };
@@ -52,7 +52,8 @@ struct tallier {
     struct emitted thread[N_THREADS];
     struct varying *varying;
     uint32_t n_varying, cap_varying;
-    bool begins; /* the next accel command does */
+    uint32_t begins; /* parts of the step that the next accel command begins; 0: it does not */
+    uint32_t parts;  /* of the step that is being counted */
     bool sound;
     /* the tally, in buffers that are used again */
     struct tally t;
@@ -89,7 +90,8 @@ void tallier_destroy(struct tallier *t)
 
 void tallier_clear(struct tallier *t)
 {
-    t->has_pending = t->begins = false;
+    t->has_pending = false;
+    t->begins = 0;
     t->sound = true;
     t->n_varying = 0;
     for (int th = 0; th < N_THREADS; th++) {
@@ -108,8 +110,8 @@ static struct rec *push(struct tallier *t, enum thread_id th, enum rec_kind kind
         w->rec = xrealloc(w->rec, w->cap, sizeof *w->rec);
     }
     struct rec *r = &w->rec[w->n++];
-    *r = (struct rec){.kind = (uint8_t)kind, .begins = th == THREAD_ACCEL && t->begins};
-    t->begins &= th != THREAD_ACCEL;
+    *r = (struct rec){.kind = (uint8_t)kind, .begins = th == THREAD_ACCEL ? t->begins : 0};
+    t->begins = th == THREAD_ACCEL ? 0 : t->begins;
     return r;
 }
 
@@ -140,7 +142,7 @@ static void contain(struct emitted *w, const struct rec *r)
     struct rec *loop = &w->rec[w->open[w->span.depth - 1]];
     loop->inner |= r->depends;
     loop->inner_shaped |= r->shaped;
-    loop->steps |= r->begins || r->steps;
+    loop->steps |= r->begins > 0 || r->steps;
 }
 
 static void step(struct tallier *t)
@@ -177,9 +179,9 @@ static void close_loop(struct tallier *t, enum thread_id th)
     uint32_t at = w->open[--w->span.depth];
     struct rec *r = &w->rec[at];
     if (th == THREAD_ACCEL)
-        t->begins = false; /* between the last command and the end nothing begins */
+        t->begins = 0; /* between the last command and the end nothing begins */
     if (w->n == at + 1) {
-        t->begins |= r->begins;
+        t->begins = r->begins;
         w->n--;
         return;
     }
@@ -268,10 +270,10 @@ void tallier_end(struct tallier *t, enum thread_id th)
     close_loop(t, th);
 }
 
-void tallier_step(struct tallier *t)
+void tallier_step(struct tallier *t, uint64_t parts)
 {
     complete(t);
-    t->begins = true;
+    t->begins = (uint32_t)parts;
 }
 
 bool tallier_sound(struct tallier *t)
@@ -286,7 +288,7 @@ bool tallier_sound(struct tallier *t)
 static void add_item(struct tallier *t, uint32_t shape, uint32_t unit, uint64_t n)
 {
     struct tally *y = &t->t;
-    uint32_t from = y->n_ends ? y->ends[y->n_ends - 1] : 0;
+    uint32_t from = y->n_ends ? y->ends[y->n_ends - 1].items : 0;
     if (shape >= t->cap_at) {
         uint32_t old = t->cap_at;
         t->cap_at = shape * 2 + 128;
@@ -307,13 +309,15 @@ static void add_item(struct tallier *t, uint32_t shape, uint32_t unit, uint64_t 
     y->items[y->n_items++] = (struct item){shape, unit, n};
 }
 
-static void end_step(struct tallier *t)
+/* The next one has so many parts. */
+static void end_step(struct tallier *t, uint32_t parts)
 {
     if (t->t.n_ends == t->cap_ends) {
         t->cap_ends = t->cap_ends ? t->cap_ends * 2 : 64;
         t->t.ends = xrealloc(t->t.ends, t->cap_ends, sizeof *t->t.ends);
     }
-    t->t.ends[t->t.n_ends++] = t->t.n_items;
+    t->t.ends[t->t.n_ends++] = (struct step_end){t->t.n_items, t->parts};
+    t->parts = parts;
 }
 
 static void count_work(struct tallier *t, const struct rec *r, unsigned depth, uint64_t n)
@@ -385,7 +389,7 @@ static uint32_t visit(struct tallier *t, enum thread_id th, uint32_t i, unsigned
 {
     const struct rec *r = &t->thread[th].rec[i];
     if (r->begins)
-        end_step(t);
+        end_step(t, r->begins);
     t->t.steps += th == THREAD_HOST ? 0 : r->kind == REC_STEPS ? (uint64_t)r->n * n : n;
     if (r->kind == REC_WORK)
         count_work(t, r, depth, n);
@@ -436,7 +440,7 @@ static struct tally *copy(const struct tally *y)
     *out = *y;
     out->items = (struct item *)(out + 1);
     out->moves = out->items + y->n_items;
-    out->ends = (uint32_t *)(out->moves + y->n_moves);
+    out->ends = (struct step_end *)(out->moves + y->n_moves);
     memcpy(out->items, y->items, y->n_items * sizeof *y->items);
     memcpy(out->moves, y->moves, y->n_moves * sizeof *y->moves);
     memcpy(out->ends, y->ends, y->n_ends * sizeof *y->ends);
@@ -448,12 +452,13 @@ struct tally *tallier_tally(struct tallier *t)
     complete(t);
     t->t.n_items = t->t.n_moves = t->t.n_ends = 0;
     t->t.steps = 0;
+    t->parts = 1;
     t->t.totals = (struct tally_totals){0};
     memset(t->idx, 0, sizeof t->idx);
     memset(t->twice, 0, sizeof t->twice);
     for (int th = 0; th < N_THREADS; th++)
         walk(t, (enum thread_id)th, 0, t->thread[th].n, 0, 1);
-    end_step(t);
+    end_step(t, 1);
     find_moves(t);
     return copy(&t->t);
 }
@@ -463,8 +468,8 @@ struct tally *tally_create(const struct program *p, struct shapes *shapes)
     struct tallier *t = tallier_create(shapes, p, NULL);
     for (int th = 0; th < N_THREADS; th++)
         for (uint32_t i = 0, op = 0; i < p->n[th]; i++) {
-            for (; th == THREAD_ACCEL && op < p->n_ops && p->op_start[op] <= i; op++)
-                t->begins = true;
+            for (; th == THREAD_ACCEL && op < p->n_ops && p->op_start[op].at <= i; op++)
+                t->begins = p->op_start[op].parts;
             take(t, (enum thread_id)th, &p->cmds[th][i]);
         }
     struct tally *y = tallier_tally(t);

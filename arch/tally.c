@@ -5,9 +5,9 @@ static void sum(const struct tally *t, struct shapes *s, const struct machine *m
     *out = (struct bound_sums){.steps = t->steps};
     for (uint32_t e = 0, i = 0; e < t->n_ends; e++) {
         uint64_t busy[N_UNITS + 1] = {0};
-        for (; i < t->ends[e]; i++)
+        for (; i < t->ends[e].items; i++)
             busy[t->items[i].unit] += shapes_cost(s, t->items[i].shape, m)->cycles * t->items[i].n;
-        out->serial += step_cycles(busy);
+        out->serial += step_cycles(busy, t->ends[e].parts);
         for (unsigned u = 0; u <= N_UNITS; u++)
             out->busy[u] += busy[u];
     }

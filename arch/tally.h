@@ -35,8 +35,8 @@ struct cmd *tallier_next(struct tallier *t, enum thread_id th);
 void tallier_pass(struct tallier *t);
 void tallier_repeat(struct tallier *t, enum thread_id th, const struct affine *trips);
 void tallier_end(struct tallier *t, enum thread_id th);
-/* The next command of the accelerator begins a step. */
-void tallier_step(struct tallier *t);
+/* The next command of the accelerator begins a step of so many parts (prog_op). */
+void tallier_step(struct tallier *t, uint64_t parts);
 /* Would program_check let it pass so far? */
 bool tallier_sound(struct tallier *t);
 /* The same as tally_create of the program. */

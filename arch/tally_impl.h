@@ -91,7 +91,10 @@ struct item {
 struct tally {
     struct item *items; /* of steps, one after the other */
     struct item *moves; /* of the whole program: what takes words of memory */
-    uint32_t *ends;     /* of each step, in items; what the host does comes after the last */
+    struct step_end {   /* of each step; what the host does comes after the last */
+        uint32_t items; /* the first that is not its */
+        uint32_t parts; /* prog_op */
+    } *ends;
     uint32_t n_items, n_moves, n_ends;
     uint64_t steps;     /* of the sequencer */
     struct tally_totals totals;

@@ -6,7 +6,7 @@
 struct visit {
     const struct visitor *to;
     const struct cmd *cmds;
-    bool *begins; /* by pc: a step begins that waits for the one before */
+    uint32_t *begins; /* by pc: parts of the step that begins there; 0: none does */
     bool *shaped; /* by pc of a REPEAT: what is in it depends on its index */
     uint64_t idx[PROG_MAX_DEPTH];
     enum thread_id th;
@@ -53,7 +53,7 @@ static void walk(struct visit *w, uint32_t from, uint32_t to, unsigned depth, ui
     for (uint32_t pc = from; pc < to; pc++) {
         const struct cmd *c = v.c = &w->cmds[pc];
         if (w->th == THREAD_ACCEL && w->begins[pc])
-            w->to->end_step(w->to->self);
+            w->to->step(w->to->self, w->begins[pc]);
         v.rows = c->rows_is_affine ? (uint32_t)aff_eval(&c->rows_aff, w->idx, depth) : c->rows;
         w->to->command(w->to->self, &v);
         if (c->op != OP_REPEAT)
@@ -72,12 +72,12 @@ static void walk(struct visit *w, uint32_t from, uint32_t to, unsigned depth, ui
 void program_visit(const struct program *p, const struct visitor *v)
 {
     uint32_t most = p->n[THREAD_ACCEL] > p->n[THREAD_HOST] ? p->n[THREAD_ACCEL] : p->n[THREAD_HOST];
-    struct visit w = {.to = v, .begins = calloc(most + 1, 2)};
+    struct visit w = {.to = v, .begins = calloc(most + 1, sizeof *w.begins + sizeof *w.shaped)};
     if (!w.begins)
         abort();
-    w.shaped = w.begins + most + 1;
+    w.shaped = (bool *)(w.begins + most + 1);
     for (uint32_t i = 0; i < p->n_ops; i++)
-        w.begins[p->op_start[i]] = true;
+        w.begins[p->op_start[i].at] = p->op_start[i].parts;
     for (w.th = THREAD_ACCEL; w.th < N_THREADS; w.th++) {
         w.cmds = p->cmds[w.th];
         memset(w.shaped, 0, most + 1);
@@ -85,5 +85,5 @@ void program_visit(const struct program *p, const struct visitor *v)
         walk(&w, 0, p->n[w.th], 0, 1);
     }
     free(w.begins);
-    v->end_step(v->self);
+    v->step(v->self, 1);
 }

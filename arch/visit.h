@@ -17,7 +17,8 @@ struct visited {
 struct visitor {
     void *self;
     void (*command)(void *self, const struct visited *v); /* of either thread, control too */
-    void (*end_step)(void *self); /* a step of the accelerator ends, the last one after the host's thread */
+    /* A step of the accelerator ends, the last one after the host's thread; the next has so many parts. */
+    void (*step)(void *self, uint32_t parts);
     bool useful; /* loops that only useful work depends on are stepped as well */
 };
 void program_visit(const struct program *p, const struct visitor *v);
@@ -47,13 +48,18 @@ struct bound_sums {
     uint64_t serial;            /* cycles of steps one after the other */
     uint64_t off_bytes, off_bursts;
 };
-/* Cycles of a step by the busy cycles of its units: the longest; the streams share the ports. */
-static inline uint64_t step_cycles(const uint64_t busy[N_UNITS])
+/* Cycles of a step by the busy cycles of its units. Parts follow each other through the units, and the first
+ * part of the next step follows the last one: it takes as long as the busiest unit (streams share the ports).
+ * A step of one part, for which the next one waits, passes through one unit after the other; weights go along
+ * with the engine. */
+static inline uint64_t step_cycles(const uint64_t busy[N_UNITS], uint32_t parts)
 {
     uint64_t most = busy[UNIT_LOAD] + busy[UNIT_WEIGHT] + busy[UNIT_STORE];
+    uint64_t engine = busy[UNIT_ENGINE] > busy[UNIT_WEIGHT] ? busy[UNIT_ENGINE] : busy[UNIT_WEIGHT];
+    uint64_t through = busy[UNIT_LOAD] + engine + busy[UNIT_RETENTION] + busy[UNIT_VECTOR] + busy[UNIT_STORE];
     for (unsigned u = UNIT_ENGINE; u <= UNIT_VECTOR; u++)
         most = busy[u] > most ? busy[u] : most;
-    return most;
+    return parts == 1 && through > most ? through : most;
 }
 uint64_t bound_of(const struct machine *m, const struct bound_sums *s);
 /* Which of them it is. */

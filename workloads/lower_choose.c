@@ -50,7 +50,8 @@ static uint64_t largest_block(const struct arch *a, const struct work *w)
     return w->phase == PHASE_DECODE ? w->batch : fixed ? w->map.token_block : 64;
 }
 
-/* One scope (0: the token block), one token block. A program with a tallier has no notes. */
+/* One scope (0: the token block), one token block. A program with a tallier has no notes; one that does not
+ * fit says nothing but what it needs off-chip. */
 static enum fit lower_one(struct program *p, const struct arch *a, const struct work *w, uint64_t scope,
                           uint64_t T, struct style style, struct err *err)
 {
@@ -66,7 +67,9 @@ static enum fit lower_one(struct program *p, const struct arch *a, const struct 
     if (fit == FIT_WELL && !(p->tallier ? tallier_sound(p->tallier) : program_check(p, a, err)))
         fit = FIT_NOT;
     if (fit != FIT_WELL) {
+        uint64_t needs = p->ext_bytes;
         program_clear(p);
+        p->ext_bytes = needs;
         return fit;
     }
     if (p->tallier)
@@ -78,9 +81,22 @@ static enum fit lower_one(struct program *p, const struct arch *a, const struct 
     return FIT_WELL;
 }
 
+/* Of the trials that were too much for the off-chip memory, the one that needs least. */
+struct over {
+    uint64_t bytes; /* 0: there was none */
+    struct recipe recipe;
+};
+
+static void note_over(struct over *o, uint64_t bytes, struct recipe r)
+{
+    if (!o->bytes || bytes < o->bytes)
+        *o = (struct over){bytes, r};
+}
+
 /* The largest token block that fits or is not wanted, not below `least` when it is free; 0: none does. */
 static uint64_t lower_scope(struct program *p, const struct arch *a, const struct work *w, uint64_t scope,
-                            struct style style, uint64_t least, enum fit *fit, struct err *err)
+                            struct style style, uint64_t least, enum fit *fit, struct over *too_much,
+                            struct err *err)
 {
     bool fixed = block_is_fixed(w), over = false;
     *fit = FIT_NOT;
@@ -89,6 +105,8 @@ static uint64_t lower_scope(struct program *p, const struct arch *a, const struc
         *fit = lower_one(p, a, w, scope, T, style, &local);
         bool fits = *fit == FIT_WELL || *fit == FIT_UNWANTED, last = T <= least || fixed || fits;
         over |= *fit == FIT_OVER;
+        if (*fit == FIT_OVER)
+            note_over(too_much, p->ext_bytes, (struct recipe){scope, T, style});
         for (unsigned i = 0; !fits && last && i < local.n_diags; i++)
             err_add(err, local.code, NULL, "%s", local.diags[i].text);
         err_finish(&local);
@@ -105,7 +123,8 @@ static bool lower_scope_or_fail(struct program *p, const struct arch *a, const s
                                 uint64_t scope, struct style style, struct err *err)
 {
     enum fit fit;
-    return lower_scope(p, a, w, scope, style, 1, &fit, err) > 0;
+    struct over any = {0};
+    return lower_scope(p, a, w, scope, style, 1, &fit, &any, err) > 0;
 }
 
 static bool check_modes(const struct arch *a, const struct work *w, struct err *err)
@@ -156,12 +175,12 @@ struct search {
     bool exhaustive; /* leaves nothing out, and lowers whole programs: the slow twin */
     struct mappings *collect; /* gets all of them instead of a choice; NULL */
     struct program *best, trial;
-    struct recipe recipe; /* of the best */
     struct machine *machine;
     struct shapes *shapes;
     struct tallier *tallier; /* takes the trials' commands; NULL when exhaustive */
-    bool found, off_chip; /* off_chip: the best is, in part */
-    bool over;       /* a trial was too much for the off-chip memory */
+    struct mapping choice; /* the best, without a tally */
+    bool found;
+    struct over over; /* of all trials */
     bool whole;      /* the last trial has the largest blocks, and nothing off-chip */
     uint64_t cycles; /* estimate of the best */
 };
@@ -217,10 +236,14 @@ static bool stages(const struct style *s)
 }
 
 /* Estimates are some percent off (docs/model.md). What comes later has more waits, of which the estimate
- * knows nothing: it has to win by more than a hair, and staging, where the best does without, clearly. */
-static bool wins(const struct style *s, uint64_t cycles, const struct style *best, uint64_t best_cycles)
+ * knows nothing: it has to win by more than a hair, and staging, where the best does without, clearly. What
+ * leaves the chip counts half as much again: it multiplies the energy. */
+static bool wins(const struct mapping *m, uint64_t cycles, const struct mapping *best, uint64_t best_cycles)
 {
-    return cycles < best_cycles - best_cycles / (stages(s) && !stages(best) ? 16 : 64);
+    bool begins = stages(&m->recipe.style) && !stages(&best->recipe.style);
+    cycles *= m->off_chip ? 3 : 2;
+    best_cycles *= best->off_chip ? 3 : 2;
+    return cycles < best_cycles - best_cycles / (begins ? 16 : 64);
 }
 
 static void add_mapping(struct mappings *to, struct tally *tally, struct mapping m)
@@ -235,15 +258,14 @@ static void weigh(struct search *s, struct mapping m)
     if (s->collect) {
         add_mapping(s->collect, tallier_tally(s->tallier), m);
         s->found = true;
-        s->off_chip |= m.off_chip;
+        s->choice.off_chip |= m.off_chip;
         return;
     }
     uint64_t cycles = estimate_of(s);
-    if (s->found && !wins(&m.recipe.style, cycles, &s->recipe.style, s->cycles))
+    if (s->found && !wins(&m, cycles, &s->choice, s->cycles))
         return;
-    s->recipe = m.recipe;
+    s->choice = m;
     s->found = true;
-    s->off_chip = m.off_chip;
     s->cycles = cycles;
 }
 
@@ -255,11 +277,10 @@ static bool consider(struct search *s, uint64_t scope, struct style style)
     style.needed = style.spill && !s->exhaustive && s->work->form != FORM_PARALLEL;
     /* Staging that leaves only a few tokens a block wastes every weight set. */
     uint64_t block = lower_scope(&s->trial, s->arch, s->work, scope, style, stages(&style) ? 4 : 1, &fit,
-                                 &quiet);
+                                 &s->over, &quiet);
     m.recipe = (struct recipe){scope, block, style};
     m.off_chip = s->trial.ext_bytes > 0;
     s->whole = block >= SCOPE_UNIT && !m.off_chip;
-    s->over |= fit == FIT_OVER;
     if (fit == FIT_WELL)
         weigh(s, m);
     err_finish(&quiet);
@@ -331,11 +352,11 @@ static bool lower_best(struct search *s, uint64_t rows)
     consider_style(s, rows, (struct style){.spill = true, .pieces = true, .queries = 16}, pieces);
     bool parks = w->kind == WORK_NETWORK && w->phase == PHASE_PREFILL && w->map.spill;
     if (s->collect)
-        s->collect->over = s->over;
-    if (parks && (!s->found || s->off_chip))
+        s->collect->over = s->over.bytes > 0;
+    if (parks && (!s->found || s->choice.off_chip))
         consider_all_parked(s, rows);
     /* Keys and values of one layer are kept instead of all. */
-    if (parks && s->over && w->form == FORM_PARALLEL && w->shape.pre_norm) {
+    if (parks && s->over.bytes && w->form == FORM_PARALLEL && w->shape.pre_norm) {
         consider_style(s, rows, (struct style){.layers = true, .local = true}, 0);
         consider_style(s, rows, (struct style){.layers = true}, 0);
         consider_style(s, rows, (struct style){.layers = true, .spill = true, .queries = 16}, 0);
@@ -378,7 +399,9 @@ static bool lower_with(struct search *s, struct err *err)
     if (!lower_searches(a, w))
         return lower_quiet(p, a, w, fixed) || lower_scope_or_fail(p, a, w, fixed, spilled, err);
     if (lower_best(s, rows))
-        return s->collect || lower_recipe(p, a, w, &s->recipe, err);
+        return s->collect || lower_recipe(p, a, w, &s->choice.recipe, err);
+    if (s->over.bytes) /* for its error */
+        return lower_recipe(p, a, w, &s->over.recipe, err);
     return lower_scope_or_fail(p, a, w, 0, spilled, err); /* for its error, or as a last resort */
 }
 
@@ -419,7 +442,7 @@ const struct mapping *mappings_choose(const struct mappings *m, const struct mac
         if (!parks && (s->parked || (s->layers && !m->over)))
             continue;
         uint64_t mine = tally_estimate(it->tally, m->shapes, on);
-        if (best && !wins(s, mine, &best->recipe.style, cycles))
+        if (best && !wins(it, mine, best, cycles))
             continue;
         best = it;
         cycles = mine;

@@ -418,7 +418,7 @@ static void norm_begin(struct lower *l, const struct gemm *g, uint64_t slice)
 {
     uint64_t rows = min64(l->T, g->tokens), parts = g->n_segs;
     struct block b = {rows, aff(0)};
-    prog_op(l->p);
+    prog_op(l->p, 1);
     tensor_open(l, &l->x, rows, true);
     tensor_in(l, &l->x, &b);
     norm_rows(l, &b, g->norm);
@@ -428,7 +428,7 @@ static void norm_begin(struct lower *l, const struct gemm *g, uint64_t slice)
     tensor_written(&l->xn, g->tokens, rows, parts);
     l->xn.block = rows;
     l->xn.parts = parts;
-    prog_op(l->p);
+    prog_op(l->p, div_up(g->tokens, rows) * g->n_segs);
 }
 
 static void norm_done(struct lower *l, struct body *b)

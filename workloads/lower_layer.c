@@ -52,7 +52,7 @@ void add_seg(struct gemm *g, uint64_t n, enum post post, enum what_kind what, st
 
 void run_gemm(struct lower *l, struct gemm *g)
 {
-    prog_op(l->p);
+    prog_op(l->p, div_up(g->tokens, l->T) * g->n_segs);
     job_begin(l, AUTONOMY_TILE);
     emit_gemm(l, g);
     job_end(l, AUTONOMY_TILE);

@@ -66,12 +66,11 @@ static void piece(struct lower *l, struct pipe *p, uint64_t rows, const struct a
     struct gemm g = projection(l, rows);
     g.first_tok = *first;
     local_outer(l, first);
-    prog_op(l->p);
+    prog_op(l->p, g.n_segs);
     gemm_piece(l, &g, &p->weights);
     local_outer(l, &none);
     l->y.outer = aff_scale(*first, (int64_t)l->y.pitch);
     l->blk = aff_add(blk, first);
-    prog_op(l->p);
     retention_piece(l, &p->r, rows);
     l->blk = blk;
     l->y.outer = aff(0);

@@ -291,7 +291,7 @@ static struct ret_op op_of(struct lower *l, enum work_form form, uint64_t tokens
 void emit_retention(struct lower *l, enum work_form form, uint64_t tokens)
 {
     struct ret_op r = op_of(l, form, tokens);
-    prog_op(l->p);
+    prog_op(l->p, div_up(tokens, rows_of(l, &r)));
     open_inputs(l, &r);
     each_slice(l, &r, whole_slice);
     close_inputs(l, &r);
@@ -311,6 +311,7 @@ struct ret_op retention_begin(struct lower *l, enum work_form form)
 void retention_piece(struct lower *l, struct ret_op *r, uint64_t tokens)
 {
     r->tokens = tokens;
+    prog_op(l->p, div_up(tokens, rows_of(l, r)));
     open_inputs(l, r);
     form_ops[r->form].body(l, r);
     close_inputs(l, r);
@@ -337,7 +338,7 @@ static void cached_slice(struct lower *l, struct ret_op *r)
 void emit_cached(struct lower *l, const struct affine *full, const struct affine *keys)
 {
     struct ret_op r = {.form = FORM_PARALLEL, .tokens = 1};
-    prog_op(l->p);
+    prog_op(l->p, 1);
     struct head_plan one = cached_plan(l);
     r.hp = one;
     r.dst = one.fused ? &l->y : &l->o;

@@ -103,7 +103,7 @@ static void vec_op(struct lower *l, struct vec_op *v, uint64_t tokens)
     rows = staged_rows(v->in, staged_rows(v->out, rows));
     rows = v->gate ? staged_rows(v->gate, rows) : rows;
     v->rows = rows_at_a_time(l, v);
-    prog_op(l->p);
+    prog_op(l->p, div_up(tokens, rows));
     struct tensor *ins[3] = {v->in, v->gate, NULL}, *outs[3] = {v->out, v->back ? v->in : NULL, NULL};
     tensor_open(l, v->in, rows, v->first.c == 0 && aff_is_const(&v->first));
     if (v->gate)
