@@ -35,7 +35,8 @@ struct lane {
 
 struct port {
     /* constants */
-    uint32_t address_fifo, request_fifo, data_fifo, rows_per_beat, groups_per_bias_beat;
+    uint32_t address_fifo, request_fifo, data_fifo, rows_per_beat;
+    uint32_t groups_per_bias_beat, bias_beats_per_group; /* one of them is 1 */
     bool ahead;                  /* jobs are committed ahead */
     uint64_t trigger_to_start, restart;
     struct stall stall;
@@ -67,7 +68,9 @@ struct port *port_create(const struct machine *m)
     p->request_fifo = (uint32_t)c->request_fifo;
     p->data_fifo = (uint32_t)c->data_fifo;
     p->rows_per_beat = (uint32_t)(m->memory_cfg->port_bytes / e->length);
-    p->groups_per_bias_beat = (uint32_t)max64(m->memory_cfg->port_bytes * 8 / (e->units * c->bias_bits), 1);
+    uint64_t beat = m->memory_cfg->port_bytes * 8, group = e->units * c->bias_bits; /* bits */
+    p->groups_per_bias_beat = (uint32_t)max64(beat / group, 1);
+    p->bias_beats_per_group = (uint32_t)div_up(group, beat);
     p->ahead = m->host_cfg->dispatch == DISPATCH_QUEUED && m->regfile_cfg->contexts > 1;
     p->trigger_to_start = m->regfile_cfg->trigger_to_start_cycles;
     p->restart = m->regfile_cfg->restart_cycles;
@@ -208,7 +211,7 @@ static void lanes_cycle(struct machine *m, const struct moment *t)
     const struct cmd *c = m->streams->cmd;
     uint32_t beats = (uint32_t)div_up(p->rows, p->rows_per_beat);
     uint32_t groups = (uint32_t)div_up(p->rows, m->streams->pipe.rows_per_set);
-    uint32_t bias = (uint32_t)div_up(groups, p->groups_per_bias_beat);
+    uint32_t bias = (uint32_t)div_up(groups, p->groups_per_bias_beat) * p->bias_beats_per_group;
     bool arrived[N_LANES];
     for (unsigned k = 0; k < N_LANES; k++)
         arrived[k] = p->lane[k].replies && t->ready[k];

@@ -1,7 +1,9 @@
-/* `retsim run` on every run of the ITA tables: the core (three streams) and the HWPE (one port). */
+/* `retsim run` on every run of the ITA tables: the core (three streams) and the HWPE (one port). The latter
+ * by the second account of jobs behind a port too. */
 #include "tests/accuracy.h"
 
 #include "include/retsim.h"
+#include "tests/tiles_twin.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -21,6 +23,7 @@ struct measured {
     char sets[MAX_SETS][80];
     unsigned n_sets;
     char arch[16], layer[24], stall[32];
+    struct tiles_job job; /* for the second account */
     struct row rows[MAX_ROWS];
     unsigned n;
 };
@@ -67,6 +70,26 @@ static void settings(struct measured *r, const struct csv *c)
     set(r, "arch.streams.output.stall=%s", csv_text(c, "pat_out"));
 }
 
+/* In the order of enum tiles_kernel. */
+static const char *const kernels[][2] = {{"Linear", "linear"}, {"Attention", "attention"},
+    {"Feedforward", "feedforward"}, {"SingleAttention", "single_attention"}};
+
+static unsigned kernel(const struct measured *r)
+{
+    unsigned i = 0;
+    while (i + 1 < N_KERNELS && strcmp(r->layer, kernels[i][0]))
+        i++;
+    return i;
+}
+
+static void second_account(struct measured *r, const struct csv *c)
+{
+    r->job = (struct tiles_job){.kernel = (enum tiles_kernel)kernel(r), .s = csv_u64(c, "S"),
+        .e = csv_u64(c, "E"), .p = csv_u64(c, "P"), .f = csv_u64(c, "F"), .tile = csv_u64(c, "M"),
+        .bias = csv_u64(c, "bias"), .queued = !strcmp(csv_text(c, "dispatch"), "queued")};
+    tiles_twin_phases_of(&r->job);
+}
+
 /* Reads the rows up to the one of the whole run. */
 static bool next_run(struct csv *c, struct measured *r)
 {
@@ -85,21 +108,18 @@ static bool next_run(struct csv *c, struct measured *r)
     snprintf(r->layer, sizeof r->layer, "%s", csv_text(c, "layer"));
     snprintf(r->stall, sizeof r->stall, "%s", csv_text(c, "pat_mem"));
     settings(r, c);
+    second_account(r, c);
     return true;
 }
 
 static rs_result *run(const struct measured *r)
 {
-    static const char *const layers[][2] = {{"Linear", "linear"}, {"Attention", "attention"},
-        {"Feedforward", "feedforward"}, {"SingleAttention", "single_attention"}};
-    char arch[256], work[256] = "";
+    char arch[256], work[256];
     const char *list[MAX_SETS];
     rs_options options;
     rs_err *err = rs_err_create();
     snprintf(arch, sizeof arch, TEST_ROOT "/configs/arch/ita_%s.yaml", r->arch);
-    for (unsigned i = 0; i < 4; i++)
-        if (strcmp(r->layer, layers[i][0]) == 0)
-            snprintf(work, sizeof work, TEST_ROOT "/workloads/kernels/ita_%s.yaml", layers[i][1]);
+    snprintf(work, sizeof work, TEST_ROOT "/workloads/kernels/ita_%s.yaml", kernels[kernel(r)][1]);
     for (unsigned i = 0; i < r->n_sets; i++)
         list[i] = r->sets[i];
     rs_options_default(&options);
@@ -135,6 +155,28 @@ static void compare_layers(struct accuracy *a, const struct measured *r, const r
     }
 }
 
+/* Jobs where they are in the table, and the last of them else. */
+static void compare_steps(struct accuracy *a, const struct measured *r)
+{
+    size_t n;
+    struct tiles_port p = tiles_port_measured;
+    struct tiles_step *step = tiles_port_steps(&r->job, &n);
+    if (!tiles_pattern_parse(&p.stall, r->stall))
+        accuracy_die("%s is no pattern", r->stall);
+    tiles_port_run(&p, r->job.queued, step, n);
+    accuracy_match(a, same(r->rows[r->n - 1].numbers[0], true, step[n - 1].done));
+    for (size_t i = 0; i + 1 < r->n; i++) {
+        const struct row *row = &r->rows[i];
+        const struct tiles_step *s = &step[i];
+        bool ok = n == r->n - 1 && strcmp(s->phase->name, row->phase) == 0 &&
+                  same(row->numbers[0], true, s->done - (i ? step[i - 1].done : 0)) &&
+                  same(row->numbers[1], true, s->first_row) && same(row->numbers[2], true, s->last_row) &&
+                  same(row->numbers[3], s->last, s->first_out) && same(row->numbers[4], s->last, s->last_out);
+        accuracy_match(a, ok);
+    }
+    free(step);
+}
+
 /* `what`: the level of the runs, what of them, and for totals behind a port whether the memory stalls. */
 void accuracy_tiles(struct accuracy *a, const char *what)
 {
@@ -146,6 +188,10 @@ void accuracy_tiles(struct accuracy *a, const char *what)
         if (core != (strcmp(r.arch, "core") == 0) ||
             (!core && !layers && none != (strcmp(r.stall, "none") == 0)))
             continue;
+        if (strstr(what, "twin")) {
+            compare_steps(a, &r);
+            continue;
+        }
         rs_result *result = run(&r);
         if (layers)
             compare_layers(a, &r, result);

@@ -84,21 +84,49 @@ void accuracy_twin_streams(struct accuracy *a, const char *unused)
     }
 }
 
+static rs_result *simulate(const struct tiles_job *j)
+{
+    rs_err *err = rs_err_create();
+    rs_result *r = tiles_twin_simulate(j, RS_FOLDED, NULL, err);
+    if (!r)
+        accuracy_die("%s", rs_err_text(err));
+    rs_err_destroy(err);
+    return r;
+}
+
+/* A point a run, and one a job: right only when all of the run's jobs are. */
+static void stalled(struct accuracy *a, bool build, struct rng *rng)
+{
+    struct tiles_job j;
+    struct tiles_port p;
+    size_t n;
+    tiles_twin_stalled(&j, &p, build, rng);
+    struct tiles_step *step = tiles_port_steps(&j, &n);
+    tiles_port_run(&p, j.queued, step, n);
+    rs_result *r = simulate(&j);
+    bool same = tiles_twin_steps(step, n, r);
+    accuracy_point(a, (double)rs_result_summary(r)->cycles, (double)step[n - 1].done);
+    for (size_t i = 0; i < n; i++)
+        accuracy_match(a, same);
+    rs_result_destroy(r);
+    free(step);
+}
+
 void accuracy_twin_tiles(struct accuracy *a, const char *what)
 {
     struct rng rng = {33};
     for (unsigned i = 0; i < RUNS; i++) {
         struct tiles_job j;
-        rs_err *err = rs_err_create();
+        if (strncmp(what, "stalled", 7) == 0) {
+            stalled(a, strstr(what, "sizes"), &rng);
+            continue;
+        }
         if (strcmp(what, "core") == 0)
             tiles_twin_core(&j, &rng);
         else
             tiles_twin_port(&j, &rng);
-        rs_result *r = tiles_twin_simulate(&j, NULL, err);
-        if (!r)
-            accuracy_die("%s", rs_err_text(err));
+        rs_result *r = simulate(&j);
         accuracy_point(a, (double)rs_result_summary(r)->cycles, (double)j.cycles);
         rs_result_destroy(r);
-        rs_err_destroy(err);
     }
 }

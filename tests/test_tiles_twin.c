@@ -16,18 +16,23 @@ static uint64_t setting(const char *name, uint64_t otherwise)
     return s ? strtoull(s, NULL, 10) : otherwise;
 }
 
-static rs_result *simulate(const struct tiles_job *j, const char *more)
+static rs_result *simulate_by(const struct tiles_job *j, rs_method method, const char *more)
 {
     rs_err *err = rs_err_create();
-    rs_result *r = tiles_twin_simulate(j, more, err);
+    rs_result *r = tiles_twin_simulate(j, method, more, err);
     cr_assert_not_null(r, "%s", rs_err_text(err));
     rs_err_destroy(err);
     return r;
 }
 
+static rs_result *simulate(const struct tiles_job *j, const char *more)
+{
+    return simulate_by(j, RS_FOLDED, more);
+}
+
 static const char *settings(const struct tiles_job *j)
 {
-    static char text[1600];
+    static char text[2400];
     size_t n = 0;
     for (unsigned i = 0; i < j->n_sets; i++)
         n += (size_t)snprintf(text + n, sizeof text - n, " -s %s", j->text[i]);
@@ -66,6 +71,43 @@ Test(tiles_twin, jobs_behind_a_port, .timeout = 1800)
         cr_expect_eq(sum, is, "jobs follow each other");
         rs_result_destroy(r);
     }
+}
+
+static void stalled(bool build, uint64_t seed, uint64_t runs)
+{
+    struct rng rng = {seed};
+    for (uint64_t i = 0; i < runs; i++) {
+        struct tiles_job j;
+        struct tiles_port p;
+        size_t n;
+        tiles_twin_stalled(&j, &p, build, &rng);
+        struct tiles_step *step = tiles_port_steps(&j, &n);
+        tiles_port_run(&p, j.queued, step, n);
+        rs_result *r = simulate(&j, NULL);
+        uint64_t is = rs_result_summary(r)->cycles;
+        cr_expect_eq(is, step[n - 1].done, "kernel %d%s: %" PRIu64 " cycles, not %" PRIu64, j.kernel,
+                     settings(&j), is, step[n - 1].done);
+        cr_expect(tiles_twin_steps(step, n, r), "kernel %d%s", j.kernel, settings(&j));
+        rs_result_destroy(r);
+        if (i % 4 == 0) {
+            rs_result *full = simulate_by(&j, RS_FULL, NULL), *bound = simulate_by(&j, RS_BOUND, NULL);
+            cr_expect_eq(rs_result_summary(full)->cycles, is, "kernel %d%s, full", j.kernel, settings(&j));
+            cr_expect_leq(rs_result_summary(bound)->cycles, is, "kernel %d%s", j.kernel, settings(&j));
+            rs_result_destroy(full);
+            rs_result_destroy(bound);
+        }
+        free(step);
+    }
+}
+
+Test(tiles_twin, jobs_behind_a_stalled_port, .timeout = 1800)
+{
+    stalled(false, setting("RETSIM_TWIN_SEED", 11) + 3, setting("RETSIM_TWIN_RUNS", N_RUNS) / 2);
+}
+
+Test(tiles_twin, jobs_behind_a_stalled_port_of_other_sizes, .timeout = 1800)
+{
+    stalled(true, setting("RETSIM_TWIN_SEED", 11) + 4, setting("RETSIM_TWIN_RUNS", N_RUNS) / 2);
 }
 
 /* With stalls: never faster than without, and near the port's beats over the share of cycles with a grant.
