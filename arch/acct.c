@@ -83,13 +83,10 @@ void acct_update(struct machine *m)
             return;
         }
     }
-    uint64_t oldest = UINT64_MAX;
-    m->acct_cause = host_working(m) ? CAUSE_HOST : udma_busy(m) ? CAUSE_OFFCHIP_WAIT : CAUSE_IDLE;
-    for (unsigned i = 0; i < N_UNITS; i++) {
-        struct hw_unit *u = &m->unit[i];
-        if (!u->n || unit_head(u)->seq >= oldest)
-            continue;
-        oldest = unit_head(u)->seq;
-        m->acct_cause = u->busy ? busy_cause(i) : u->blocked >= 0 ? u->blocked : CAUSE_IDLE;
+    if (!m->n_order) {
+        m->acct_cause = host_working(m) ? CAUSE_HOST : udma_busy(m) ? CAUSE_OFFCHIP_WAIT : CAUSE_IDLE;
+        return;
     }
+    const struct hw_unit *u = &m->unit[m->order[0]];
+    m->acct_cause = u->busy ? busy_cause(m->order[0]) : u->blocked >= 0 ? u->blocked : CAUSE_IDLE;
 }

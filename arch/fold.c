@@ -23,9 +23,9 @@ enum { RANDOM_TRAFFIC = 1 };
 /* Parts of transfers are boundaries only where loops have none. */
 enum { LEAST_CYCLES = 192 };
 
-const uint32_t *fold_commands(const struct machine *m)
+const struct command_name *fold_commands(const struct machine *m)
 {
-    return m->fold->command[THREAD_ACCEL];
+    return m->fold->queued;
 }
 
 uint32_t fold_named(const struct machine *m, uint32_t name)
@@ -193,6 +193,7 @@ void fold_finish(struct machine *m)
         free(f->modulus[th]);
     }
     free(f->command_pc);
+    free(f->queued);
     free(f->layer_step);
     free(f->done.v);
     free(f);

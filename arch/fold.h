@@ -58,8 +58,13 @@ void fold_at_part(struct machine *m);
 uint64_t fold_ahead(const struct machine *m, unsigned unit);
 
 /* Names for the state: commands that do the same have the same. */
-/* By place in the sequencer's program. */
-const uint32_t *fold_commands(const struct machine *m);
+/* What the state reads of a command of the sequencer: small, as many are read each time. */
+struct command_name {
+    uint32_t name;
+    uint8_t src, src2, set, dst; /* enum ring_id; N_RINGS: none */
+};
+/* By place in the program. */
+const struct command_name *fold_commands(const struct machine *m);
 /* A command of that name. */
 uint32_t fold_named(const struct machine *m, uint32_t name);
 /* The one that a thread is at. */

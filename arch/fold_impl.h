@@ -168,6 +168,7 @@ struct fold {
     uint8_t *dynamic[N_THREADS]; /* by pc: what of a command depends on loop indices */
     uint32_t *command[N_THREADS], *place[N_THREADS]; /* names, by pc */
     uint32_t *command_pc; /* by name: an accel command of this program */
+    struct command_name *queued; /* by pc of an accel command */
     uint64_t *modulus[N_THREADS]; /* by pc of a REPEAT; 0: never multiply */
     int64_t *layer_step;          /* by pc of an accel REPEAT: layers an iteration advances marks by */
     struct recording rec;

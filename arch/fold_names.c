@@ -114,6 +114,22 @@ static void find_named(struct fold *f, uint32_t n)
         f->command_pc[f->command[THREAD_ACCEL][pc]] = pc;
 }
 
+static uint8_t ring_of(const struct slot_use *s)
+{
+    return s->ring == RING_NONE ? N_RINGS : s->ring;
+}
+
+static void name_queued(struct fold *f, const struct cmd *cmds, uint32_t n)
+{
+    f->queued = xrealloc(NULL, n + 1, sizeof *f->queued);
+    for (uint32_t pc = 0; pc < n; pc++) {
+        const struct cmd *c = &cmds[pc];
+        f->queued[pc] = (struct command_name){
+            .name = f->command[THREAD_ACCEL][pc], .src = ring_of(&c->src), .src2 = ring_of(&c->src2),
+            .set = ring_of(&c->set), .dst = ring_of(&c->dst)};
+    }
+}
+
 void fold_names(struct machine *m)
 {
     struct fold *f = m->fold;
@@ -131,4 +147,5 @@ void fold_names(struct machine *m)
         name_places(m, th, f->command[th], f->place[th]);
     }
     find_named(f, m->prog->n[THREAD_ACCEL]);
+    name_queued(f, m->prog->cmds[THREAD_ACCEL], m->prog->n[THREAD_ACCEL]);
 }

@@ -9,6 +9,9 @@
 #include "base/arena.h"
 #include "base/num.h"
 
+/* With fewer iterations to come a snapshot costs more than what it may spare. */
+enum { LEAST_AHEAD = 4 };
+
 static uint64_t abs64(int64_t v)
 {
     return v < 0 ? (uint64_t)-v : (uint64_t)v;
@@ -272,7 +275,7 @@ bool fold_periods(struct machine *m)
         }
     }
     f->seen[d]++;
-    if (!(f->seen[d] & (f->seen[d] - 1)))
+    if (!(f->seen[d] & (f->seen[d] - 1)) && frame->trips - accel->idx[d] > LEAST_AHEAD)
         save(m, s);
     return false;
 }

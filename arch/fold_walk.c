@@ -197,10 +197,19 @@ static void finish_layers(struct machine *m, const struct edge *e, const struct 
     }
 }
 
+/* What is likely to be looked at next is fetched while this edge is booked: graphs are larger than caches. */
+static void fetch_ahead(const struct edge *e)
+{
+    enum { LINE_BYTES = 64, LINES = 3 }; /* the edge and the first of what belongs to it */
+    for (unsigned i = 0; e && i < LINES; i++)
+        __builtin_prefetch((const char *)e + i * LINE_BYTES);
+}
+
 static void take(struct machine *m, const struct edge *e, const struct effects *out, uint64_t k)
 {
     uint64_t since = machine_time(m);
     const struct sum *s = e->sums;
+    fetch_ahead(e->to->edges);
     if (k == 1) /* nearly always */
         for (unsigned n = e->n_sums; n; n--, s++)
             m->total[s->at] += s->n;

@@ -100,6 +100,7 @@ void machine_resolve(struct machine *m, const struct arch *a)
     uint64_t g = gcd(m->clocks->soc_hz, m->clocks->periph_hz);
     m->soc_ticks = m->clocks->periph_hz / g;
     m->periph_ticks = m->clocks->soc_hz / g;
+    m->both_ticks = lcm(m->soc_ticks, m->periph_ticks);
 }
 
 static void init_rings(struct machine *m)
@@ -216,7 +217,7 @@ static void load_events(struct machine *m, struct state_io *io)
 /* The clock that is nearest to a tick where the clocks stand as they were saved. */
 static void load_time(struct machine *m, struct state_io *io)
 {
-    uint64_t period = lcm(m->soc_ticks, m->periph_ticks);
+    uint64_t period = m->both_ticks;
     for (unsigned i = 0; i < m->n_events; i++)
         if (m->events[i]->queued)
             m->evq_ops->cancel(m->evq, m->events[i]);
@@ -240,7 +241,7 @@ bool machine_state(struct machine *m, struct state_io *io)
     if (io->load)
         load_time(m, io);
     else
-        state_u32(io, m->now % lcm(m->soc_ticks, m->periph_ticks));
+        state_u32(io, m->now % m->both_ticks);
     m->acct_cause = state_u8(io, (unsigned)m->acct_cause);
     m->acct_conflict_end = state_time(io, m->now, m->acct_conflict_end);
     unit_state(m, io);

@@ -28,7 +28,7 @@ struct issued {
     const struct cmd *c;
     uint32_t pc;
     uint32_t rows;
-    uint64_t seq;
+    uint64_t seq; /* tells it from others */
     int64_t addr;
     uint64_t src, src2, set, dst; /* allocation numbers */
 };
@@ -127,6 +127,7 @@ struct machine {
     uint64_t now;            /* ticks */
     uint64_t skipped;        /* ticks that folding jumped over */
     uint64_t soc_ticks, periph_ticks; /* ticks of a clock period */
+    uint64_t both_ticks; /* after so many the clocks stand as before */
     /* configurations, resolved once */
     const struct clocks_cfg *clocks;
     const struct tcdm_cfg *tcdm_cfg;
@@ -151,6 +152,8 @@ struct machine {
     struct ring ring[N_RINGS];
     uint32_t token[PROG_MAX_TOKENS];
     uint64_t next_seq;
+    uint8_t order[N_UNITS * QUEUE_MAX]; /* whose queues commands are in, the oldest first */
+    unsigned n_order;
     struct event seq_event, kick_event;
     bool seq_blocked;
     /* components with their own files */
@@ -254,7 +257,11 @@ void acct_conflict(struct machine *m); /* an accelerator port lost arbitration i
 
 /* ---- unit.c: queues, slots, completion ---- */
 bool unit_push(struct machine *m, enum unit_id u, const struct issued *is); /* false: full */
-bool unit_try(struct machine *m, enum unit_id u); /* true when anything happened */
+bool unit_start(struct machine *m, enum unit_id u); /* the head, if it may: true when anything happened */
+static inline bool unit_try(struct machine *m, enum unit_id u)
+{
+    return m->unit[u].n && !m->unit[u].busy && unit_start(m, u);
+}
 void unit_complete(struct machine *m, enum unit_id u, uint64_t latency_ticks); /* head finished */
 struct issued *unit_head(struct hw_unit *u);
 void units_init(struct machine *m);

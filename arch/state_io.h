@@ -64,6 +64,11 @@ static inline uint64_t state_u64(struct state_io *io, uint64_t v)
 {
     return state_put(io, v, 8);
 }
+static inline void state_bytes(struct state_io *io, uint8_t *bytes, size_t n)
+{
+    memcpy(io->load ? bytes : io->p, io->load ? io->p : bytes, n);
+    io->p += n;
+}
 /* A time that lies ahead: how far. What has passed is as good as now. */
 static inline uint64_t state_time(struct state_io *io, uint64_t now, uint64_t t)
 {

@@ -3,6 +3,7 @@
 #include "arch/fold.h"
 
 #include <assert.h>
+#include <string.h>
 
 struct issued *unit_head(struct hw_unit *u)
 {
@@ -16,6 +17,7 @@ bool unit_push(struct machine *m, enum unit_id id, const struct issued *is)
         return false;
     u->q[(u->head + u->n) % QUEUE_MAX] = *is;
     u->n++;
+    m->order[m->n_order++] = (uint8_t)id;
     return true;
 }
 
@@ -93,8 +95,12 @@ static bool is_stream(const struct cmd *c)
     }
 }
 
-static void pop(struct hw_unit *u)
+static void pop(struct machine *m, struct hw_unit *u)
 {
+    uint8_t *at = m->order;
+    while (*at != u - m->unit) /* the unit's oldest */
+        at++;
+    memmove(at, at + 1, (size_t)(m->order + --m->n_order - at));
     u->head = (u->head + 1) % QUEUE_MAX;
     u->n--;
     u->busy = u->active = false;
@@ -146,7 +152,7 @@ static bool run_instant(struct machine *m, struct hw_unit *u, const struct issue
         layer_done(m, machine_time(m));
     } else if (c->op != OP_CLEAR && c->op != OP_ALLOC)
         return false;
-    pop(u);
+    pop(m, u);
     return true;
 }
 
@@ -198,11 +204,9 @@ static void start(struct machine *m, enum unit_id id, const struct issued *is)
     machine_post(m, &u->done, m->now + cycles * m->soc_ticks, PHASE_DELIVER);
 }
 
-bool unit_try(struct machine *m, enum unit_id id)
+bool unit_start(struct machine *m, enum unit_id id)
 {
     struct hw_unit *u = &m->unit[id];
-    if (!u->n || u->busy)
-        return false;
     struct issued *is = unit_head(u);
     /* A full delivery queue: the oldest result frees a place at its time. */
     if (u->n_commits == N_COMMITS) {
@@ -228,7 +232,7 @@ void unit_complete(struct machine *m, enum unit_id id, uint64_t latency_ticks)
     u->drain_until = m->now + latency_ticks;
     if (c->dst.ring != RING_NONE && c->dst.commit)
         commit_later(m, u, c, is->dst);
-    pop(u);
+    pop(m, u);
     machine_kick(m);
 }
 
