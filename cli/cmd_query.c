@@ -133,8 +133,8 @@ int cmd_query(int argc, char **argv)
                  "v_component, v_form, v_setting and v_sweep are a good start. A table that is wider\n"
                  "than the terminal (elsewhere: than 100 columns) says once, above, what all rows have in\n"
                  "common, and which columns of a canned query it leaves out; csv, json and --wide have all.\n"
-                 "Column `varied`: what tells points apart besides. SQL has it as varied(key), and the value\n"
-                 "of one key as setting(key, 'work.quant.weights').",
+                 "Column `varied`: what tells points apart besides. SQL has it as varied(key), and the\n"
+                 "value of one key as setting(key, 'work.quant.weights').",
         .examples = "  retsim query seq.db crossover\n"
                     "  retsim query pe.db pareto --objectives latency,area --format csv\n"
                     "  retsim query pe.db energy --tech configs/tech/generic65.yaml\n"
