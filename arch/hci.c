@@ -93,27 +93,36 @@ static uint64_t wide_grants(struct hci *h, const struct hwpe_tree *t, uint64_t b
     return grants;
 }
 
-struct hci_grants hci_step(struct hci *h, const uint64_t requests[], uint64_t hwpe,
+/* Banks where a master of the log branch is seen. */
+static uint64_t seen_banks(const struct hci *h, uint64_t asked, const uint64_t requests[])
+{
+    uint64_t seen = h->stalled;
+    for (uint64_t left = asked & ~seen; left; left &= left - 1) {
+        unsigned b = (unsigned)__builtin_ctzll(left);
+        seen |= (uint64_t)(requests[b] != 0) << b;
+    }
+    return seen;
+}
+
+struct hci_grants hci_step(struct hci *h, uint64_t asked, const uint64_t requests[], uint64_t hwpe,
                            const uint8_t first_bank[])
 {
     struct hci_grants grants = {0, 0};
     struct hwpe_tree t = {.n_levels = 0};
-    uint64_t log = 0, wide;
-    unsigned n_banks = h->log.n_banks;
 
     for (unsigned i = 0; i < h->n_hwpe; i++)
         t.request[i] = hwpe >> i & 1 ? wide_banks(h, first_bank[i]) : 0;
     tree_up(h, &t);
-    wide = h->n_hwpe ? t.request[t.base[t.n_levels]] : 0;
-    for (unsigned b = 0; b < n_banks; b++)
-        if (xbar_seen(&h->log, b, requests[b]))
-            log |= UINT64_C(1) << b;
-
+    uint64_t wide = h->n_hwpe ? t.request[t.base[t.n_levels]] : 0;
+    uint64_t log = seen_banks(h, asked, requests);
     uint64_t log_owns = arbiter(&h->count, h->invert, h->num, h->den, log, wide);
-    for (unsigned b = 0; b < n_banks; b++) {
+    h->stalled = 0;
+    for (uint64_t left = log; left; left &= left - 1) {
+        unsigned b = (unsigned)__builtin_ctzll(left);
         int winner = xbar_settle(&h->log, b, requests[b], log_owns >> b & 1);
         if (winner >= 0)
             grants.log |= UINT64_C(1) << winner;
+        h->stalled |= (uint64_t)(h->log.locked[b] != 0) << b;
     }
     if (h->n_hwpe)
         grants.hwpe = wide_grants(h, &t, ~log_owns);

@@ -39,6 +39,7 @@ struct hci_run {
     struct hci hci;
     unsigned n_log;
     uint64_t requests[XBAR_MAX_BANKS]; /* of log masters */
+    uint64_t asked;                    /* banks that have some */
     uint8_t bank[XBAR_MAX_MASTERS];    /* of each master; of an HWPE its first */
 };
 
@@ -47,16 +48,18 @@ static void hci_cycle(struct replay_engine *e, struct hci_run *r, uint64_t fresh
     for (; fresh; fresh &= fresh - 1) {
         unsigned m = (unsigned)__builtin_ctzll(fresh);
         r->bank[m] = (uint8_t)replay_bank(e->trace, e->master[m].addr);
-        if (m < r->n_log)
-            r->requests[r->bank[m]] |= BIT(m);
+        if (m >= r->n_log)
+            continue;
+        r->requests[r->bank[m]] |= BIT(m);
+        r->asked |= BIT(r->bank[m]);
     }
     uint64_t hwpe = r->n_log < 64 ? e->asserted >> r->n_log : 0;
-    struct hci_grants g = hci_step(&r->hci, r->requests, hwpe, r->bank + r->n_log);
+    struct hci_grants g = hci_step(&r->hci, r->asked, r->requests, hwpe, r->bank + r->n_log);
     uint64_t granted = g.log | (g.hwpe ? g.hwpe << r->n_log : 0);
     for (; granted; granted &= granted - 1) {
         unsigned m = (unsigned)__builtin_ctzll(granted);
-        if (m < r->n_log)
-            r->requests[r->bank[m]] &= ~BIT(m);
+        if (m < r->n_log && !(r->requests[r->bank[m]] &= ~BIT(m)))
+            r->asked &= ~BIT(r->bank[m]);
         replay_engine_grant(e, m, cycle, m < r->n_log ? replay_bank_symbol(r->bank[m]) : '#');
         replay_engine_response(e, m, cycle + 1);
     }

@@ -143,20 +143,25 @@ static struct demand crossbar(struct machine *m, const struct demand *d, const s
     return won;
 }
 
+/* A request of a log master; entries of banks that nobody asked for are not set. */
+static void add_log(uint64_t ask[], uint64_t *asked, unsigned bank, unsigned master)
+{
+    uint64_t bit = UINT64_C(1) << bank;
+    ask[bank] = (*asked & bit ? ask[bank] : 0) | UINT64_C(1) << master;
+    *asked |= bit;
+}
+
 /* Log masters: the cores, then the uDMA as a DMA. */
 static struct demand cluster(struct machine *m, const struct demand *d, const struct where_to *bank)
 {
-    uint64_t ask[XBAR_MAX_BANKS];
+    uint64_t ask[XBAR_MAX_BANKS], asked = 0;
     unsigned cores = (unsigned)m->traffic_cfg->masters;
-    memset(ask, 0, m->tcdm_cfg->banks * sizeof ask[0]);
-    for (uint32_t left = d->traffic; left; left &= left - 1) {
-        unsigned i = (unsigned)__builtin_ctz(left);
-        ask[bank->traffic[i]] |= 1ull << i;
-    }
+    for (uint32_t left = d->traffic; left; left &= left - 1)
+        add_log(ask, &asked, bank->traffic[__builtin_ctz(left)], (unsigned)__builtin_ctz(left));
     for (unsigned i = 0; i < N_UDMA; i++)
         if (d->udma >> i & 1)
-            ask[bank->udma[i]] |= 1ull << (cores + i);
-    struct hci_grants g = hci_step(&m->tcdm->hci, ask, d->hwpe, bank->hwpe);
+            add_log(ask, &asked, bank->udma[i], cores + i);
+    struct hci_grants g = hci_step(&m->tcdm->hci, asked, ask, d->hwpe, bank->hwpe);
     return (struct demand){.hwpe = (uint32_t)g.hwpe, .udma = (uint32_t)(g.log >> cores),
                            .traffic = (uint32_t)(g.log & ((1ull << cores) - 1))};
 }
@@ -291,6 +296,8 @@ static void state(struct machine *m, struct state_io *io)
         if (wide)
             x->locked[b] = state_u64(io, x->locked[b]);
     }
+    for (unsigned b = 0; wide && io->load && b < m->tcdm_cfg->banks; b++)
+        h->stalled = (h->stalled & ~(UINT64_C(1) << b)) | (uint64_t)(x->locked[b] != 0) << b;
     if (wide)
         h->count = state_u8(io, h->count);
     if (io->load)

@@ -79,7 +79,7 @@ static unsigned without_lock(const char *name, bool lock_in)
             if (m < n_log)
                 requests[bank[m]] |= UINT64_C(1) << m;
         }
-        struct hci_grants g = hci_step(&h, requests, e.asserted >> n_log, bank + n_log);
+        struct hci_grants g = hci_step(&h, UINT64_MAX, requests, e.asserted >> n_log, bank + n_log);
         for (uint64_t got = g.log | g.hwpe << n_log; got; got &= got - 1) {
             unsigned m = (unsigned)__builtin_ctzll(got);
             if (m < n_log)

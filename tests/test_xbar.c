@@ -233,7 +233,7 @@ Test(hci, share_of_conflict_cycles)
         h.num = (uint8_t)rows[i].num;
         h.den = (uint8_t)rows[i].den;
         for (unsigned c = 0; c < 24; c++) {
-            struct hci_grants g = hci_step(&h, requests, 1, first);
+            struct hci_grants g = hci_step(&h, 15, requests, 1, first);
             hwpe += g.hwpe == 1;
             log += g.log == 1;
         }
@@ -251,7 +251,7 @@ Test(hci, without_conflict_everybody_is_served)
     requests[12] = 1;
     requests[15] = 2;
     for (unsigned c = 0; c < 10; c++) {
-        struct hci_grants g = hci_step(&h, requests, 7, first);
+        struct hci_grants g = hci_step(&h, 0xffff, requests, 7, first);
         cr_assert_eq(g.hwpe, 7u);
         cr_assert_eq(g.log, 3u);
     }
@@ -266,7 +266,7 @@ Test(hci, tree_of_three)
     unsigned wins[3] = {0};
     hci_init(&h, 1, 8, 3, 4);
     for (unsigned c = 0; c < 400; c++) {
-        struct hci_grants g = hci_step(&h, requests, 7, first);
+        struct hci_grants g = hci_step(&h, 0xff, requests, 7, first);
         cr_assert_eq(__builtin_popcountll(g.hwpe), g.hwpe != 0);
         for (unsigned i = 0; i < 3; i++)
             wins[i] += g.hwpe >> i & 1;
