@@ -39,6 +39,7 @@ static const struct row rows[] = {
     {"SCALE-Sim v2 and v3, `is`", "cycles", accuracy_scalesim, "is", 21, 0, 0},
     {"RTL, ITA core", "cycles", accuracy_tiles, "core total", 525, 0, 0},
     {"RTL, ITA core", "phases: cycles, rows, outputs", accuracy_tiles, "core layers", 600, 0, 0},
+    {"RTL, ITA core", "cycles waited for weights, rows, credits", accuracy_tiles, "core waits", 1575, 0, 0},
     {"RTL, ITA as a HWPE, memory always there", "cycles", accuracy_tiles, "hwpe total none", 30, 0, 0},
     {"RTL, ITA as a HWPE, memory with stalls", "cycles", accuracy_tiles, "hwpe total", 26, 0, 0},
     {"RTL, ITA as a HWPE", "jobs: cycles, rows, outputs", accuracy_tiles, "hwpe layers", 191, 0, 0},

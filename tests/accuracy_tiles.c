@@ -19,11 +19,16 @@ struct row {
     char numbers[5][16]; /* as columns[] */
 };
 static const char *const columns[5] = {"total_cycles", "first_issue", "last_issue", "first_out", "last_out"};
+/* Cycles without a row: for want of weights, of the row, of a credit; column of the table and the breakdown's
+ * name. */
+static const char *const waits[3][2] = {
+    {"stall_weight", "weight_wait"}, {"stall_input", "operand_wait"}, {"stall_outfifo", "buffer_wait"}};
 struct measured {
     char sets[MAX_SETS][80];
     unsigned n_sets;
     char arch[16], layer[24], stall[32];
     struct tiles_job job; /* for the second account */
+    uint64_t waits[3];    /* cycles, as waits[] below */
     struct row rows[MAX_ROWS];
     unsigned n;
 };
@@ -107,6 +112,8 @@ static bool next_run(struct csv *c, struct measured *r)
     snprintf(r->arch, sizeof r->arch, "%s", csv_text(c, "level"));
     snprintf(r->layer, sizeof r->layer, "%s", csv_text(c, "layer"));
     snprintf(r->stall, sizeof r->stall, "%s", csv_text(c, "pat_mem"));
+    for (unsigned i = 0; i < 3; i++)
+        r->waits[i] = csv_u64(c, waits[i][0]);
     settings(r, c);
     second_account(r, c);
     return true;
@@ -155,6 +162,16 @@ static void compare_layers(struct accuracy *a, const struct measured *r, const r
     }
 }
 
+static void compare_waits(struct accuracy *a, const struct measured *r, const rs_result *result)
+{
+    size_t n;
+    const rs_amount *b = rs_result_breakdown(result, &n);
+    for (size_t i = 0; i < n; i++)
+        for (unsigned k = 0; k < 3; k++)
+            if (strcmp(b[i].name, waits[k][1]) == 0)
+                accuracy_match(a, b[i].value == r->waits[k]);
+}
+
 /* Jobs where they are in the table, and the last of them else. */
 static void compare_steps(struct accuracy *a, const struct measured *r)
 {
@@ -195,6 +212,8 @@ void accuracy_tiles(struct accuracy *a, const char *what)
         rs_result *result = run(&r);
         if (layers)
             compare_layers(a, &r, result);
+        else if (strstr(what, "waits"))
+            compare_waits(a, &r, result);
         else
             accuracy_point(a, (double)rs_result_summary(result)->cycles,
                            strtod(r.rows[r.n - 1].numbers[0], NULL));

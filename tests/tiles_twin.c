@@ -119,10 +119,16 @@ struct build {
     struct tiles_pattern in, w, out;
 };
 
+/* Rows of a tile step: all of a tile for each group of columns that a set covers. */
+static uint64_t rows_of_step(const struct build *b)
+{
+    return b->length * ((b->length + b->units - 1) / b->units);
+}
+
 /* The phase of a row, and whether the row finishes an output. */
 static struct tiles_phase *phase_of(struct tiles_job *j, const struct build *b, uint64_t row, bool *last)
 {
-    uint64_t step = b->length * b->length / b->units;
+    uint64_t step = rows_of_step(b);
     for (unsigned i = 0; i < j->n; i++) {
         uint64_t rows = step * j->phase[i].outputs * j->phase[i].inner;
         *last = row / step % j->phase[i].inner == j->phase[i].inner - 1;
@@ -141,7 +147,7 @@ static uint64_t core_cycles(struct tiles_job *j, const struct build *b)
     uint64_t ready[WAYS], filled = b->preloaded ? 2 * beats : 0, oldest = 0, newest = 0;
     struct tiles_phase *of[WAYS];
     for (unsigned i = 0; i < j->n; i++)
-        rows += b->length * b->length / b->units * j->phase[i].outputs * j->phase[i].inner;
+        rows += rows_of_step(b) * j->phase[i].outputs * j->phase[i].inner;
     for (uint64_t c = 0;; c++) {
         bool last = false;
         struct tiles_phase *ph = phase_of(j, b, row, &last);
@@ -204,8 +210,13 @@ void tiles_twin_core(struct tiles_job *j, struct rng *rng)
 {
     struct build b = {.length = 8u << rng_below(rng, 4), .credits = 1 + rng_below(rng, 20)};
     b.units = b.length >> rng_below(rng, 4);
-    b.weight_beat = (b.units * b.length) >> rng_below(rng, 8);
-    b.weight_beat += b.weight_beat == 0;
+    if (rng_below(rng, 3) == 0) { /* units that do not divide a tile, or are more than its columns */
+        b.length = 4 + rng_below(rng, 60);
+        b.units = 1 + rng_below(rng, b.length + 4);
+    }
+    do {
+        b.weight_beat = 1 + rng_below(rng, rng_below(rng, 2) ? b.units * b.length : 4 * b.units);
+    } while (b.units * b.length % b.weight_beat);
     b.preloaded = rng_below(rng, 3) == 0;
     b.in = draw_pattern(rng);
     b.w = draw_pattern(rng);
