@@ -115,7 +115,7 @@ static const struct ynode *load_file(struct arena *a, const struct ynode *map, c
         err_add(err, ERR_CONFIG, &file->at, "`%s` must be the name of a file", key);
         return NULL;
     }
-    root = yaml_load(a, tech_sibling(a, &file->at, file->text), err);
+    root = yaml_load_from(a, tech_sibling(a, &file->at, file->text), &file->at, err);
     list = root ? yaml_get(yaml_get(root, top), "tables") : NULL;
     if (root && (!list || list->kind != YNODE_LIST)) {
         err_add(err, ERR_CONFIG, &root->at, "not a table of Accelergy: `%s: {version, tables: [..]}` is "

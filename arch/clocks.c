@@ -27,7 +27,8 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
     uint64_t g = gcd(c->soc_hz, c->periph_hz);
     /* A hyper-period of more ticks than this would wear out 64-bit time. */
     if (c->soc_hz / g > 1 << 20 || c->periph_hz / g > 1 << 20)
-        return err_add(err, ERR_CONFIG, &node->at, "arch.clocks: soc and periph have no small common ratio; "
+        return err_add(err, ERR_CONFIG, yaml_place(node, "soc"),
+                       "arch.clocks: soc and periph have no small common ratio; "
                        "legal: both ratios to their common divisor below 2^20");
     return true;
 }

@@ -257,11 +257,13 @@ static bool check_modes(const struct engine_cfg *e, const struct ynode *node, st
         uint64_t n = m[i].macs_per_cycle == FIELD_AUTO ? macs : m[i].macs_per_cycle;
         uint64_t scale = mode_scale(e, &m[i]);
         if (n % macs && macs % n)
-            return err_add(err, ERR_CONFIG, &node->at, "arch.engine.modes[%zu].macs_per_cycle is %llu; "
+            return err_add(err, ERR_CONFIG, yaml_place(node, "modes"),
+                           "arch.engine.modes[%zu].macs_per_cycle is %llu; "
                            "legal: multiples and whole parts of the array's %llu", i, (unsigned long long)n,
                            (unsigned long long)macs);
         if (scale > 1 && (m[i].w * m[i].a * scale > 64 || scale > 16))
-            return err_add(err, ERR_CONFIG, &node->at, "arch.engine.modes[%zu]: %llu x %llu bits at %llu "
+            return err_add(err, ERR_CONFIG, yaml_place(node, "modes"),
+                           "arch.engine.modes[%zu]: %llu x %llu bits at %llu "
                            "MAC/cycle is more than lanes of 8 x 8 bits hold; legal: up to %llu", i,
                            (unsigned long long)m[i].w, (unsigned long long)m[i].a, (unsigned long long)n,
                            (unsigned long long)(macs * max64(64 / (m[i].w * m[i].a), 1)));
@@ -296,7 +298,7 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
     note_idle_keys(a);
     struct engine_geom g = engine_geometry(e);
     if (!engine_mode(e, 8, 8))
-        return err_add(err, ERR_CONFIG, &node->at, "arch.engine.modes lacks {w: 8, a: 8}; "
+        return err_add(err, ERR_CONFIG, yaml_place(node, "modes"), "arch.engine.modes lacks {w: 8, a: 8}; "
                        "every network needs it");
     if (!check_modes(e, node, err))
         return false;

@@ -56,7 +56,8 @@ struct stream_rule { /* of the open phase of an engine fed by streams */
     uint64_t last_row, last_output; /* cycles after the beginning */
 };
 
-/* From one boundary to the next. What belongs to it lies behind it, in one piece. */
+/* From one boundary to the next. What belongs to it lies behind it, in one piece: first what says whether it
+ * fits. */
 struct edge {
     struct edge *next; /* of the same node */
     struct node *to;

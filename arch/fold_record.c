@@ -398,11 +398,11 @@ static const struct edge *keep(struct graph *g, const struct recording *r, const
                    e->n_same * sizeof r->same[0] + e->n_marks * sizeof r->marks[0] + sizeof c->stream;
     uint8_t *at = arena_take(&g->arena, bytes + 8 * 7); /* each kind is aligned */
     struct edge *kept = lay(&at, e, 1, sizeof *e);
-    kept->sums = lay(&at, c->sums, e->n_sums, sizeof c->sums[0]);
     kept->left = lay(&at, c->left, e->n_left, sizeof c->left[0]);
     kept->tokens = lay(&at, c->tokens, e->n_tokens, sizeof c->tokens[0]);
     kept->steps = lay(&at, r->steps, e->n_steps, sizeof r->steps[0]);
     kept->same = lay(&at, r->same, e->n_same, sizeof r->same[0]);
+    kept->sums = lay(&at, c->sums, e->n_sums, sizeof c->sums[0]);
     kept->marks = lay(&at, r->marks, e->n_marks, sizeof r->marks[0]);
     if (e->stream)
         kept->stream = lay(&at, &c->stream, 1, sizeof c->stream);

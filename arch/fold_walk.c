@@ -200,7 +200,7 @@ static void finish_layers(struct machine *m, const struct edge *e, const struct 
 /* What is likely to be looked at next is fetched while this edge is booked: graphs are larger than caches. */
 static void fetch_ahead(const struct edge *e)
 {
-    enum { LINE_BYTES = 64, LINES = 3 }; /* the edge and the first of what belongs to it */
+    enum { LINE_BYTES = 64, LINES = 5 }; /* the edge, and mostly what says whether it fits */
     for (unsigned i = 0; e && i < LINES; i++)
         __builtin_prefetch((const char *)e + i * LINE_BYTES);
 }

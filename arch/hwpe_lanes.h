@@ -12,7 +12,9 @@
 #define ARCH_HWPE_LANES_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { HWPE_MAX_PORTS = 16, HWPE_MAX_DEPTH = 16 };
 enum { HWPE_PACKET_FIFO = 2 }; /* i_misaligned_fifo of a decoupled source */
@@ -23,10 +25,18 @@ struct hwpe_fill {
     uint64_t more[HWPE_MAX_DEPTH / 4];
 };
 
-struct hwpe_fifos { /* of addresses; port p has those from addr[p][head[p]] up to tail[p], modulo the room */
+/* A number below HWPE_MAX_DEPTH for each port, a byte each, so that they move eight at a time. */
+union hwpe_places {
+    uint8_t of[HWPE_MAX_PORTS];
+    uint64_t eight[HWPE_MAX_PORTS / 8];
+};
+
+/* Of addresses; those of port p are addr[i][p], i from head up to tail, round and round. */
+struct hwpe_fifos {
     struct hwpe_fill fill;
-    uint8_t head[HWPE_MAX_PORTS], tail[HWPE_MAX_PORTS];
-    uint32_t addr[HWPE_MAX_PORTS][HWPE_MAX_DEPTH];
+    union hwpe_places head, tail;
+    uint16_t ports; /* all */
+    uint32_t addr[HWPE_MAX_DEPTH][HWPE_MAX_PORTS];
 };
 
 struct hwpe_load {
@@ -82,41 +92,90 @@ static inline void hwpe_fill_drop(struct hwpe_fill *f, unsigned depth, unsigned 
     f->more[last] = (f->more[last] & ~all) | (f->more[last] >> 16 & all);
 }
 
+/* One out of each of `out`, which have one, then one into each of `in`. Where both happen nothing changes. */
+static inline void hwpe_fill_move(struct hwpe_fill *f, unsigned depth, unsigned out, unsigned in)
+{
+    if (out == in)
+        return;
+    hwpe_fill_drop(f, depth, out & ~in);
+    hwpe_fill_add(f, depth, in & ~out);
+}
+
+extern const uint64_t hwpe_ones[256]; /* a byte of 1 for each bit */
+
+/* The places of `ports` move on by one. */
+static inline void hwpe_places_next(union hwpe_places *at, unsigned ports)
+{
+    const uint64_t below = UINT64_C(0x0101010101010101) * (HWPE_MAX_DEPTH - 1);
+    at->eight[0] = (at->eight[0] + hwpe_ones[ports & 255]) & below;
+    if (ports >> 8)
+        at->eight[1] = (at->eight[1] + hwpe_ones[ports >> 8]) & below;
+}
+
+/* Ports, port 0 among them, that are all at the same place. */
+static inline bool hwpe_places_equal(const union hwpe_places *at, unsigned ports)
+{
+    const uint64_t all = UINT64_C(0x0101010101010101) * at->of[0];
+    uint64_t other = (at->eight[0] ^ all) & hwpe_ones[ports & 255] * (HWPE_MAX_DEPTH - 1);
+    if (ports >> 8)
+        other |= (at->eight[1] ^ all) & hwpe_ones[ports >> 8] * (HWPE_MAX_DEPTH - 1);
+    return !other;
+}
+
 static inline unsigned hwpe_fifo_any(const struct hwpe_fifos *f)
 {
     return (uint16_t)f->fill.more[0];
 }
 
+static inline void hwpe_fifos_clear(struct hwpe_fifos *f)
+{
+    memset(f, 0, offsetof(struct hwpe_fifos, ports));
+}
+
 /* `i` entries behind the head. */
 static inline uint32_t *hwpe_fifo_entry(struct hwpe_fifos *f, unsigned port, unsigned i)
 {
-    return &f->addr[port][(f->head[port] + i) % HWPE_MAX_DEPTH];
+    return &f->addr[(f->head.of[port] + i) % HWPE_MAX_DEPTH][port];
 }
 
-static inline unsigned hwpe_fifo_count(const struct hwpe_fifos *f, unsigned port)
+static inline unsigned hwpe_fifo_count(const struct hwpe_fifos *f, unsigned depth, unsigned port)
 {
-    return (uint8_t)(f->tail[port] - f->head[port]);
+    unsigned n = 0;
+    while (n < depth && hwpe_fill_more(&f->fill, n) >> port & 1)
+        n++;
+    return n;
 }
 
 static inline uint32_t hwpe_fifo_addr(const struct hwpe_fifos *f, unsigned port)
 {
-    return f->addr[port][f->head[port] % HWPE_MAX_DEPTH];
+    return f->addr[f->head.of[port]][port];
+}
+
+/* The addresses at the heads when all ports are at the same packet; NULL. */
+static inline const uint32_t *hwpe_fifo_row(const struct hwpe_fifos *f)
+{
+    return hwpe_places_equal(&f->head, f->ports) ? f->addr[f->head.of[0]] : NULL;
+}
+
+/* Addresses of `out` leave, those of `in` come. */
+static inline void hwpe_fifo_move(struct hwpe_fifos *f, unsigned depth, unsigned out, unsigned in,
+                                  const uint32_t addr[])
+{
+    hwpe_fill_move(&f->fill, depth, out, in);
+    hwpe_places_next(&f->head, out);
+    if (in == f->ports && hwpe_places_equal(&f->tail, in))
+        memcpy(f->addr[f->tail.of[0]], addr, sizeof f->addr[0]);
+    else
+        for (unsigned left = in; left; left &= left - 1) {
+            unsigned p = (unsigned)__builtin_ctz(left);
+            f->addr[f->tail.of[p]][p] = addr[p];
+        }
+    hwpe_places_next(&f->tail, in);
 }
 
 static inline void hwpe_fifo_push(struct hwpe_fifos *f, unsigned depth, unsigned ports, const uint32_t addr[])
 {
-    hwpe_fill_add(&f->fill, depth, ports);
-    for (; ports; ports &= ports - 1) {
-        unsigned p = (unsigned)__builtin_ctz(ports);
-        f->addr[p][f->tail[p]++ % HWPE_MAX_DEPTH] = addr[p];
-    }
-}
-
-static inline void hwpe_fifo_pop(struct hwpe_fifos *f, unsigned depth, unsigned ports)
-{
-    hwpe_fill_drop(&f->fill, depth, ports);
-    for (; ports; ports &= ports - 1)
-        f->head[__builtin_ctz(ports)]++;
+    hwpe_fifo_move(f, depth, 0, ports, addr);
 }
 
 static inline unsigned hwpe_fifo_full(const struct hwpe_fifos *f, unsigned depth)
@@ -170,10 +229,8 @@ static inline void hwpe_load_step(struct hwpe_load *l, unsigned depth, unsigned 
         return;
     }
     unsigned full = hwpe_fill_more(&l->data, depth - 1), arrives = l->answered | l->late_in;
-    hwpe_fifo_pop(&l->fifo, depth, grants);
-    hwpe_fifo_push(&l->fifo, depth, pushed, addr);
-    hwpe_fill_drop(&l->data, depth, take & hwpe_fill_more(&l->data, 0));
-    hwpe_fill_add(&l->data, depth, arrives & ~full);
+    hwpe_fifo_move(&l->fifo, depth, grants, pushed, addr);
+    hwpe_fill_move(&l->data, depth, take & hwpe_fill_more(&l->data, 0), arrives & ~full);
     l->late_in = (uint16_t)(arrives & full);
     l->answered = (uint16_t)grants;
 }
@@ -206,8 +263,7 @@ static inline void hwpe_store_step(struct hwpe_store *s, unsigned depth, unsigne
     if (!depth)
         return;
     unsigned pushed = offered & hwpe_store_room(s, depth, 0);
-    hwpe_fifo_pop(&s->fifo, depth, grants);
-    hwpe_fifo_push(&s->fifo, depth, pushed, addr);
+    hwpe_fifo_move(&s->fifo, depth, grants, pushed, addr);
 }
 
 #endif

@@ -206,7 +206,7 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
 {
     const struct hyperram_cfg *h = ARCH_CFG(a, hyperram);
     if (h->burst_bytes % 4)
-        return err_add(err, ERR_CONFIG, &node->at, "arch.hyperram.burst_bytes is %llu; "
+        return err_add(err, ERR_CONFIG, yaml_place(node, "burst_bytes"), "arch.hyperram.burst_bytes is %llu; "
                        "legal: a multiple of 4", (unsigned long long)h->burst_bytes);
     /* 32 MiB is the largest HyperRAM whose address the peripheral drives in one chip select. */
     if (h->bytes > 64ull << 20)

@@ -111,10 +111,12 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
 {
     const struct retention_cfg *r = ARCH_CFG(a, retention);
     if (r->state_bits != 16 && r->state_bits != 32)
-        return err_add(err, ERR_CONFIG, &node->at, "arch.retention.state_bits is %llu; legal: 16, 32",
+        return err_add(err, ERR_CONFIG, yaml_place(node, "state_bits"),
+                       "arch.retention.state_bits is %llu; legal: 16, 32",
                        (unsigned long long)r->state_bits);
     if (r->read_bits != 8 && r->read_bits != 16)
-        return err_add(err, ERR_CONFIG, &node->at, "arch.retention.read_bits is %llu; legal: 8, 16",
+        return err_add(err, ERR_CONFIG, yaml_place(node, "read_bits"),
+                       "arch.retention.read_bits is %llu; legal: 8, 16",
                        (unsigned long long)r->read_bits);
     return true;
 }

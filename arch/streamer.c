@@ -300,12 +300,25 @@ static unsigned wanted(const struct streamer *st, unsigned i, uint64_t now)
                       : hwpe_load_request(&s->load, depth, offer);
 }
 
+/* Addresses that the FIFOs give out, NULL without FIFOs. */
+static const struct hwpe_fifos *fifos(const struct stream *s, unsigned i)
+{
+    if (i == STORE)
+        return s->store.depth ? &s->store.fifo : NULL;
+    return s->load.depth ? &s->load.fifo : NULL;
+}
+
+/* The packet that all ports of a stream are at; NULL: they are at different ones. */
+static const uint32_t *common(const struct stream *s, unsigned i)
+{
+    const struct hwpe_fifos *f = fifos(s, i);
+    return f ? hwpe_fifo_row(f) : s->addr;
+}
+
 static uint32_t address(const struct stream *s, unsigned i, unsigned port)
 {
-    unsigned depth = i == STORE ? s->store.depth : s->load.depth;
-    if (!depth)
-        return s->addr[port];
-    return hwpe_fifo_addr(i == STORE ? &s->store.fifo : &s->load.fifo, port);
+    const struct hwpe_fifos *f = fifos(s, i);
+    return f ? hwpe_fifo_addr(f, port) : s->addr[port];
 }
 
 /* The multiplexers of all ports at once: a stream gets a port that it wants where its own turn is next, or
@@ -328,6 +341,23 @@ static void choose(struct streamer *st, const unsigned w[N_STREAMS])
     }
 }
 
+/* Banks of the ports that a stream asks on. */
+static void ask_banks(const struct streamer *st, unsigned i, uint8_t *bank, struct bank_use *use)
+{
+    const struct stream *s = &st->s[i];
+    const uint32_t *row = common(s, i);
+    uint64_t asked = use->asked, twice = use->twice; /* sums in memory would wait for each other */
+    for (unsigned left = st->asks[i]; left; left &= left - 1) {
+        unsigned p = (unsigned)__builtin_ctz(left);
+        unsigned b = (row ? row[p] : address(s, i, p)) >> 2 & st->bank_mask;
+        uint64_t bit = UINT64_C(1) << b;
+        bank[p] = (uint8_t)b;
+        twice |= asked & bit;
+        asked |= bit;
+    }
+    *use = (struct bank_use){asked, twice};
+}
+
 uint32_t streamer_requests(struct machine *m, uint8_t *bank, struct bank_use *use)
 {
     struct streamer *st = m->streamer;
@@ -337,17 +367,9 @@ uint32_t streamer_requests(struct machine *m, uint8_t *bank, struct bank_use *us
     for (unsigned i = 0; i < N_STREAMS; i++)
         any |= want[i] = wanted(st, i, m->now);
     choose(st, want);
-    uint64_t asked = use->asked, twice = use->twice; /* sums in memory would wait for each other */
     for (unsigned i = 0; i < N_STREAMS; i++)
-        for (unsigned left = st->asks[i]; left; left &= left - 1) {
-            unsigned p = (unsigned)__builtin_ctz(left);
-            unsigned b = address(&st->s[i], i, p) >> 2 & st->bank_mask;
-            uint64_t bit = UINT64_C(1) << b;
-            bank[p] = (uint8_t)b;
-            twice |= asked & bit;
-            asked |= bit;
-        }
-    *use = (struct bank_use){asked, twice};
+        if (st->asks[i])
+            ask_banks(st, i, bank, use);
     return any;
 }
 

@@ -13,9 +13,9 @@ static void fifos_state(const struct streamer *st, struct hwpe_fifos *f, unsigne
 {
     static const uint32_t none[HWPE_MAX_PORTS];
     if (io->load)
-        memset(f, 0, sizeof *f);
+        hwpe_fifos_clear(f);
     for (unsigned p = 0; p < st->lanes; p++) {
-        unsigned n = state_u8(io, hwpe_fifo_count(f, p));
+        unsigned n = state_u8(io, hwpe_fifo_count(f, depth, p));
         for (unsigned i = 0; io->load && i < n; i++)
             hwpe_fifo_push(f, depth, 1u << p, none); /* room; the addresses follow */
         for (unsigned i = 0; i < n; i++) {
@@ -109,7 +109,7 @@ static void stream_state(struct machine *m, unsigned i, struct state_io *io)
     if (i == STORE && on)
         fifos_state(st, &s->store.fifo, s->store.depth, io);
     else if (i == STORE && io->load)
-        memset(&s->store.fifo, 0, sizeof s->store.fifo);
+        hwpe_fifos_clear(&s->store.fifo);
     else if (on)
         lanes_state(st, s, io);
     else if (io->load)

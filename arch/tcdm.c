@@ -301,15 +301,17 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
 {
     const struct tcdm_cfg *c = ARCH_CFG(a, tcdm);
     if (c->banks & (c->banks - 1))
-        err_add(err, ERR_CONFIG, &node->at, "arch.tcdm.banks is %llu; legal: a power of two",
+        err_add(err, ERR_CONFIG, yaml_place(node, "banks"), "arch.tcdm.banks is %llu; legal: a power of two",
                 (unsigned long long)c->banks);
     if (c->kind == INTERCONNECT_HCI && c->hwpe_ports > c->banks)
-        err_add(err, ERR_CONFIG, &node->at, "arch.tcdm.hwpe_ports is %llu; a wide port of so many words "
+        err_add(err, ERR_CONFIG, yaml_place(node, "hwpe_ports"),
+                "arch.tcdm.hwpe_ports is %llu; a wide port of so many words "
                 "needs as many banks", (unsigned long long)c->hwpe_ports);
     if (c->kind == INTERCONNECT_HCI)
         arch_hypothetical(a, "arch.tcdm.kind"); /* HCI is not in PULPissimo's lock file */
     if (c->kind == INTERCONNECT_CROSSBAR && c->masters < FIRST_HWPE + c->hwpe_ports)
-        err_add(err, ERR_CONFIG, &node->at, "arch.tcdm.masters is %llu; %llu HWPE ports need at least %llu",
+        err_add(err, ERR_CONFIG, yaml_place(node, "masters"),
+                "arch.tcdm.masters is %llu; %llu HWPE ports need at least %llu",
                 (unsigned long long)c->masters, (unsigned long long)c->hwpe_ports,
                 (unsigned long long)(FIRST_HWPE + c->hwpe_ports));
     if (c->hwpe_ports != 4)

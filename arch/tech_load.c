@@ -169,7 +169,7 @@ struct ynode *tech_merge_base(struct arena *a, const struct ynode *root, struct 
             err_add(err, ERR_CONFIG, &base->at, "`base` must be the name of a file");
             return NULL;
         }
-        if (base && !(r = yaml_load(a, tech_sibling(a, &base->at, base->text), err)))
+        if (base && !(r = yaml_load_from(a, tech_sibling(a, &base->at, base->text), &base->at, err)))
             return NULL;
     }
     m = merge(a, NULL, chain[n - 1]);

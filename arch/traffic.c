@@ -137,12 +137,14 @@ static bool check(struct arch *a, const struct ynode *node, struct err *err)
     uint64_t most = t->kind == INTERCONNECT_HCI ? MAX_TRAFFIC : udma ? PULPISSIMO_WITHOUT_UDMA
                                                                      : PULPISSIMO_MASTERS;
     if (c->masters > most)
-        return err_add(err, ERR_CONFIG, &node->at, "arch.traffic.masters is %llu; legal: up to %llu%s",
+        return err_add(err, ERR_CONFIG, yaml_place(node, "masters"),
+                       "arch.traffic.masters is %llu; legal: up to %llu%s",
                        (unsigned long long)c->masters, (unsigned long long)most,
                        t->kind == INTERCONNECT_HCI ? "" : udma ? " (the uDMA is two of the nine others)"
                                                                : " besides the accelerator");
     if (c->masters && !ARCH_CFG(a, streamer)->store_fence)
-        return err_add(err, ERR_CONFIG, &node->at, "arch.traffic.masters: beside other masters a wide store "
+        return err_add(err, ERR_CONFIG, yaml_place(node, "masters"),
+                       "arch.traffic.masters: beside other masters a wide store "
                        "without a fence may wait for ever; legal: 0, or arch.streamer.store_fence true");
     return true;
 }

@@ -498,7 +498,7 @@ struct ynode *yaml_parse(struct arena *a, const char *name, const char *text, si
     return parse_text(&b, arena_strndup(a, text, len), len);
 }
 
-struct ynode *yaml_load(struct arena *a, const char *path, struct err *err)
+struct ynode *yaml_load_from(struct arena *a, const char *path, const struct place *from, struct err *err)
 {
     struct place at = {.file = path};
     struct ynode *n = NULL;
@@ -506,10 +506,12 @@ struct ynode *yaml_load(struct arena *a, const char *path, struct err *err)
     char *buf;
     size_t len;
 
-    if (!f) {
+    if (!f && from)
+        err_add(err, ERR_NOINPUT, from, "`%s` cannot be opened: %s", path, strerror(errno));
+    else if (!f)
         err_add(err, ERR_NOINPUT, &at, "cannot be opened: %s", strerror(errno));
+    if (!f)
         return NULL;
-    }
     buf = xrealloc(NULL, YAML_MAX_BYTES + 1, 1);
     len = fread(buf, 1, YAML_MAX_BYTES + 1, f);
     if (ferror(f))
@@ -521,6 +523,17 @@ struct ynode *yaml_load(struct arena *a, const char *path, struct err *err)
     free(buf);
     fclose(f);
     return n;
+}
+
+struct ynode *yaml_load(struct arena *a, const char *path, struct err *err)
+{
+    return yaml_load_from(a, path, NULL, err);
+}
+
+const struct place *yaml_place(const struct ynode *map, const char *key)
+{
+    const struct ynode *value = yaml_get(map, key);
+    return value ? &value->at : &map->at;
 }
 
 struct ynode *yaml_get(const struct ynode *map, const char *key)

@@ -172,11 +172,15 @@ static bool finish_group(struct rs_sweep *s, struct group *g, struct err *err)
     check_paths(g, err);
     g->count = 1;
     for (size_t a = 0; a < g->n_axes; a++) {
-        if (__builtin_mul_overflow(g->count, (uint64_t)g->axes[a].n, &g->count))
-            return err_add(err, ERR_CONFIG, &g->axes[a].at, "more than 2^64 points");
+        g->count *= g->axes[a].n; /* at most 10^5 each time, and 10^9 before */
+        if (g->count > SWEEP_MAX_POINTS)
+            return err_add(err, ERR_CONFIG, &g->axes[a].at, "more than 10^9 points with this axis; legal: "
+                           "fewer, in several sweeps into one database");
     }
-    if (__builtin_add_overflow(s->count, g->count, &s->count))
-        return err_add(err, ERR_CONFIG, &g->at, "more than 2^64 points");
+    s->count += g->count;
+    if (s->count > SWEEP_MAX_POINTS)
+        return err_add(err, ERR_CONFIG, &g->at, "more than 10^9 points with this group; legal: fewer, in "
+                       "several sweeps into one database");
     for (size_t w = err_any(err) ? g->n_where : 0; w < g->n_where; w++) /* loads files: not after an error */
         sweep_where_check(s, g, g->where[w], err);
     return !err_any(err);

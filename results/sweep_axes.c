@@ -2,6 +2,7 @@
 #include "results/sweep_impl.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -252,6 +253,31 @@ static bool decode_item(struct rs_sweep *s, const struct ynode *item, const stru
     return assign_node(s, axis->key, &axis->at, item, out->assigns, err);
 }
 
+static int by_text(const void *a, const void *b)
+{
+    const struct assign *x = *(const struct assign *const *)a, *y = *(const struct assign *const *)b;
+    int order = strcmp(x->value, y->value);
+    return order ? order : (x > y) - (x < y);
+}
+
+/* The same value twice: one point would be planned as two. */
+static bool repeats(const struct axis *axis, struct err *err)
+{
+    const struct assign **all = xrealloc(NULL, axis->n, sizeof *all);
+    bool twice = false;
+    size_t n = 0;
+    for (size_t i = 0; i < axis->n; i++)
+        if (axis->choices[i].n == 1)
+            all[n++] = axis->choices[i].assigns;
+    qsort(all, n, sizeof *all, by_text);
+    for (size_t i = 1; i < n; i++)
+        if (!strcmp(all[i - 1]->value, all[i]->value) && !strcmp(all[i - 1]->path, all[i]->path))
+            twice = !err_add(err, ERR_CONFIG, &all[i]->at, "axis `%s` has `%s` twice", axis->key,
+                             all[i]->value);
+    free(all);
+    return twice;
+}
+
 bool sweep_axis_decode(struct rs_sweep *s, const char *key, const struct place *key_at,
                        const struct ynode *node, struct axis *out, struct err *err)
 {
@@ -268,5 +294,5 @@ bool sweep_axis_decode(struct rs_sweep *s, const char *key, const struct place *
     out->choices = ARENA_NEW(&s->arena, struct choice, node->n);
     for (size_t i = 0; ok && i < node->n; i++)
         ok = decode_item(s, node->items[i], out, &out->choices[i], err);
-    return ok;
+    return ok && !repeats(out, err);
 }

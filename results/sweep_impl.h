@@ -9,6 +9,7 @@
 #include "results/sweep.h"
 
 enum { SWEEP_MAX_VALUES = 100000, SWEEP_MAX_SETS = 64 };
+#define SWEEP_MAX_POINTS UINT64_C(1000000000) /* to ask `where` about each takes a minute */
 
 struct assign {
     const char *path;  /* "work.seq", or "arch", "work", "tech" for a file */

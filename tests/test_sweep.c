@@ -183,7 +183,8 @@ static const struct {
     {BASE "groups: [{axs: {}}]", "3:11: error: unknown key `axs` in a group"},
     {BASE "axes: {work.a: {from: 1, to: 99999, step: 1}, work.b: {from: 1, to: 99999, step: 1},"
           " work.c: {from: 1, to: 99999, step: 1}, work.d: {from: 1, to: 99999, step: 1}}",
-     "more than 2^64 points"},
+     "more than 10^9 points"},
+    {BASE "axes: {work.seq: [64, 128, 64]}", "3:28: error: axis `work.seq` has `64` twice"},
     {"[1, 2", "s.yaml:1:"},
     {"- 1", "a sweep file must be a map"},
     {"name: soc\nengine: {units: 8}", "1:1: error: this is no sweep file: it has none of the keys"},

@@ -156,7 +156,7 @@ Test(tech_load, errors_have_a_place)
         {"  reg", "  fifo:", 22, 3, "class `fifo` lacks the action `push`"},
         {"  reg", "  fifo:", 23, 14, "no component gives the parameter `bits` to class `fifo`"},
         {"idle", "sram_table: {file: nowhere.csv, source: test}", 19, 20, "cannot be opened"},
-        {"idle", "base: nowhere.yaml", 0, 0, "cannot be opened"},
+        {"idle", "base: nowhere.yaml", 19, 7, "cannot be opened"},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -204,9 +204,10 @@ const char *path_beside(struct arena *a, const char *from, const char *path)
 static bool load_tech(struct rs_design *d, const char *const *sets, size_t n_sets, struct err *err)
 {
     static const bool tech_only[N_PARTS] = {[PART_TECH] = true};
+    const struct place *from = d->tech_given ? NULL : yaml_place(d->tree[PART_ARCH], "tech");
     if (!d->tech_given)
         d->tech_path = path_beside(&d->arena, d->arch_path, d->arch->tech_path);
-    d->tree[PART_TECH] = yaml_load(&d->arena, d->tech_path, err);
+    d->tree[PART_TECH] = yaml_load_from(&d->arena, d->tech_path, from, err);
     return d->tree[PART_TECH] && apply_sets(d, sets, n_sets, tech_only, err) && decode_tech(d, err);
 }
 

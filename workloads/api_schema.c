@@ -195,7 +195,8 @@ static bool check_arch(struct arena *a, const char *path, const struct ynode *ro
     const struct arch *arch = arch_decode(a, root, err);
     if (!arch)
         return false;
-    const struct ynode *node = yaml_load(a, path_beside(a, path, arch->tech_path), err);
+    const char *tech = path_beside(a, path, arch->tech_path);
+    const struct ynode *node = yaml_load_from(a, tech, yaml_place(root, "tech"), err);
     return node && tech_decode(a, node, err);
 }
 

@@ -165,9 +165,14 @@ bool retention_check(struct lower *l)
     struct head_plan hp;
     if (!check_scores(l))
         return false;
-    if (!plan_recurrent(l, &hp))
+    if (!state_columns(l))
         return err_add(l->err, ERR_CONFIG, NULL, "one column of a %llu-row state does not fit the state "
                        "buffer; raise arch.buffers.state.bytes", (unsigned long long)l->dk);
+    if (!plan_recurrent(l, &hp))
+        return err_add(l->err, ERR_CONFIG, NULL, "one token's query, key and values of a head, or its row of "
+                       "results, do not fit a slot; raise arch.buffers.%s.bytes (%llu B a slot)",
+                       l->out_slot < 2 * hp.dv ? "output" : "activation",
+                       (unsigned long long)(l->out_slot < 2 * hp.dv ? l->out_slot : l->act_slot));
     bool engine = l->w->form != FORM_RECURRENT;
     uint64_t rows = l->w->form == FORM_PARALLEL ? l->R : chunk_of(l);
     if (engine && !plan_rows(l, (enum work_form)l->w->form, rows, &hp))

@@ -93,6 +93,14 @@ static const double *scaled(struct reader *r, const char *name, const struct npy
     return v;
 }
 
+static const char *shape_text(struct arena *a, const uint64_t *dim, unsigned n)
+{
+    const char *s = "(";
+    for (unsigned i = 0; i < n; i++)
+        s = arena_printf(a, "%s%s%" PRIu64, s, i ? ", " : "", dim[i]);
+    return arena_printf(a, "%s)", s);
+}
+
 /* A tensor of the network: rows 0 means a vector of `cols`. */
 static const double *tensor(struct reader *r, const char *name, uint64_t rows, uint64_t cols)
 {
@@ -104,9 +112,10 @@ static const double *tensor(struct reader *r, const char *name, uint64_t rows, u
     bool right = rows ? t.n_dims == 2 && t.dim[0] == rows && t.dim[1] == cols
                       : t.n_dims == 1 && t.dim[0] == cols;
     if (!right) {
-        r->ok = err_add(r->err, ERR_DATA, &at,
-                        "its shape is not (%" PRIu64 "%s%" PRIu64 ") as the network says",
-                        rows ? rows : cols, rows ? ", " : "", rows ? cols : 0);
+        const uint64_t wanted[] = {rows, cols};
+        r->ok = err_add(r->err, ERR_DATA, &at, "its shape is %s; the network's is %s",
+                        shape_text(&r->n->arena, t.dim, t.n_dims),
+                        rows ? shape_text(&r->n->arena, wanted, 2) : shape_text(&r->n->arena, &cols, 1));
         return NULL;
     }
     if (r->n->quantized)

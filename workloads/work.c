@@ -76,7 +76,7 @@ static const struct field quant_fields[] = {
      .doc = "width of a weight", .prov = PROV_MEASURED,
      .source = "8-bit weights and activations: 25 to 29 dB SQNR over a retention layer"},
     {KEY(quant, activations), .type = FIELD_U64, .def = "8", .min = 2, .max = 8, .unit = "bits",
-     .doc = "width of an activation; it takes a byte in memory", .prov = PROV_MEASURED,
+     .doc = "width of an activation; in memory it takes 2, 4 or 8 bits", .prov = PROV_MEASURED,
      .source = "activation width limits quality: about 5 dB a bit"},
     {.key = "residual_bits", .offset = offsetof(struct quant, residual), .type = FIELD_U64, .def = "16",
      .min = 8, .max = 16, .unit = "bits", .doc = "width of the residual stream; it takes two bytes in memory",
