@@ -105,6 +105,24 @@ static const char *place_label(struct spots *s, struct spot of, double width)
     return places[best].words;
 }
 
+/* The row of a job's point of least energy among those with the widths of row i. */
+static size_t least_energy(const struct plot_rows *r, const char *job, size_t i)
+{
+    size_t best = i;
+    for (size_t k = 0; k < r->n; k++)
+        if (!strcmp(plot_cell(r, k, COL_JOB), job) &&
+            !strcmp(plot_cell(r, k, COL_WIDTHS), plot_cell(r, i, COL_WIDTHS)) &&
+            plot_num(r, k, COL_ENERGY) < plot_num(r, best, COL_ENERGY))
+            best = k;
+    return best;
+}
+
+static struct spot spot_of(const struct figure *fig, const struct plot_rows *r, size_t i)
+{
+    return (struct spot){pixel(fig, 0, plot_num(r, i, COL_ENERGY), fig->panel_w),
+                         pixel(fig, 1, plot_num(r, i, COL_MORE), PANEL_H), POINT_PX, POINT_PX};
+}
+
 /* Widths as text, once a set of widths: beside the point of least energy. */
 static void widths(struct figure *fig, const struct plot_rows *r, const char *job, unsigned first_tag)
 {
@@ -112,18 +130,18 @@ static void widths(struct figure *fig, const struct plot_rows *r, const char *jo
     struct spots spots = {.n = 0};
     for (int label = 0; label < 2; label++) /* points first */
         for (size_t i = 0; i < r->n; i++) {
-            double x = plot_num(r, i, COL_ENERGY), y = plot_num(r, i, COL_MORE);
-            struct spot at = {pixel(fig, 0, x, fig->panel_w), pixel(fig, 1, y, PANEL_H), POINT_PX, POINT_PX};
-            size_t known = seen.n;
+            size_t known = seen.n, at = i;
             if (strcmp(plot_cell(r, i, COL_JOB), job))
                 continue;
             if (!label)
-                add_spot(&spots, at);
+                add_spot(&spots, spot_of(fig, r, i));
             else if (plot_name(fig, &seen, plot_cell(r, i, COL_WIDTHS)) == known) {
+                at = least_energy(r, job, i);
                 text_printf(&fig->script, "set label %u ", first_tag + (unsigned)known);
                 plot_quote(&fig->script, plot_cell(r, i, COL_WIDTHS));
-                text_printf(&fig->script, " at first %.9g,%.9g %s font ',9'\n", x, y,
-                            place_label(&spots, at, fig->panel_w));
+                const char *beside = place_label(&spots, spot_of(fig, r, at), fig->panel_w);
+                text_printf(&fig->script, " at first %.9g,%.9g %s font ',9'\n", plot_num(r, at, COL_ENERGY),
+                            plot_num(r, at, COL_MORE), beside);
             }
         }
 }

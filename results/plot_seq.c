@@ -156,7 +156,8 @@ static bool draw(struct rs_db *db, const struct seq_plot *sp, struct figure *fig
 bool plot_latency(struct rs_db *db, struct figure *fig, rs_err *err)
 {
     static const struct seq_plot sp = {
-        "Latency over sequence length", SELECT_SEQ("min(CASE phase WHEN 'decode' THEN us_per_token / 1e6"
+        "Latency over sequence length (fastest point of each form)",
+        SELECT_SEQ("min(CASE phase WHEN 'decode' THEN us_per_token / 1e6"
         " ELSE time_ms / 1e3 END) AS latency_s"), "latency", "latency per token", "s", 1};
     return draw(db, &sp, fig, err);
 }
@@ -164,7 +165,7 @@ bool plot_latency(struct rs_db *db, struct figure *fig, rs_err *err)
 bool plot_energy(struct rs_db *db, struct figure *fig, rs_err *err)
 {
     static const struct seq_plot sp = {
-        "Energy per token over sequence length",
+        "Energy per token over sequence length (least of each form)",
         SELECT_SEQ("min(nj_per_token) / 1e9 AS j_per_token, energy_onchip_fj / 1e15 / max(tokens, 1) AS"
         " onchip_j_per_token, energy_offchip_fj / 1e15 / max(tokens, 1) AS offchip_j_per_token,"
         " energy_idle_fj / 1e15 / max(tokens, 1) AS idle_j_per_token"),

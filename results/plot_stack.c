@@ -305,7 +305,7 @@ static bool draw(struct rs_db *db, const struct stack_plot *sp, struct figure *f
 bool plot_breakdown(struct rs_db *db, struct figure *fig, rs_err *err)
 {
     static const struct stack_plot sp = {
-        "Where the cycles go",
+        "Where the cycles go (fastest point of each form and length)",
         BEST " SELECT " PANEL " coalesce(b.seq, b.array) AS label, b.cycles AS total_cycles, s.cause,"
         " s.cycles FROM best b JOIN breakdown s ON s.key = b.key" BEST_ORDER,
         "no stored point has a breakdown (bounds have none)", "sequence length: cycles",

@@ -88,12 +88,12 @@ Test(plot, draws_svg_with_script_and_data)
 static const struct {
     const char *name, *words[8]; /* that must be in the picture */
 } words[] = {
-    {"latency-vs-seq", {"Latency over sequence length", "net_d64: prefill", "net_d192: decode",
+    {"latency-vs-seq", {"(fastest point of each form)", "net_d64: prefill", "net_d192: decode",
                         "latency", "latency per token", " ms", "sequence length (tokens)", "chunkwise"}},
-    {"energy-vs-seq", {"energy per token", " uJ", "on-chip", "off-chip", "idle"}},
+    {"energy-vs-seq", {"(least of each form)", "energy per token", " uJ", "on-chip", "off-chip", "idle"}},
     {"pe-array", {"peak MAC per cycle", "latency (ms)", "energy (\xc2\xb5J)", "area (mm\xc2\xb2)",
                   "systolic os", "dot product"}},
-    {"breakdown", {"engine", "retention", "vector", "fill_drain", "weight_wait", "tcdm_conflict",
+    {"breakdown", {"(fastest point", "engine", "retention", "vector", "fill_drain", "tcdm_conflict",
                    "offchip_wait", "share of cycles (%)"}},
     {"area-breakdown", {"it's_soc", "area (mm\xc2\xb2)", "vector_unit", "16x32"}},
     {"energy-breakdown", {"share of energy (%)", "off-chip (upper bound)", "idle", "retention_unit"}},

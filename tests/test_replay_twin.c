@@ -1,5 +1,5 @@
-/* Replay against the slow twins (tests/replay_twin.c, tests/stream_twin.c) on random scenarios, byte for
- * byte. RETSIM_TWIN_SCENARIOS chooses how many of each kind, RETSIM_TWIN_SEED which. */
+/* Replay, and its chart, against the slow twins (tests/replay_twin.c, tests/stream_twin.c) on random
+ * scenarios, byte for byte. RETSIM_TWIN_SCENARIOS chooses how many of each kind, RETSIM_TWIN_SEED which. */
 #include "tests/replay_text.h"
 #include "tests/replay_twin.h"
 #include "tests/stream_twin.h"
@@ -122,6 +122,80 @@ Test(replay_twin, generators)
         compare(trace.s, want.s);
         text_finish(&trace);
         text_finish(&want);
+    }
+}
+
+/* ---- chart ---- */
+
+enum { DRAWN = 4000 /* cycles at most */, COLUMNS = 90, LABEL = 8 };
+static char cells[TWIN_MASTERS][DRAWN];
+
+/* What a grant looks like; 0: one of several letters. */
+static char symbol(const struct twin *t, unsigned m, uint32_t addr)
+{
+    unsigned bank = (t->byte_addresses ? addr / 4 : addr) % t->banks;
+    if (t->dut == TWIN_SOC && m == 0 && addr < 0x00100000) /* the FC sees L2 there too */
+        addr += 0x1C000000;
+    if (t->dut == TWIN_HCI && m >= t->masters - t->hwpes)
+        return '#';
+    if (t->dut == TWIN_SOC && (addr < 0x1C010000 || addr >= 0x1C090000))
+        return 0;
+    return "0123456789abcdefghijklmnopqrstuvwxyz+"[bank < 36 ? bank : 36];
+}
+
+static void draw_cells(const struct twin *t)
+{
+    memset(cells, '.', sizeof cells);
+    for (unsigned m = 0; m < t->masters; m++)
+        for (unsigned i = 0; i < t->n[m]; i++) {
+            const struct twin_request *q = &t->request[m][i];
+            for (uint64_t c = q->first; c < q->grant && c < DRAWN; c++)
+                cells[m][c] = '-';
+            if (q->grant < DRAWN)
+                cells[m][q->grant] = symbol(t, m, q->addr);
+        }
+}
+
+/* One line of the chart; returns the cells that are not dots. */
+static unsigned compare_line(const char *line, unsigned from)
+{
+    unsigned m = (unsigned)strtoul(line + 1, NULL, 10), marks = 0;
+    for (unsigned c = 0; line[LABEL + c] != '\n'; c++) {
+        char is = line[LABEL + c], want = cells[m][from + c];
+        bool same = want ? is == want : strchr("PQRAHENX", is) != NULL;
+        cr_assert(same, "master %u, cycle %u: '%c', not '%c'", m, from + c, is, want ? want : '?');
+        marks += is != '.';
+    }
+    return marks;
+}
+
+Test(replay_twin, charts)
+{
+    static struct twin t;
+    struct rng rng = {setting("RETSIM_TWIN_SEED", 1) + 5};
+    for (uint64_t i = 0; i < n_scenarios() / 4; i++) {
+        struct text trace = {0}, out = {0};
+        struct err err = {0};
+        unsigned from = 0, marks = 0, should = 0;
+        char path[64];
+        twin_draw(&t, (enum twin_dut)(i % 3), &rng);
+        cr_assert(twin_run(&t));
+        twin_trace(&t, &trace);
+        draw_cells(&t);
+        for (unsigned c = 0; c < sizeof cells; c++)
+            should += (&cells[0][0])[c] != '.';
+        write_file(path, trace.s, trace.len);
+        cr_assert(replay_run(path, COLUMNS, &out, &err));
+        unlink(path);
+        for (const char *line = out.s; *line; line = strchr(line, '\n') + 1) {
+            if (strncmp(line, "cycle ", 6) == 0)
+                from = (unsigned)strtoul(line + LABEL, NULL, 10);
+            else if (*line == 'm')
+                marks += compare_line(line, from);
+        }
+        cr_expect_eq(marks, should, "%u cells drawn, not %u", marks, should);
+        text_finish(&trace);
+        text_finish(&out);
     }
 }
 
