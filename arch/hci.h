@@ -25,9 +25,10 @@ struct hci_grants {
 
 /* hwpe_words <= n_banks; n_hwpe <= HCI_MAX_HWPE. */
 void hci_init(struct hci *h, unsigned n_log, unsigned n_banks, unsigned n_hwpe, unsigned hwpe_words);
-/* One cycle. `requests[b]` is the set of log masters that want bank b; it is read for the banks in
- * `asked`, the others have none. `hwpe` is the set of requesting HWPEs, first_bank[i] the bank of the first word
- * of HWPE i. A wide access is granted only when it owns all its banks. */
+/* One cycle. `requests[b]` is the set of log masters that want bank b; it is
+ * read for the banks in `asked`, the others have none. `hwpe` is the set of
+ * requesting HWPEs, first_bank[i] the bank of the first word of HWPE i. A wide
+ * access is granted only when it owns all its banks. */
 struct hci_grants hci_step(struct hci *h, uint64_t asked, const uint64_t requests[], uint64_t hwpe,
                            const uint8_t first_bank[]);
 
