@@ -94,10 +94,14 @@ static void cost(const struct machine *m, struct cost_sink *sink)
     struct cost_item *it = cost_add(sink, "vector", "vector_lane", v->lanes);
     cost_param(it, "bits", 16);
     cost_count(it, "op", n[C_OPS]);
-    cost_count(it, "lut", n[C_LUT]);
     it->path = "lane";
     it->pipeline = (unsigned)v->pipeline;
     cost_idle(m, it, n[C_BUSY], n[C_OPS]);
+    it = cost_add(sink, "vector", "look_up", v->lut_ports);
+    cost_param(it, "bits", 16);
+    cost_count(it, "lut", n[C_LUT]);
+    it->path = "look-up";
+    cost_idle(m, it, n[C_BUSY], n[C_LUT]);
     it = cost_add(sink, "vector", "isqrt", v->isqrt_units);
     cost_param(it, "bits", 32);
     cost_count(it, "isqrt", n[C_ISQRT]);

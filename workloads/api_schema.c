@@ -59,6 +59,18 @@ static void collect(struct paths *p, const struct section *sec, const char *pref
     }
 }
 
+/* The last words of a path, as many as the key has. */
+static const char *last_words(const char *path, const char *key)
+{
+    size_t words = 1;
+    for (const char *c = key; *c; c++)
+        words += *c == '.';
+    const char *s = path + strlen(path);
+    while (s > path && (s[-1] != '.' || --words))
+        s--;
+    return s;
+}
+
 /* The full path that a key without its prefix stands for, or a near one. */
 static const char *suggest(struct paths *p, const char *key)
 {
@@ -70,7 +82,13 @@ static const char *suggest(struct paths *p, const char *key)
         if (n > len && p->v[i][n - len - 1] == '.' && strcmp(p->v[i] + n - len, key) == 0)
             return p->v[i];
     }
-    return text_nearest(key, p->v, p->n);
+    const char *near = text_nearest(key, p->v, p->n), *ends[MAX_PATHS];
+    for (size_t i = 0; i < p->n; i++)
+        ends[i] = last_words(p->v[i], key);
+    const char *end = near ? NULL : text_nearest(key, ends, p->n);
+    for (size_t i = 0; end && !near; i++)
+        near = ends[i] == end ? p->v[i] : NULL;
+    return near;
 }
 
 static bool unknown_key(const char *key, rs_err *err)
