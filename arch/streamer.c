@@ -346,16 +346,14 @@ static void ask_banks(const struct streamer *st, unsigned i, uint8_t *bank, stru
 {
     const struct stream *s = &st->s[i];
     const uint32_t *row = common(s, i);
-    uint64_t asked = use->asked, twice = use->twice; /* sums in memory would wait for each other */
+    struct bank_use sum = *use; /* a copy: sums in memory would wait for each other */
     for (unsigned left = st->asks[i]; left; left &= left - 1) {
         unsigned p = (unsigned)__builtin_ctz(left);
         unsigned b = (row ? row[p] : address(s, i, p)) >> 2 & st->bank_mask;
-        uint64_t bit = UINT64_C(1) << b;
         bank[p] = (uint8_t)b;
-        twice |= asked & bit;
-        asked |= bit;
+        bank_used(&sum, b);
     }
-    *use = (struct bank_use){asked, twice};
+    *use = sum;
 }
 
 uint32_t streamer_requests(struct machine *m, uint8_t *bank, struct bank_use *use)

@@ -105,6 +105,13 @@ static struct demand grant_all(struct machine *m, const struct demand *d, const 
     return *d;
 }
 
+/* Sets of requests of the banks that are asked for; the others are not read. */
+static void no_requests(uint64_t ask[], const struct bank_use *use)
+{
+    for (uint64_t left = use->asked; left; left &= left - 1)
+        ask[__builtin_ctzll(left)] = 0;
+}
+
 static struct demand crossbar(struct machine *m, const struct demand *d, const struct where_to *bank,
                               const struct bank_use *use)
 {
@@ -113,8 +120,7 @@ static struct demand crossbar(struct machine *m, const struct demand *d, const s
     uint64_t ask[XBAR_MAX_BANKS];
     unsigned last = FIRST_HWPE + (unsigned)m->tcdm_cfg->hwpe_ports - 1; /* port 0 */
     struct demand won = {0};
-    for (uint64_t left = use->asked; left; left &= left - 1)
-        ask[__builtin_ctzll(left)] = 0;
+    no_requests(ask, use);
     for (uint32_t left = d->hwpe; left; left &= left - 1) {
         unsigned p = (unsigned)__builtin_ctz(left);
         ask[bank->hwpe[p]] |= 1ull << (last - p);
@@ -143,25 +149,21 @@ static struct demand crossbar(struct machine *m, const struct demand *d, const s
     return won;
 }
 
-/* A request of a log master; entries of banks that nobody asked for are not set. */
-static void add_log(uint64_t ask[], uint64_t *asked, unsigned bank, unsigned master)
-{
-    uint64_t bit = UINT64_C(1) << bank;
-    ask[bank] = (*asked & bit ? ask[bank] : 0) | UINT64_C(1) << master;
-    *asked |= bit;
-}
-
 /* Log masters: the cores, then the uDMA as a DMA. */
-static struct demand cluster(struct machine *m, const struct demand *d, const struct where_to *bank)
+static struct demand cluster(struct machine *m, const struct demand *d, const struct where_to *bank,
+                             const struct bank_use *use)
 {
-    uint64_t ask[XBAR_MAX_BANKS], asked = 0;
+    uint64_t ask[XBAR_MAX_BANKS];
     unsigned cores = (unsigned)m->traffic_cfg->masters;
-    for (uint32_t left = d->traffic; left; left &= left - 1)
-        add_log(ask, &asked, bank->traffic[__builtin_ctz(left)], (unsigned)__builtin_ctz(left));
+    no_requests(ask, use);
+    for (uint32_t left = d->traffic; left; left &= left - 1) {
+        unsigned i = (unsigned)__builtin_ctz(left);
+        ask[bank->traffic[i]] |= 1ull << i;
+    }
     for (unsigned i = 0; i < N_UDMA; i++)
         if (d->udma >> i & 1)
-            add_log(ask, &asked, bank->udma[i], cores + i);
-    struct hci_grants g = hci_step(&m->tcdm->hci, asked, ask, d->hwpe, bank->hwpe);
+            ask[bank->udma[i]] |= 1ull << (cores + i);
+    struct hci_grants g = hci_step(&m->tcdm->hci, use->asked, ask, d->hwpe, bank->hwpe);
     return (struct demand){.hwpe = (uint32_t)g.hwpe, .udma = (uint32_t)(g.log >> cores),
                            .traffic = (uint32_t)(g.log & ((1ull << cores) - 1))};
 }
@@ -186,7 +188,7 @@ static void arbitrate(struct machine *m)
     struct bank_use use = {0, 0};
     t->ran_at = m->now;
     struct demand d = ask(m, &bank, &use);
-    struct demand won = m->tcdm_cfg->kind == INTERCONNECT_HCI ? cluster(m, &d, &bank)
+    struct demand won = m->tcdm_cfg->kind == INTERCONNECT_HCI ? cluster(m, &d, &bank, &use)
                                                               : crossbar(m, &d, &bank, &use);
     if (m->tcdm_cfg->ideal)
         won.udma = d.udma; /* streams do not even ask */
@@ -293,11 +295,11 @@ static void state(struct machine *m, struct state_io *io)
     struct xbar *x = wide ? &h->log : &m->tcdm->xbar;
     for (unsigned b = 0; b < m->tcdm_cfg->banks; b++) {
         x->rr[b] = state_u8(io, x->rr[b]);
-        if (wide)
-            x->locked[b] = state_u64(io, x->locked[b]);
-    }
-    for (unsigned b = 0; wide && io->load && b < m->tcdm_cfg->banks; b++)
+        if (!wide)
+            continue;
+        x->locked[b] = state_u64(io, x->locked[b]);
         h->stalled = (h->stalled & ~(UINT64_C(1) << b)) | (uint64_t)(x->locked[b] != 0) << b;
+    }
     if (wide)
         h->count = state_u8(io, h->count);
     if (io->load)
