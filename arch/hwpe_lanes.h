@@ -151,12 +151,6 @@ static inline uint32_t hwpe_fifo_addr(const struct hwpe_fifos *f, unsigned port)
     return f->addr[f->head.of[port]][port];
 }
 
-/* The addresses at the heads when all ports are at the same packet; NULL. */
-static inline const uint32_t *hwpe_fifo_row(const struct hwpe_fifos *f)
-{
-    return hwpe_places_equal(&f->head, f->ports) ? f->addr[f->head.of[0]] : NULL;
-}
-
 /* Addresses of `out` leave, those of `in` come. */
 static inline void hwpe_fifo_move(struct hwpe_fifos *f, unsigned depth, unsigned out, unsigned in,
                                   const uint32_t addr[])

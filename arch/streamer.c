@@ -308,13 +308,6 @@ static const struct hwpe_fifos *fifos(const struct stream *s, unsigned i)
     return s->load.depth ? &s->load.fifo : NULL;
 }
 
-/* The packet that all ports of a stream are at; NULL: they are at different ones. */
-static const uint32_t *common(const struct stream *s, unsigned i)
-{
-    const struct hwpe_fifos *f = fifos(s, i);
-    return f ? hwpe_fifo_row(f) : s->addr;
-}
-
 static uint32_t address(const struct stream *s, unsigned i, unsigned port)
 {
     const struct hwpe_fifos *f = fifos(s, i);
@@ -345,11 +338,10 @@ static void choose(struct streamer *st, const unsigned w[N_STREAMS])
 static void ask_banks(const struct streamer *st, unsigned i, uint8_t *bank, struct bank_use *use)
 {
     const struct stream *s = &st->s[i];
-    const uint32_t *row = common(s, i);
     struct bank_use sum = *use; /* a copy: sums in memory would wait for each other */
     for (unsigned left = st->asks[i]; left; left &= left - 1) {
         unsigned p = (unsigned)__builtin_ctz(left);
-        unsigned b = (row ? row[p] : address(s, i, p)) >> 2 & st->bank_mask;
+        unsigned b = address(s, i, p) >> 2 & st->bank_mask;
         bank[p] = (uint8_t)b;
         bank_used(&sum, b);
     }
