@@ -15,7 +15,6 @@ void hwpe_load_init(struct hwpe_load *l, unsigned n_ports, unsigned depth)
     l->n_ports = (uint8_t)n_ports;
     l->ports = (uint16_t)((1u << n_ports) - 1);
     l->depth = (uint8_t)depth;
-    l->fifo.ports = l->ports;
 }
 
 void hwpe_store_init(struct hwpe_store *s, unsigned n_ports, unsigned depth)
@@ -24,5 +23,4 @@ void hwpe_store_init(struct hwpe_store *s, unsigned n_ports, unsigned depth)
     s->n_ports = (uint8_t)n_ports;
     s->ports = (uint16_t)((1u << n_ports) - 1);
     s->depth = (uint8_t)depth;
-    s->fifo.ports = s->ports;
 }

@@ -35,7 +35,6 @@ union hwpe_places {
 struct hwpe_fifos {
     struct hwpe_fill fill;
     union hwpe_places head, tail;
-    uint16_t ports; /* all */
     uint32_t addr[HWPE_MAX_DEPTH][HWPE_MAX_PORTS];
 };
 
@@ -129,7 +128,7 @@ static inline unsigned hwpe_fifo_any(const struct hwpe_fifos *f)
 
 static inline void hwpe_fifos_clear(struct hwpe_fifos *f)
 {
-    memset(f, 0, offsetof(struct hwpe_fifos, ports));
+    memset(f, 0, offsetof(struct hwpe_fifos, addr));
 }
 
 /* `i` entries behind the head. */
@@ -151,13 +150,13 @@ static inline uint32_t hwpe_fifo_addr(const struct hwpe_fifos *f, unsigned port)
     return f->addr[f->head.of[port]][port];
 }
 
-/* Addresses of `out` leave, those of `in` come. */
-static inline void hwpe_fifo_move(struct hwpe_fifos *f, unsigned depth, unsigned out, unsigned in,
-                                  const uint32_t addr[])
+/* Of `all` ports addresses of `out` leave, those of `in` come. */
+static inline void hwpe_fifo_move(struct hwpe_fifos *f, unsigned all, unsigned depth, unsigned out,
+                                  unsigned in, const uint32_t addr[])
 {
     hwpe_fill_move(&f->fill, depth, out, in);
     hwpe_places_next(&f->head, out);
-    if (in == f->ports && hwpe_places_equal(&f->tail, in))
+    if (in == all && hwpe_places_equal(&f->tail, in))
         memcpy(f->addr[f->tail.of[0]], addr, sizeof f->addr[0]);
     else
         for (unsigned left = in; left; left &= left - 1) {
@@ -167,9 +166,10 @@ static inline void hwpe_fifo_move(struct hwpe_fifos *f, unsigned depth, unsigned
     hwpe_places_next(&f->tail, in);
 }
 
-static inline void hwpe_fifo_push(struct hwpe_fifos *f, unsigned depth, unsigned ports, const uint32_t addr[])
+static inline void hwpe_fifo_push(struct hwpe_fifos *f, unsigned all, unsigned depth, unsigned ports,
+                                  const uint32_t addr[])
 {
-    hwpe_fifo_move(f, depth, 0, ports, addr);
+    hwpe_fifo_move(f, all, depth, 0, ports, addr);
 }
 
 static inline unsigned hwpe_fifo_full(const struct hwpe_fifos *f, unsigned depth)
@@ -223,7 +223,7 @@ static inline void hwpe_load_step(struct hwpe_load *l, unsigned depth, unsigned 
         return;
     }
     unsigned full = hwpe_fill_more(&l->data, depth - 1), arrives = l->answered | l->late_in;
-    hwpe_fifo_move(&l->fifo, depth, grants, pushed, addr);
+    hwpe_fifo_move(&l->fifo, l->ports, depth, grants, pushed, addr);
     hwpe_fill_move(&l->data, depth, take & hwpe_fill_more(&l->data, 0), arrives & ~full);
     l->late_in = (uint16_t)(arrives & full);
     l->answered = (uint16_t)grants;
@@ -257,7 +257,7 @@ static inline void hwpe_store_step(struct hwpe_store *s, unsigned depth, unsigne
     if (!depth)
         return;
     unsigned pushed = offered & hwpe_store_room(s, depth, 0);
-    hwpe_fifo_move(&s->fifo, depth, grants, pushed, addr);
+    hwpe_fifo_move(&s->fifo, s->ports, depth, grants, pushed, addr);
 }
 
 #endif

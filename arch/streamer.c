@@ -249,11 +249,11 @@ static void begin(struct machine *m, unsigned i, const struct issued *is)
     if (gap && start)
         return;
     if (store && s->store.depth && !s->wait) {
-        hwpe_fifo_push(&s->store.fifo, s->store.depth, s->need, s->addr);
+        hwpe_fifo_push(&s->store.fifo, s->store.ports, s->store.depth, s->need, s->addr);
         generate(m, i);
         s->wait = m->streamer->interval[STORE] - 1;
     } else if (!store && s->load.depth) {
-        hwpe_fifo_push(&s->load.fifo, s->load.depth, s->need, s->addr);
+        hwpe_fifo_push(&s->load.fifo, s->load.ports, s->load.depth, s->need, s->addr);
         take_off(m, i);
     }
 }

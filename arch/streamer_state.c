@@ -17,7 +17,7 @@ static void fifos_state(const struct streamer *st, struct hwpe_fifos *f, unsigne
     for (unsigned p = 0; p < st->lanes; p++) {
         unsigned n = state_u8(io, hwpe_fifo_count(f, depth, p));
         for (unsigned i = 0; io->load && i < n; i++)
-            hwpe_fifo_push(f, depth, 1u << p, none); /* room; the addresses follow */
+            hwpe_fifo_push(f, (1u << st->lanes) - 1, depth, 1u << p, none); /* room; the addresses follow */
         for (unsigned i = 0; i < n; i++) {
             uint32_t *addr = hwpe_fifo_entry(f, p, i);
             *addr = address_state(st, *addr, io);
