@@ -166,7 +166,7 @@ bool retention_check(struct lower *l)
     if (!check_scores(l))
         return false;
     if (!state_columns(l))
-        return err_add(l->err, ERR_CONFIG, NULL, "one column of a %llu-row state does not fit the state "
+        return err_add(l->err, ERR_CONFIG, NULL, "one column of a state of %llu rows does not fit the state "
                        "buffer; raise arch.buffers.state.bytes", (unsigned long long)l->dk);
     if (!plan_recurrent(l, &hp))
         return err_add(l->err, ERR_CONFIG, NULL, "one token's query, key and values of a head, or its row of "
