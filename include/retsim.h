@@ -150,7 +150,8 @@ typedef struct rs_summary {
      * alike is kept apart: it cancels in a ranking. fmax_rel_err has all of it. */
     double energy_rel_err, area_rel_err, energy_level_err, area_level_err, fmax_rel_err;
     double time_ns, power_uw, tokens_per_s;
-    double utilization;      /* useful MACs of the engine alone, of cycles x its 8 x 8 peak */
+    double utilization;      /* useful MACs of the engine alone, of cycles x its 8 x 8 peak; fast modes of
+                              * narrow numbers may pass 1 */
     uint64_t estimated_cycles; /* of `cycles`, at most so many rest on keys marked `estimate` */
     double host_seconds;     /* CPU time of the simulation itself */
     bool has_values, has_quality;

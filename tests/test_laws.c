@@ -183,13 +183,25 @@ static bool parts_of_energy_and_area_sum(const struct runs *r, struct text *why)
     return ok;
 }
 
+/* Utilization is of the 8 x 8 peak: modes of narrow numbers may be faster. */
+static uint64_t fastest_mode(const struct rs_design *d)
+{
+    const struct engine_cfg *e = ARCH_CFG(d->arch, engine);
+    const struct mode_cfg *modes = e->modes.items;
+    uint64_t most = 1;
+    for (size_t i = 0; i < e->modes.n; i++)
+        most = mode_scale(e, &modes[i]) > most ? mode_scale(e, &modes[i]) : most;
+    return most;
+}
+
 static bool macs_are_the_closed_form(const struct runs *r, struct text *why)
 {
     const rs_summary *s = rs_result_summary(r->full), *b = rs_result_summary(r->bound);
     bool ok = equal(why, "useful MACs", s->macs, work_macs(r->design->work));
     ok &= equal(why, "the bound's MACs", b->macs, s->macs);
     ok &= equal(why, "the bound's issued MACs", b->macs_issued, s->macs_issued);
-    return ok & at_most(why, "utilization, in millionths", (uint64_t)(s->utilization * 1e6), 1000000);
+    return ok & at_most(why, "utilization, in millionths", (uint64_t)(s->utilization * 1e6),
+                        1000000 * fastest_mode(r->design));
 }
 
 static bool the_bound_is_below(const struct runs *r, struct text *why)

@@ -147,6 +147,26 @@ static void draw_parked(struct random_design *d, struct rng *rng)
     random_design_set(d, "arch.hyperram.kind", "hyperram");
 }
 
+static void draw_parallel(struct random_design *d, struct rng *rng)
+{
+    draw_parked(d, rng);
+    random_design_set(d, "work.form", "parallel");
+}
+
+/* More weights than fit beside the rows of many tokens, and an array that takes its time. */
+static void draw_busy(struct random_design *d, struct rng *rng)
+{
+    static const unsigned seqs[] = {64, 100, 128, 200, 256}, l2_kib[] = {48, 64, 96, 128};
+    draw_parked(d, rng);
+    random_design_set(d, "work.seq", "%u", seqs[rng_below(rng, 5)]);
+    random_design_set(d, "work.shape.layers", "3");
+    random_design_set(d, "arch.tcdm.bytes", "%u KiB", l2_kib[rng_below(rng, 4)]);
+    random_design_set(d, "arch.engine.units", "%u", 3 + (unsigned)rng_below(rng, 6));
+    random_design_set(d, "arch.engine.length", "8");
+    random_design_set(d, "arch.engine.rows", "4");
+}
+
+typedef void (*draw_fn)(struct random_design *d, struct rng *rng);
 typedef bool (*lower_fn)(struct program *p, const struct rs_design *d, struct rng *rng, struct err *err);
 
 /* In blocks of any length. */
@@ -183,6 +203,15 @@ static bool lower_by_layers(struct program *p, const struct rs_design *d, struct
     l.kv_local = rng_below(rng, 2);
     l.may_spill = !l.kv_local;
     return scope < seq && d->work->shape.pre_norm && lower_at(&l, scope, lengths[rng_below(rng, 6)]);
+}
+
+/* Weights come in shares, one a block of tokens. */
+static bool lower_in_shares(struct program *p, const struct rs_design *d, struct rng *rng, struct err *err)
+{
+    struct lower l = {.arch = d->arch, .w = d->work, .p = p, .err = err};
+    uint64_t seq = d->work->seq, scope = 64 * (1 + rng_below(rng, 4));
+    l.may_spill = rng_below(rng, 2);
+    return lower_at(&l, scope < seq ? scope : seq, lengths[rng_below(rng, 4)]) && l.w_shares;
 }
 
 /* SoC cycles; 0 after an error. */
@@ -235,7 +264,7 @@ static bool forced_reads(const struct rs_design *d, lower_fn lowered, uint64_t s
     return ok;
 }
 
-static void forced_programs(lower_fn lowered, const char *form, uint64_t n, uint64_t runs[3])
+static void forced_programs(draw_fn draw, lower_fn lowered, uint64_t n, uint64_t runs[3])
 {
     struct random_bases bases;
     uint64_t seed = setting("RETSIM_VALUES_SEED", SEED);
@@ -246,13 +275,11 @@ static void forced_programs(lower_fn lowered, const char *form, uint64_t n, uint
         struct text why = {0}, command = {0};
         rs_err *err = rs_err_create();
         bool legal = false;
-        draw_parked(&d, &rng);
-        if (form)
-            random_design_set(&d, "work.form", "%s", form);
+        draw(&d, &rng);
         rs_design *design = random_design_create(&d, &bases, err);
         if (design && !forced_reads(design, lowered, i, &legal, &why)) {
             random_design_command(&d, &command);
-            cr_expect_fail("stream off-chip, design %" PRIu64 ": %s\nlike %s", i, why.s, command.s);
+            cr_expect_fail("forced, design %" PRIu64 ": %s\nlike %s", i, why.s, command.s);
         }
         if (legal)
             runs[design->work->form]++;
@@ -267,7 +294,7 @@ static void forced_programs(lower_fn lowered, const char *form, uint64_t n, uint
 Test(values, programs_with_a_stream_off_chip_compute_the_golden_model)
 {
     uint64_t n = 2 * setting("RETSIM_VALUES_DESIGNS", N_DESIGNS), runs[3] = {0};
-    forced_programs(lower_parked, NULL, n, runs);
+    forced_programs(draw_parked, lower_parked, n, runs);
     for (unsigned f = 0; f < 3; f++)
         cr_expect_geq(runs[f] * 24, n, "form %u: only %" PRIu64 " of %" PRIu64 " ran", f, runs[f], n);
 }
@@ -275,8 +302,16 @@ Test(values, programs_with_a_stream_off_chip_compute_the_golden_model)
 Test(values, programs_layer_by_layer_in_parts_compute_the_golden_model)
 {
     uint64_t n = setting("RETSIM_VALUES_DESIGNS", N_DESIGNS), runs[3] = {0};
-    forced_programs(lower_by_layers, "parallel", n, runs);
+    forced_programs(draw_parallel, lower_by_layers, n, runs);
     cr_expect_geq(runs[FORM_PARALLEL] * 8, n, "only %" PRIu64 " of %" PRIu64 " ran", runs[FORM_PARALLEL], n);
+}
+
+Test(values, programs_whose_weights_come_in_shares_compute_the_golden_model)
+{
+    uint64_t n = setting("RETSIM_VALUES_DESIGNS", N_DESIGNS), runs[3] = {0};
+    forced_programs(draw_busy, lower_in_shares, n, runs);
+    uint64_t ran = runs[0] + runs[1] + runs[2];
+    cr_expect_geq(ran * 12, n, "only %" PRIu64 " of %" PRIu64 " ran", ran, n);
 }
 
 static bool lower_parked_whole(struct program *p, const struct rs_design *d, struct rng *rng, struct err *err)

@@ -14,7 +14,7 @@ const char *rs_version(void)
 /* Goes up with every change that moves a count, a cycle or a joule. */
 const char *rs_model_version(void)
 {
-    return "2";
+    return "3";
 }
 
 rs_err *rs_err_create(void)

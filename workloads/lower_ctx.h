@@ -100,7 +100,8 @@ struct lower {
     uint64_t w_base, w_layer_bytes, w_head_bytes, w_out, w_ffn1, w_ffn2, w_lm;
     uint8_t w_ring;
     uint64_t w_ring_base;
-    uint16_t w_full, w_free;
+    uint16_t w_full, w_free, w_due;
+    uint64_t w_shares; /* that each fetch of weights comes in; 0: at once */
     struct tensor emb, x, xn, q, k, khat, v, g, o, y, h, logits, state;
     struct tensor y_back, h_back; /* parked: all of y (h) in L2 again, for the product that reads it */
     /* state buffer hand-over */
@@ -158,6 +159,17 @@ void parked_stages(struct lower *l, uint64_t block, bool direct);
 void report_homes(struct lower *l);
 /* Tells the program what its memories hold before the run. */
 void describe_image(struct lower *l);
+
+/* ---- lower_fetch.c: weights that live off-chip ---- */
+/* The ring, of two parts of w_slot bytes from w_ring_base. */
+void plan_fetch(struct lower *l);
+/* Host: `bytes` of them at off, into the next part. */
+void host_weights(struct lower *l, const struct affine *off, uint64_t bytes);
+/* Accelerator: waits for them. `blocks` of tokens follow, each told at its beginning. */
+struct where weights_begin(struct lower *l, uint64_t bytes, uint64_t blocks);
+void weights_block(struct lower *l);
+/* Their place is free. */
+void weights_end(struct lower *l);
 
 /* ---- lower_archive.c: nothing without kv_local ---- */
 bool archive_fits(const struct lower *l);

@@ -284,6 +284,8 @@ static void block_body(struct lower *l, void *arg, const struct block *blk)
     at.tok = aff_add(at.tok, &g->first_tok);
     struct group gr = {.b = b, .blk = &at, .x = tensor_in(l, g->in, &at), .w = b->weights};
     bool held = false;
+    if (b->weights.l2ring != L2RING_NONE)
+        weights_block(l);
     for (unsigned i = 0; i < b->n_segs; i++) {
         gr.seg = &g->seg[b->seg0 + i];
         gr.plan = plan_of(l, min64(l->T, g->tokens), g->k, b->n_segs == 1 ? b->n : gr.seg->n, gr.seg->post);
@@ -361,27 +363,6 @@ static void blocks(struct lower *l, struct body *b)
         each_staged(l, b->g->tokens, min64(l->T, b->g->tokens), in, out, block_body, b);
 }
 
-/* The weights of one slice: fetched by the host when they live off-chip. */
-static void host_weights(struct lower *l, const struct affine *off, uint64_t bytes)
-{
-    prog_wait(l->p, THREAD_HOST, N_UNITS, l->w_free, 1);
-    prog_add(l->p, THREAD_HOST, OP_NEXT, N_UNITS)->l2ring = l->w_ring;
-    for (uint64_t at = 0; at < bytes; at += l->udma->max_transfer_bytes) {
-        struct cmd *c = prog_add(l->p, THREAD_HOST, OP_UDMA_RX, N_UNITS);
-        c->addr = aff((int64_t)(l->w_ring_base + at));
-        c->l2ring = l->w_ring;
-        c->ext = aff_plus(*off, (int64_t)at);
-        c->row_bytes = (uint32_t)min64(bytes - at, l->udma->max_transfer_bytes);
-        c->tensor = T_WEIGHT;
-        c->token = l->w_full;
-    }
-}
-
-static enum unit_id weight_reader(const struct lower *l)
-{
-    return l->geom.swapped ? UNIT_LOAD : UNIT_WEIGHT;
-}
-
 /* What lives off-chip passes slice by slice of columns as well. */
 static void set_view(struct body *b)
 {
@@ -402,15 +383,13 @@ static void clear_view(struct body *b)
 static void streamed_slice(struct lower *l, struct body *b, const struct affine *off, uint64_t bytes)
 {
     host_weights(l, off, bytes);
-    prog_wait(l->p, THREAD_ACCEL, weight_reader(l), l->w_full, pieces(l, bytes));
-    emit(l, OP_NEXT, weight_reader(l))->l2ring = l->w_ring;
-    b->weights = (struct where){aff((int64_t)l->w_ring_base), l->w_ring};
+    b->weights = weights_begin(l, bytes, div_up(b->g->tokens, min64(l->T, b->g->tokens)));
     if (b->n_segs == 1)
         set_view(b);
     blocks(l, b);
     if (b->n_segs == 1)
         clear_view(b);
-    prog_post(l->p, THREAD_ACCEL, weight_reader(l), l->w_free, 1);
+    weights_end(l);
 }
 
 /* The rows of the first block come before everything, those of the others ride. */
@@ -529,9 +508,7 @@ struct where gemm_begin(struct lower *l, const struct gemm *g)
 {
     if (!l->weights_ext)
         return (struct where){aff_plus(g->w_off, (int64_t)l->w_base), L2RING_NONE};
-    prog_wait(l->p, THREAD_ACCEL, weight_reader(l), l->w_full, pieces(l, gemm_weight_bytes(l, g)));
-    emit(l, OP_NEXT, weight_reader(l))->l2ring = l->w_ring;
-    return (struct where){aff((int64_t)l->w_ring_base), l->w_ring};
+    return weights_begin(l, gemm_weight_bytes(l, g), 0);
 }
 
 void gemm_piece(struct lower *l, const struct gemm *g, const struct where *weights)
@@ -545,7 +522,7 @@ void gemm_piece(struct lower *l, const struct gemm *g, const struct where *weigh
 void gemm_end(struct lower *l)
 {
     if (l->weights_ext)
-        prog_post(l->p, THREAD_ACCEL, weight_reader(l), l->w_free, 1);
+        weights_end(l);
 }
 
 void emit_gemm(struct lower *l, const struct gemm *g)

@@ -459,9 +459,7 @@ bool plan_memory(struct lower *l)
         l->w_slot = min64(left, round_up(max_slice(l), L2_ALIGN));
         l->w_base = ext_take(l, T_WEIGHT, weight_bytes(l));
         l->w_ring_base = l2_take(l, 2 * l->w_slot);
-        l->w_ring = prog_l2ring(p, "weights", 2, l->w_slot, l->w_ring_base);
-        l->w_full = prog_token(p, "weights", 0, WAIT_OFFCHIP);
-        l->w_free = prog_token(p, "weights free", 2, WAIT_OFFCHIP);
+        plan_fetch(l);
     } else {
         l->w_base = l2_take(l, weight_bytes(l));
     }
