@@ -23,6 +23,7 @@ struct style {
     bool deep;   /* and the hidden rows */
     bool layers; /* every scope passes a layer before any passes the next */
     bool needed; /* spilling that moves nothing off-chip is not wanted */
+    bool sliced; /* value columns are cut for longer blocks of queries, though no norm can ride along then */
     bool known;  /* in the largest blocks it is known to be no better than what was tried, and not wanted */
     uint64_t queries; /* rows of a block in the parallel form, at most: staged ones stay small; 0: 64 */
 };

@@ -58,7 +58,8 @@ static enum fit lower_one(struct program *p, const struct arch *a, const struct 
     uint64_t rows = max64(w->kind == WORK_GEMM ? gemm_rows(w) : w->seq, 1);
     struct lower l = {.arch = a, .w = w, .p = p, .err = err, .T = T, .may_spill = style.spill,
                       .may_pipe = style.pieces, .kv_local = style.local, .parked = style.parked,
-                      .deep = style.deep, .layer_major = style.layers, .must_spill = style.needed,
+                      .deep = style.deep, .layer_major = style.layers,
+                      .sliced = style.sliced, .must_spill = style.needed,
                       .unwanted = style.known && T == largest_block(a, w)};
     l.scope = min64(scope ? scope : T, rows);
     l.R = query_rows(l.scope, rows, style.queries ? style.queries : 64);
@@ -306,6 +307,9 @@ static void consider_all_parked(struct search *s, uint64_t rows)
     deep.deep = true;
     uint64_t scope = consider_parked(s, rows, 0, style);
     consider_parked(s, rows, scope, deep);
+    style.sliced = true;
+    consider_parked(s, rows, 0, style);
+    style.sliced = false;
     style.queries = 8;
     if (s->work->form == FORM_PARALLEL)
         consider_parked(s, rows, 0, style);
@@ -344,11 +348,13 @@ static bool lower_best(struct search *s, uint64_t rows)
     search_begin(s);
     uint64_t plain = consider_style(s, rows, (struct style){.spill = false}, 0);
     uint64_t pieces = consider_style(s, rows, (struct style){.pieces = true}, 0);
-    if (w->form == FORM_PARALLEL && w->phase == PHASE_PREFILL)
-        consider_style(s, rows, (struct style){.local = true}, plain);
+    consider_style(s, rows, (struct style){.sliced = true}, plain);
+    for (int sliced = 0; sliced < 2 && w->form == FORM_PARALLEL && w->phase == PHASE_PREFILL; sliced++)
+        consider_style(s, rows, (struct style){.local = true, .sliced = sliced}, plain);
     if (w->form == FORM_PARALLEL) /* smaller blocks of queries may be for the better by themselves */
         plain = pieces = 0;
     consider_style(s, rows, (struct style){.spill = true, .queries = 16}, plain);
+    consider_style(s, rows, (struct style){.spill = true, .sliced = true, .queries = 16}, plain);
     consider_style(s, rows, (struct style){.spill = true, .pieces = true, .queries = 16}, pieces);
     bool parks = w->kind == WORK_NETWORK && w->phase == PHASE_PREFILL && w->map.spill;
     if (s->collect)

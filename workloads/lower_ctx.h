@@ -80,6 +80,8 @@ struct lower {
     bool gates_in_y;   /* gates wait where the rows that they gate will be */
     bool parked;       /* the stream and the rows of finished heads wait off-chip, staged in small parts */
     bool deep;         /* parked: hidden rows as well; rows that come back lie over what nobody reads then */
+    bool sliced;       /* rows of a head are chosen for their products alone, even if that cuts its columns */
+    bool same_slices;  /* which makes no difference */
     bool layer_major;  /* all scopes pass a layer before any passes the next; the stream waits off-chip */
     bool last_scope;   /* the scope at hand ends its sequence */
     struct archive archive;
@@ -369,6 +371,8 @@ bool cached_fused(const struct lower *l);
 uint64_t retention_block(const struct lower *l);
 /* Whether slices of value columns are whole tiles of the array. */
 bool value_tiles(const struct lower *l);
+/* Whether l->sliced makes a difference. */
+bool slices_differ(const struct lower *l);
 /* Value columns that the state buffer and rows against a cache leave room for. */
 uint64_t value_columns(const struct lower *l);
 /* Value columns of a state slice that every op of this run can hold. */

@@ -392,18 +392,14 @@ static bool choose_homes(struct lower *l)
     if (worth > have / 4)
         worth = have / 4 > ring ? have / 4 : ring;
     /* Weights want a useful ring; tensors make room for it only where the op is streamed anyway. */
-    for (unsigned i = 0; i < n && l2_need(l) + (worth < ring ? ring : worth) > have; i++) {
-        if (t[i]->ext || !spillable(l, t[i]))
-            continue;
-        t[i]->ext = true;
-        if (!l->w->map.spill)
-            return too_big(l, "L2", l2_need(l) + ring, have, "allow work.map.spill, lower "
-                           "work.map.token_block or work.seq, or raise arch.tcdm.bytes");
-    }
-    if (l2_need(l) + ring > have)
-        return too_big(l, "L2", l2_need(l) + ring, have,
-                       "lower work.map.token_block or raise arch.tcdm.bytes");
-    return true;
+    bool spill = l->w->map.spill;
+    for (unsigned i = 0; spill && i < n && l2_need(l) + (worth < ring ? ring : worth) > have; i++)
+        t[i]->ext |= spillable(l, t[i]);
+    if (l2_need(l) + ring <= have)
+        return true;
+    return too_big(l, "L2", l2_need(l) + ring, have, spill ?
+                   "lower work.map.token_block or raise arch.tcdm.bytes" :
+                   "allow work.map.spill, lower work.map.token_block or work.seq, or raise arch.tcdm.bytes");
 }
 
 /* Values in L2 that sets alone take, tile by tile. What is staged, archived or read by rows is not; nor are

@@ -12,9 +12,9 @@ static uint64_t set_cycles(const struct lower *l, uint64_t rows, uint64_t n, uin
     return max64(load, rows + (serial ? 2 * e->rows + e->cols - 2 : 0));
 }
 
-/* Cost of a query-key pair in blocks of rows x rows: scores are computed again for each slice of value
+/* Cycles of a block of rows queries and as many keys: scores are computed again for each slice of value
  * columns, and what follows scores waits until the pipeline is empty. */
-static uint64_t pair_cost(const struct lower *l, uint64_t rows, uint64_t dv)
+static uint64_t pair_cycles(const struct lower *l, uint64_t rows, uint64_t dv)
 {
     uint64_t nt = l->geom.n_tile, kt = l->geom.k_tile * mode_scale(l->engine, l->act_mode);
     uint64_t keys = min64(rows, nt), depth = min64(l->dk, kt), cols = min64(dv, nt), seen = min64(rows, kt);
@@ -22,7 +22,15 @@ static uint64_t pair_cost(const struct lower *l, uint64_t rows, uint64_t dv)
     uint64_t values = div_up(dv, nt) * div_up(rows, kt) * set_cycles(l, rows, cols, seen);
     uint64_t passes = l->row_shift ? 2 : 1; /* the first finds the maximum of a row */
     uint64_t block = passes * scores + values + 2 * l->engine->latency_cycles;
-    return div_up(l->dv, dv) * block * 1024 / (rows * rows);
+    return div_up(l->dv, dv) * block;
+}
+
+/* What it takes besides where no norm rides along: its share of the cycles in which the ports write raw rows
+ * and read them again. Queries meet half of all keys, and those on the diagonal. */
+static uint64_t raw_cycles(const struct lower *l, uint64_t rows, uint64_t keys)
+{
+    uint64_t both = 2 * rows * div_up(2 * l->dv, 4 * l->tcdm->hwpe_ports);
+    return 2 * both / (div_up(keys, rows) + 1);
 }
 
 /* Columns of a slice end on a byte, or with the head. */
@@ -101,11 +109,13 @@ uint64_t chunk_of(const struct lower *l)
 }
 
 /* As many keys as rows make a tile; it lies within one block of keys that share a shift. */
-static bool plan_rows(const struct lower *l, enum work_form form, uint64_t most, struct head_plan *hp)
+static bool plan_rows(const struct lower *l, enum work_form form, uint64_t most, bool sliced,
+                      struct head_plan *hp)
 {
     uint64_t best = UINT64_MAX, nt = l->geom.n_tile, q = bytes_of(l->dk, l->ab);
     uint64_t words = row_words(l, form), taken = nt + words;
     uint64_t block = l->row_shift ? l->w->quant.score_block : 0;
+    uint64_t keys = form == FORM_CHUNKWISE ? chunk_of(l) : l->context;
     bool doubles = !(most & (most - 1)); /* no other numbers divide it */
     for (uint64_t rows = 1; rows <= most; rows += doubles ? rows : 1) {
         if (most % rows || block % rows || rows * bytes_of(rows, l->sb) > l->score_slot ||
@@ -120,7 +130,8 @@ static bool plan_rows(const struct lower *l, enum work_form form, uint64_t most,
         if (!dv)
             continue;
         dv = even_slices(l->dv, dv, nt);
-        uint64_t cost = pair_cost(l, rows, dv);
+        uint64_t raw = sliced || dv == l->dv ? 0 : raw_cycles(l, rows, keys);
+        uint64_t cost = (pair_cycles(l, rows, dv) + raw) * 1024 / (rows * rows);
         if (cost > best)
             continue;
         best = cost;
@@ -175,7 +186,7 @@ bool retention_check(struct lower *l)
                        (unsigned long long)(l->out_slot < 2 * hp.dv ? l->out_slot : l->act_slot));
     bool engine = l->w->form != FORM_RECURRENT;
     uint64_t rows = l->w->form == FORM_PARALLEL ? l->R : chunk_of(l);
-    if (engine && !plan_rows(l, (enum work_form)l->w->form, rows, &hp))
+    if (engine && !plan_rows(l, (enum work_form)l->w->form, rows, l->sliced, &hp))
         return err_add(l->err, ERR_CONFIG, NULL, "retention tiles do not fit; raise "
                        "arch.buffers.accumulator.bytes, score.bytes or activation.bytes");
     bool cache = decodes(l->w) && l->w->decode == DECODE_KV_CACHE;
@@ -187,11 +198,26 @@ bool retention_check(struct lower *l)
     return true;
 }
 
+bool slices_differ(const struct lower *l)
+{
+    const struct work *w = l->w;
+    bool cache = decodes(w) && w->decode == DECODE_KV_CACHE, differ = false;
+    const enum work_form form[] = {(enum work_form)w->form, FORM_PARALLEL};
+    uint64_t most[] = {w->form == FORM_PARALLEL ? l->R : chunk_of(l), 64};
+    bool used[] = {w->phase != PHASE_DECODE && w->form != FORM_RECURRENT, cache};
+    for (unsigned i = 0; w->kind != WORK_GEMM && i < 2; i++) {
+        struct head_plan a = {0}, b = {0};
+        bool fit = used[i] && plan_rows(l, form[i], most[i], false, &a);
+        differ |= fit && plan_rows(l, form[i], most[i], true, &b) && (a.rows != b.rows || a.dv != b.dv);
+    }
+    return differ;
+}
+
 bool plan_form(const struct lower *l, enum work_form form, struct head_plan *hp)
 {
     if (form == FORM_RECURRENT)
         return plan_recurrent(l, hp);
-    return plan_rows(l, form, form == FORM_PARALLEL ? l->R : chunk_of(l), hp);
+    return plan_rows(l, form, form == FORM_PARALLEL ? l->R : chunk_of(l), l->sliced, hp);
 }
 
 uint64_t retention_block(const struct lower *l)
@@ -225,7 +251,7 @@ bool retention_fused(const struct lower *l, enum work_form form)
 uint64_t cache_block(const struct lower *l)
 {
     struct head_plan hp;
-    return plan_rows(l, FORM_PARALLEL, 64, &hp) ? hp.rows : 1;
+    return plan_rows(l, FORM_PARALLEL, 64, l->sliced, &hp) ? hp.rows : 1;
 }
 
 /* A single query row. */
