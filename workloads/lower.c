@@ -413,8 +413,8 @@ static bool define(struct lower *l)
     const struct work *w = l->w;
     init_context(l);
     whole_chunks(l);
-    l->same_slices = l->sliced && !slices_differ(l);
-    if (l->same_slices)
+    l->same_heads = (l->sliced || l->lean) && !heads_differ(l);
+    if (l->same_heads)
         return true;
     if (w->kind == WORK_GEMM) {
         enum unit_id reader = l->geom.swapped ? UNIT_WEIGHT : UNIT_LOAD;
@@ -439,7 +439,7 @@ static bool prepare(struct lower *l)
 {
     bool heads = l->w->kind != WORK_GEMM && l->w->phase != PHASE_DECODE;
     if (!heads || !l->may_pipe)
-        return define(l) && (l->same_slices || !l->kv_local || archive_fits(l));
+        return define(l) && (l->same_heads || !l->kv_local || archive_fits(l));
     struct lower probe = *l;
     init_context(&probe);
     whole_chunks(&probe);
@@ -466,7 +466,7 @@ enum fit lower_build(struct lower *l)
     program_clear(l->p);
     if (!prepare(l))
         return l->ext_over ? FIT_OVER : FIT_NOT;
-    if (l->unwanted || l->same_slices || (l->must_spill && !spills(l)))
+    if (l->unwanted || l->same_heads || (l->must_spill && !spills(l)))
         return FIT_UNWANTED;
     start(l);
     uint64_t T = l->T;

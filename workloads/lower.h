@@ -25,6 +25,7 @@ struct style {
     bool needed; /* spilling that moves nothing off-chip is not wanted */
     bool sliced; /* value columns are cut for longer blocks of queries, though no norm can ride along then */
     bool known;  /* in the largest blocks it is known to be no better than what was tried, and not wanted */
+    uint8_t lean; /* times that query rows of the parallel form, and value columns of a state, are halved */
     uint64_t queries; /* rows of a block in the parallel form, at most: staged ones stay small; 0: 64 */
 };
 struct recipe { /* what makes a mapping's program; token block T 0: lower does */
@@ -37,6 +38,7 @@ struct mapping {
     struct tally *tally;
     struct recipe recipe;
     bool off_chip; /* something lives off-chip */
+    bool whole;    /* all of a sequence passes a layer at once */
 };
 struct mappings {
     struct shapes *shapes; /* of the caller; several may share it */

@@ -59,10 +59,10 @@ static enum fit lower_one(struct program *p, const struct arch *a, const struct 
     struct lower l = {.arch = a, .w = w, .p = p, .err = err, .T = T, .may_spill = style.spill,
                       .may_pipe = style.pieces, .kv_local = style.local, .parked = style.parked,
                       .deep = style.deep, .layer_major = style.layers,
-                      .sliced = style.sliced, .must_spill = style.needed,
+                      .sliced = style.sliced, .lean = style.lean, .must_spill = style.needed,
                       .unwanted = style.known && T == largest_block(a, w)};
     l.scope = min64(scope ? scope : T, rows);
-    l.R = query_rows(l.scope, rows, style.queries ? style.queries : 64);
+    l.R = query_rows(l.scope, rows, (style.queries ? style.queries : 64) >> style.lean);
     l.context = context_of(w);
     enum fit fit = lower_build(&l);
     if (fit == FIT_WELL && !(p->tallier ? tallier_sound(p->tallier) : program_check(p, a, err)))
@@ -183,6 +183,8 @@ struct search {
     bool found;
     struct over over; /* of all trials */
     bool whole;      /* the last trial has the largest blocks, and nothing off-chip */
+    bool large;      /* it has the largest blocks */
+    uint64_t roomy;  /* a bit for each scope that fits in the largest blocks without staging */
     uint64_t cycles; /* estimate of the best */
 };
 
@@ -281,12 +283,23 @@ static bool consider(struct search *s, uint64_t scope, struct style style)
                                  &s->over, &quiet);
     m.recipe = (struct recipe){scope, block, style};
     m.off_chip = s->trial.ext_bytes > 0;
+    m.whole = scope >= max64(s->work->seq, 1);
+    s->large = fit == FIT_WELL && block == largest_block(s->arch, s->work);
     s->whole = block >= SCOPE_UNIT && !m.off_chip;
     if (fit == FIT_WELL)
         weigh(s, m);
     err_finish(&quiet);
     return block > 0;
 }
+
+/* L2 is too small for all that would like to be there. */
+static bool is_pressed(const struct mapping *best)
+{
+    return !best || (best->off_chip && (!best->whole || stages(&best->recipe.style)));
+}
+
+/* Smaller parts of heads leave room for more tokens, sliced or not, by one halving or two. */
+enum { CUTS = 6 };
 
 /* The longest scope above `least` that fits when all but the rows of one product waits off-chip, `least`
  * when none does: weights pass once a scope. Blocks of style.queries share keys and values that come from
@@ -301,18 +314,21 @@ static uint64_t consider_parked(struct search *s, uint64_t rows, uint64_t least,
 
 /* Hidden rows go off-chip only for a longer scope; half of the staging, and of the slices of value columns,
  * may be worth it in the parallel form. */
-static void consider_all_parked(struct search *s, uint64_t rows)
+static void consider_all_parked(struct search *s, uint64_t rows, bool pressed)
 {
     struct style style = {.parked = true, .queries = 16}, deep = style;
     deep.deep = true;
-    uint64_t scope = consider_parked(s, rows, 0, style);
+    uint64_t scope = consider_parked(s, rows, 0, style), least = s->large ? scope : 0;
     consider_parked(s, rows, scope, deep);
-    style.sliced = true;
-    consider_parked(s, rows, 0, style);
-    style.sliced = false;
     style.queries = 8;
     if (s->work->form == FORM_PARALLEL)
         consider_parked(s, rows, 0, style);
+    style.queries = 16;
+    for (unsigned i = 1; i < (pressed ? CUTS : 2); i++) {
+        style.sliced = i % 2;
+        style.lean = (uint8_t)(i / 2);
+        consider_parked(s, rows, style.lean ? least : 0, style);
+    }
 }
 
 /* Shorter scopes consist of the same blocks as the whole sequence. */
@@ -328,15 +344,33 @@ static uint64_t consider_style(struct search *s, uint64_t rows, struct style sty
 {
     uint64_t mine = 0, bit = 1;
     for (uint64_t scope = rows; scope; scope = next_scope(rows, scope), bit <<= 1) {
-        if ((style.local || style.layers) && scope == rows)
+        if (((style.local || style.layers) && scope == rows) || (style.lean && s->roomy & bit))
             continue;
         style.known = at_home & bit && !s->exhaustive;
         consider(s, scope <= SCOPE_UNIT && scope < rows ? 0 : scope, style);
         mine |= s->whole ? bit : 0;
+        s->roomy |= s->large && !stages(&style) ? bit : 0;
         if (style.spill && scope == rows && s->whole && same_blocks(s->work))
             break;
     }
     return mine;
+}
+
+/* Where the largest blocks fit, there is nothing to gain by it. */
+static void consider_lean(struct search *s, uint64_t rows)
+{
+    bool parallel = s->work->form == FORM_PARALLEL && s->work->phase == PHASE_PREFILL;
+    for (unsigned i = 2; i < CUTS; i++) {
+        struct style style = {.sliced = i % 2, .lean = (uint8_t)(i / 2)};
+        consider_style(s, rows, style, 0);
+        style.local = true;
+        if (parallel)
+            consider_style(s, rows, style, 0);
+        style.local = false;
+        style.spill = true;
+        style.queries = 16;
+        consider_style(s, rows, style, 0);
+    }
 }
 
 /* Every scope from the whole sequence to one token block; the smallest estimate wins, the larger scope
@@ -356,11 +390,14 @@ static bool lower_best(struct search *s, uint64_t rows)
     consider_style(s, rows, (struct style){.spill = true, .queries = 16}, plain);
     consider_style(s, rows, (struct style){.spill = true, .sliced = true, .queries = 16}, plain);
     consider_style(s, rows, (struct style){.spill = true, .pieces = true, .queries = 16}, pieces);
+    bool pressed = s->collect || is_pressed(s->found ? &s->choice : NULL);
+    if (pressed)
+        consider_lean(s, rows);
     bool parks = w->kind == WORK_NETWORK && w->phase == PHASE_PREFILL && w->map.spill;
     if (s->collect)
         s->collect->over = s->over.bytes > 0;
     if (parks && (!s->found || s->choice.off_chip))
-        consider_all_parked(s, rows);
+        consider_all_parked(s, rows, pressed);
     /* Keys and values of one layer are kept instead of all. */
     if (parks && s->over.bytes && w->form == FORM_PARALLEL && w->shape.pre_norm) {
         consider_style(s, rows, (struct style){.layers = true, .local = true}, 0);
@@ -437,10 +474,17 @@ const struct mapping *mappings_choose(const struct mappings *m, const struct mac
 {
     const struct mapping *best = NULL;
     bool late = false, parks = false; /* parks: what comes before them is off-chip, or there is nothing */
+    bool tight = false, pressed = false;
     uint64_t cycles = 0;
     for (size_t i = 0; i < m->n && m->n > 1; i++) {
         const struct mapping *it = &m->v[i];
         const struct style *s = &it->recipe.style;
+        if (!tight && (s->lean || s->parked || s->layers)) {
+            tight = true;
+            pressed = is_pressed(best);
+        }
+        if (s->lean && !pressed)
+            continue;
         if (!late && (s->parked || s->layers)) {
             late = true;
             parks = !best || best->off_chip;

@@ -81,7 +81,8 @@ struct lower {
     bool parked;       /* the stream and the rows of finished heads wait off-chip, staged in small parts */
     bool deep;         /* parked: hidden rows as well; rows that come back lie over what nobody reads then */
     bool sliced;       /* rows of a head are chosen for their products alone, even if that cuts its columns */
-    bool same_slices;  /* which makes no difference */
+    unsigned lean;     /* heads are cut smaller, so that L2 holds less of them: style.lean */
+    bool same_heads;   /* neither makes a difference */
     bool layer_major;  /* all scopes pass a layer before any passes the next; the stream waits off-chip */
     bool last_scope;   /* the scope at hand ends its sequence */
     struct archive archive;
@@ -371,8 +372,8 @@ bool cached_fused(const struct lower *l);
 uint64_t retention_block(const struct lower *l);
 /* Whether slices of value columns are whole tiles of the array. */
 bool value_tiles(const struct lower *l);
-/* Whether l->sliced makes a difference. */
-bool slices_differ(const struct lower *l);
+/* Whether heads are cut in other ways than without l->sliced, or than a l->lean less. */
+bool heads_differ(const struct lower *l);
 /* Value columns that the state buffer and rows against a cache leave room for. */
 uint64_t value_columns(const struct lower *l);
 /* Value columns of a state slice that every op of this run can hold. */

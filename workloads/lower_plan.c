@@ -42,8 +42,9 @@ static uint64_t whole_bytes(const struct lower *l, uint64_t cols)
 
 static uint64_t state_fit(const struct lower *l)
 {
-    return l->ret->state == STATE_ENGINE ? l->acc_values / l->dk :
-           l->state_bytes * 8 / (l->dk * l->ret->state_bits);
+    uint64_t fit = l->ret->state == STATE_ENGINE ? l->acc_values / l->dk :
+                   l->state_bytes * 8 / (l->dk * l->ret->state_bits);
+    return fit >> l->lean;
 }
 
 /* Words that hold the shifts of a row's scores: one a block of keys. */
@@ -198,21 +199,6 @@ bool retention_check(struct lower *l)
     return true;
 }
 
-bool slices_differ(const struct lower *l)
-{
-    const struct work *w = l->w;
-    bool cache = decodes(w) && w->decode == DECODE_KV_CACHE, differ = false;
-    const enum work_form form[] = {(enum work_form)w->form, FORM_PARALLEL};
-    uint64_t most[] = {w->form == FORM_PARALLEL ? l->R : chunk_of(l), 64};
-    bool used[] = {w->phase != PHASE_DECODE && w->form != FORM_RECURRENT, cache};
-    for (unsigned i = 0; w->kind != WORK_GEMM && i < 2; i++) {
-        struct head_plan a = {0}, b = {0};
-        bool fit = used[i] && plan_rows(l, form[i], most[i], false, &a);
-        differ |= fit && plan_rows(l, form[i], most[i], true, &b) && (a.rows != b.rows || a.dv != b.dv);
-    }
-    return differ;
-}
-
 bool plan_form(const struct lower *l, enum work_form form, struct head_plan *hp)
 {
     if (form == FORM_RECURRENT)
@@ -267,4 +253,44 @@ struct head_plan cached_plan(const struct lower *l)
 bool cached_fused(const struct lower *l)
 {
     return cached_plan(l).fused;
+}
+
+struct heads_plan { /* all that may be cut */
+    struct head_plan prefill, cache;
+    uint64_t state_dv; /* 0: they do not fit */
+};
+
+static struct heads_plan plan_heads(const struct lower *l)
+{
+    const struct work *w = l->w;
+    struct heads_plan p = {.state_dv = 0};
+    if (w->phase != PHASE_DECODE && !plan_form(l, (enum work_form)w->form, &p.prefill))
+        return p;
+    if (decodes(w) && w->decode == DECODE_KV_CACHE)
+        plan_rows(l, FORM_PARALLEL, 64, l->sliced, &p.cache);
+    p.state_dv = state_slice(l);
+    return p;
+}
+
+static bool plans_equal(const struct head_plan *a, const struct head_plan *b)
+{
+    return a->rows == b->rows && a->dv == b->dv && a->tokens == b->tokens && a->fused == b->fused;
+}
+
+static bool differ(const struct lower *l, bool sliced, unsigned lean)
+{
+    struct lower other = *l;
+    other.sliced = sliced;
+    other.lean = lean;
+    other.R = min64(l->R << (l->lean - lean), 64);
+    struct heads_plan p = plan_heads(l), q = plan_heads(&other);
+    bool equal = plans_equal(&p.prefill, &q.prefill) && plans_equal(&p.cache, &q.cache);
+    return p.state_dv && !(equal && p.state_dv == q.state_dv);
+}
+
+bool heads_differ(const struct lower *l)
+{
+    if (l->w->kind == WORK_GEMM)
+        return false;
+    return (!l->sliced || differ(l, false, l->lean)) && (!l->lean || differ(l, l->sliced, l->lean - 1));
 }
