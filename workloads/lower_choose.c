@@ -184,6 +184,7 @@ struct search {
     struct over over; /* of all trials */
     bool whole;      /* the last trial has the largest blocks, and nothing off-chip */
     bool large;      /* it has the largest blocks */
+    bool home;       /* some trial has nothing off-chip */
     uint64_t roomy;  /* a bit for each scope that fits in the largest blocks without staging */
     uint64_t cycles; /* estimate of the best */
 };
@@ -286,10 +287,27 @@ static bool consider(struct search *s, uint64_t scope, struct style style)
     m.whole = scope >= max64(s->work->seq, 1);
     s->large = fit == FIT_WELL && block == largest_block(s->arch, s->work);
     s->whole = block >= SCOPE_UNIT && !m.off_chip;
+    s->home |= fit == FIT_WELL && !m.off_chip;
     if (fit == FIT_WELL)
         weigh(s, m);
     err_finish(&quiet);
     return block > 0;
+}
+
+/* The largest block, and with it the scope, for which nothing has to leave the chip: that it is small, so
+ * that weights are loaded more often, may cost less. */
+static void consider_home(struct search *s)
+{
+    uint64_t T = s->home || block_is_fixed(s->work) ? 0 : largest_block(s->arch, s->work) / 2;
+    for (bool done = false; T >= 4 && !done; T /= 2) {
+        struct err quiet = {0};
+        struct mapping m = {.recipe = {.T = T}, .whole = T >= max64(s->work->seq, 1)};
+        done = lower_one(&s->trial, s->arch, s->work, 0, T, m.recipe.style, &quiet) == FIT_WELL &&
+               !s->trial.ext_bytes;
+        if (done)
+            weigh(s, m);
+        err_finish(&quiet);
+    }
 }
 
 /* L2 is too small for all that would like to be there. */
@@ -383,6 +401,7 @@ static bool lower_best(struct search *s, uint64_t rows)
     uint64_t plain = consider_style(s, rows, (struct style){.spill = false}, 0);
     uint64_t pieces = consider_style(s, rows, (struct style){.pieces = true}, 0);
     consider_style(s, rows, (struct style){.sliced = true}, plain);
+    consider_home(s);
     for (int sliced = 0; sliced < 2 && w->form == FORM_PARALLEL && w->phase == PHASE_PREFILL; sliced++)
         consider_style(s, rows, (struct style){.local = true, .sliced = sliced}, plain);
     if (w->form == FORM_PARALLEL) /* smaller blocks of queries may be for the better by themselves */
