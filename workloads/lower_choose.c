@@ -400,14 +400,14 @@ static bool lower_best(struct search *s, uint64_t rows)
     search_begin(s);
     uint64_t plain = consider_style(s, rows, (struct style){.spill = false}, 0);
     uint64_t pieces = consider_style(s, rows, (struct style){.pieces = true}, 0);
-    consider_style(s, rows, (struct style){.sliced = true}, plain);
+    uint64_t sliced = consider_style(s, rows, (struct style){.sliced = true}, 0);
     consider_home(s);
-    for (int sliced = 0; sliced < 2 && w->form == FORM_PARALLEL && w->phase == PHASE_PREFILL; sliced++)
-        consider_style(s, rows, (struct style){.local = true, .sliced = sliced}, plain);
+    for (int i = 0; i < 2 && w->form == FORM_PARALLEL && w->phase == PHASE_PREFILL; i++)
+        consider_style(s, rows, (struct style){.local = true, .sliced = i}, plain);
     if (w->form == FORM_PARALLEL) /* smaller blocks of queries may be for the better by themselves */
-        plain = pieces = 0;
+        plain = pieces = sliced = 0;
     consider_style(s, rows, (struct style){.spill = true, .queries = 16}, plain);
-    consider_style(s, rows, (struct style){.spill = true, .sliced = true, .queries = 16}, plain);
+    consider_style(s, rows, (struct style){.spill = true, .sliced = true, .queries = 16}, sliced);
     consider_style(s, rows, (struct style){.spill = true, .pieces = true, .queries = 16}, pieces);
     bool pressed = s->collect || is_pressed(s->found ? &s->choice : NULL);
     if (pressed)
