@@ -284,3 +284,34 @@ Test(laws_scaling, a_prefill_token_by_token_is_many_times_slower)
     uint64_t tokens = RUN(MODEL("edge_kjv_d64"), "work.form=recurrent", "work.map.token_block=1");
     expect_between(tokens * 10 / blocks, 60, 150, "a token block of one, tenths");
 }
+
+/* Where L2 is short, a head that is cut to what larger buffers could take would leave no room for tokens. */
+Test(laws_scaling, larger_buffers_leave_room_for_tokens)
+{
+#define CHUNKS(state)                                                                                       \
+    RUN(MODEL("edge_d192"), "work.form=chunkwise", "work.seq=256", "work.chunk=32", "work.quant.weights=4", \
+        "work.quant.score_scale=static", "arch.tcdm.bytes=64 KiB", "arch.buffers.activation.bytes=32 KiB",  \
+        "arch.buffers.accumulator.bytes=4 KiB", "arch.buffers.score.bytes=4 KiB",                           \
+        "arch.buffers.output.bytes=32 KiB", "arch.buffers.state.bytes=" state)
+#define QUERIES(score)                                                                                      \
+    RUN(MODEL("edge_kjv_d128"), "work.form=parallel", "work.seq=128", "work.quant.weights=4",               \
+        "work.quant.score_scale=row_shift", "arch.tcdm.bytes=64 KiB", "arch.buffers.operand.bytes=4 KiB",   \
+        "arch.buffers.activation.bytes=32 KiB", "arch.buffers.score.bytes=" score)
+    expect_between(CHUNKS("8 KiB") * 1000 / CHUNKS("4 KiB"), 700, 1030, "twice the state buffer, permille");
+    expect_between(QUERIES("8 KiB") * 1000 / QUERIES("4 KiB"), 700, 1030, "twice the score buffer, permille");
+#undef CHUNKS
+#undef QUERIES
+}
+
+/* A fast mode makes longer blocks of queries cheap, so that cutting value columns for them looks well; rows
+ * without their norm take L2 from the sequence, which then passes in parts. */
+Test(laws_scaling, fast_modes_do_not_cut_the_sequence)
+{
+    static const char modes[] = "arch.engine.modes=[{w: 8, a: 8}, {w: 16, a: 8, passes: 2}, {w: 2, a: 2, "
+                                "macs_per_cycle: 2048}, {w: 16, a: 4, passes: 1}]";
+    uint64_t slow = RUN(MODEL("edge_d256"), "work.form=chunkwise", "work.quant.score_scale=static",
+                        "work.quant.weights=2", "work.quant.activations=2");
+    uint64_t fast = RUN(MODEL("edge_d256"), "work.form=chunkwise", "work.quant.score_scale=static",
+                        "work.quant.weights=2", "work.quant.activations=2", modes);
+    expect_between(fast * 1000 / slow, 200, 300, "eight times the products, permille");
+}
