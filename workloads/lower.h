@@ -38,7 +38,7 @@ struct mapping {
     struct tally *tally;
     struct recipe recipe;
     bool off_chip; /* something lives off-chip */
-    bool whole;    /* all of a sequence passes a layer at once */
+    bool roomy;    /* all of a sequence passes a layer at once, in the largest blocks */
 };
 struct mappings {
     struct shapes *shapes; /* of the caller; several may share it */

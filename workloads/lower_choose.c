@@ -284,7 +284,7 @@ static bool consider(struct search *s, uint64_t scope, struct style style)
                                  &s->over, &quiet);
     m.recipe = (struct recipe){scope, block, style};
     m.off_chip = s->trial.ext_bytes > 0;
-    m.whole = scope >= max64(s->work->seq, 1);
+    m.roomy = block == largest_block(s->arch, s->work) && scope >= max64(s->work->seq, 1);
     s->large = fit == FIT_WELL && block == largest_block(s->arch, s->work);
     s->whole = block >= SCOPE_UNIT && !m.off_chip;
     s->home |= fit == FIT_WELL && !m.off_chip;
@@ -301,7 +301,7 @@ static void consider_home(struct search *s)
     uint64_t T = s->home || block_is_fixed(s->work) ? 0 : largest_block(s->arch, s->work) / 2;
     for (bool done = false; T >= 4 && !done; T /= 2) {
         struct err quiet = {0};
-        struct mapping m = {.recipe = {.T = T}, .whole = T >= max64(s->work->seq, 1)};
+        struct mapping m = {.recipe = {.T = T}};
         done = lower_one(&s->trial, s->arch, s->work, 0, T, m.recipe.style, &quiet) == FIT_WELL &&
                !s->trial.ext_bytes;
         if (done)
@@ -313,7 +313,7 @@ static void consider_home(struct search *s)
 /* L2 is too small for all that would like to be there. */
 static bool is_pressed(const struct mapping *best)
 {
-    return !best || (best->off_chip && (!best->whole || stages(&best->recipe.style)));
+    return !best || (best->off_chip && (!best->roomy || stages(&best->recipe.style)));
 }
 
 /* Smaller parts of heads leave room for more tokens, sliced or not, by one halving or two. */
