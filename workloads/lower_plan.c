@@ -44,7 +44,7 @@ static uint64_t state_fit(const struct lower *l)
 {
     uint64_t fit = l->ret->state == STATE_ENGINE ? l->acc_values / l->dk :
                    l->state_bytes * 8 / (l->dk * l->ret->state_bits);
-    return fit >> l->lean;
+    return l->lean ? min64(fit, l->dv) >> l->lean : fit;
 }
 
 /* Words that hold the shifts of a row's scores: one a block of keys. */
