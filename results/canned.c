@@ -69,8 +69,8 @@ const struct canned canned_queries[] = {
      " AS engine_zero_percent, " PER_CENT("toggle", "operand_bit", "engine") " AS engine_toggle_percent, "
      PER_CENT("toggle", "operand_bit", "tcdm") " AS tcdm_toggle_percent"
      VARIED_BUT_WIDTHS " FROM v_points p JOIN v_setting USING (key) WHERE has_values"
-     " GROUP BY key, tech_hash ORDER BY work, arch, varied, arch_hash, phase, seq, form, chunk,"
-     " weights + 0 DESC, activations + 0 DESC, state_bits + 0 DESC, tech_hash, key",
+     " GROUP BY key, tech_hash ORDER BY work, arch, varied, phase, seq, form, chunk,"
+     " weights + 0 DESC, activations + 0 DESC, state_bits + 0 DESC, arch_hash, tech_hash, key",
      .spare = "bits_per_byte sqnr_db tcdm_toggle_percent cycles engine_zero_percent engine_toggle_percent"
      " over_float chunk"},
     {.name = "pareto",
