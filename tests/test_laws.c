@@ -2,6 +2,7 @@
  * equal their slow twins, no program deadlocks. RETSIM_LAWS_DESIGNS and
  * RETSIM_LAWS_SEED choose how many random designs and which. */
 #include "arch/fold.h"
+#include "base/num.h"
 #include "tests/effort.h"
 #include "tests/random_design.h"
 #include "workloads/api.h"
@@ -190,7 +191,7 @@ static uint64_t fastest_mode(const struct rs_design *d)
     const struct mode_cfg *modes = e->modes.items;
     uint64_t most = 1;
     for (size_t i = 0; i < e->modes.n; i++)
-        most = mode_scale(e, &modes[i]) > most ? mode_scale(e, &modes[i]) : most;
+        most = max64(mode_scale(e, &modes[i]), most);
     return most;
 }
 

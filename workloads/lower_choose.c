@@ -284,8 +284,9 @@ static bool consider(struct search *s, uint64_t scope, struct style style)
                                  &s->over, &quiet);
     m.recipe = (struct recipe){scope, block, style};
     m.off_chip = s->trial.ext_bytes > 0;
-    m.roomy = block == largest_block(s->arch, s->work) && scope >= max64(s->work->seq, 1);
-    s->large = fit == FIT_WELL && block == largest_block(s->arch, s->work);
+    bool largest = block == largest_block(s->arch, s->work);
+    m.roomy = largest && scope >= max64(s->work->seq, 1);
+    s->large = fit == FIT_WELL && largest;
     s->whole = block >= SCOPE_UNIT && !m.off_chip;
     s->home |= fit == FIT_WELL && !m.off_chip;
     if (fit == FIT_WELL)
@@ -318,6 +319,12 @@ static bool is_pressed(const struct mapping *best)
 
 /* Smaller parts of heads leave room for more tokens, sliced or not, by one halving or two. */
 enum { CUTS = 6 };
+static struct style cut_heads(struct style s, unsigned i)
+{
+    s.sliced = i % 2;
+    s.lean = (uint8_t)(i / 2);
+    return s;
+}
 
 /* The longest scope above `least` that fits when all but the rows of one product waits off-chip, `least`
  * when none does: weights pass once a scope. Blocks of style.queries share keys and values that come from
@@ -343,9 +350,8 @@ static void consider_all_parked(struct search *s, uint64_t rows, bool pressed)
         consider_parked(s, rows, 0, style);
     style.queries = 16;
     for (unsigned i = 1; i < (pressed ? CUTS : 2); i++) {
-        style.sliced = i % 2;
-        style.lean = (uint8_t)(i / 2);
-        consider_parked(s, rows, style.lean ? least : 0, style);
+        struct style cut = cut_heads(style, i);
+        consider_parked(s, rows, cut.lean ? least : 0, cut);
     }
 }
 
@@ -379,15 +385,10 @@ static void consider_lean(struct search *s, uint64_t rows)
 {
     bool parallel = s->work->form == FORM_PARALLEL && s->work->phase == PHASE_PREFILL;
     for (unsigned i = 2; i < CUTS; i++) {
-        struct style style = {.sliced = i % 2, .lean = (uint8_t)(i / 2)};
-        consider_style(s, rows, style, 0);
-        style.local = true;
+        consider_style(s, rows, cut_heads((struct style){0}, i), 0);
         if (parallel)
-            consider_style(s, rows, style, 0);
-        style.local = false;
-        style.spill = true;
-        style.queries = 16;
-        consider_style(s, rows, style, 0);
+            consider_style(s, rows, cut_heads((struct style){.local = true}, i), 0);
+        consider_style(s, rows, cut_heads((struct style){.spill = true, .queries = 16}, i), 0);
     }
 }
 

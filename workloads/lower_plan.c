@@ -110,8 +110,7 @@ uint64_t chunk_of(const struct lower *l)
 }
 
 /* As many keys as rows make a tile; it lies within one block of keys that share a shift. */
-static bool plan_rows(const struct lower *l, enum work_form form, uint64_t most, bool sliced,
-                      struct head_plan *hp)
+static bool plan_rows(const struct lower *l, enum work_form form, uint64_t most, struct head_plan *hp)
 {
     uint64_t best = UINT64_MAX, nt = l->geom.n_tile, q = bytes_of(l->dk, l->ab);
     uint64_t words = row_words(l, form), taken = nt + words;
@@ -131,7 +130,7 @@ static bool plan_rows(const struct lower *l, enum work_form form, uint64_t most,
         if (!dv)
             continue;
         dv = even_slices(l->dv, dv, nt);
-        uint64_t raw = sliced || dv == l->dv ? 0 : raw_cycles(l, rows, keys);
+        uint64_t raw = l->sliced || dv == l->dv ? 0 : raw_cycles(l, rows, keys);
         uint64_t cost = (pair_cycles(l, rows, dv) + raw) * 1024 / (rows * rows);
         if (cost > best)
             continue;
@@ -187,7 +186,7 @@ bool retention_check(struct lower *l)
                        (unsigned long long)(l->out_slot < 2 * hp.dv ? l->out_slot : l->act_slot));
     bool engine = l->w->form != FORM_RECURRENT;
     uint64_t rows = l->w->form == FORM_PARALLEL ? l->R : chunk_of(l);
-    if (engine && !plan_rows(l, (enum work_form)l->w->form, rows, l->sliced, &hp))
+    if (engine && !plan_rows(l, (enum work_form)l->w->form, rows, &hp))
         return err_add(l->err, ERR_CONFIG, NULL, "retention tiles do not fit; raise "
                        "arch.buffers.accumulator.bytes, score.bytes or activation.bytes");
     bool cache = decodes(l->w) && l->w->decode == DECODE_KV_CACHE;
@@ -203,7 +202,7 @@ bool plan_form(const struct lower *l, enum work_form form, struct head_plan *hp)
 {
     if (form == FORM_RECURRENT)
         return plan_recurrent(l, hp);
-    return plan_rows(l, form, form == FORM_PARALLEL ? l->R : chunk_of(l), l->sliced, hp);
+    return plan_rows(l, form, form == FORM_PARALLEL ? l->R : chunk_of(l), hp);
 }
 
 uint64_t retention_block(const struct lower *l)
@@ -237,7 +236,7 @@ bool retention_fused(const struct lower *l, enum work_form form)
 uint64_t cache_block(const struct lower *l)
 {
     struct head_plan hp;
-    return plan_rows(l, FORM_PARALLEL, 64, l->sliced, &hp) ? hp.rows : 1;
+    return plan_rows(l, FORM_PARALLEL, 64, &hp) ? hp.rows : 1;
 }
 
 /* A single query row. */
@@ -267,7 +266,7 @@ static struct heads_plan plan_heads(const struct lower *l)
     if (w->phase != PHASE_DECODE && !plan_form(l, (enum work_form)w->form, &p.prefill))
         return p;
     if (decodes(w) && w->decode == DECODE_KV_CACHE)
-        plan_rows(l, FORM_PARALLEL, 64, l->sliced, &p.cache);
+        plan_rows(l, FORM_PARALLEL, 64, &p.cache);
     p.state_dv = state_slice(l);
     return p;
 }
